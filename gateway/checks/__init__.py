@@ -1,0 +1,1 @@
+"""Checks: readings in, flags out."""

@@ -1,0 +1,1 @@
+"""Decoders: payload bytes to a document whose shape the profile gives."""

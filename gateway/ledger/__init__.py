@@ -1,0 +1,1 @@
+"""The ledger: raw messages, append-only and hash-chained."""

@@ -1,0 +1,1 @@
+"""Stores of readings and flags, and the sinks that follow them."""

@@ -1,0 +1,1 @@
+"""Simulated instruments with known truth, for field staff and tests."""

@@ -1,0 +1,1 @@
+"""Tests; a package so that its fixtures have one import path."""

@@ -1,0 +1,1 @@
+"""Real MQTT brokers on free ports."""
