@@ -1,0 +1,1 @@
+"""Migrations of the casebook, run when it is opened."""
