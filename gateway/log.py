@@ -70,7 +70,12 @@ class MaskSecrets:
     def _without_secrets(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        return _USERINFO.sub(MASK, text)
+        return without_userinfo(text)
+
+
+def without_userinfo(text: str) -> str:
+    """``text`` with the ``user:password`` of every address in it masked."""
+    return _USERINFO.sub(MASK, text)
 
 
 def configure(
