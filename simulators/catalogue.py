@@ -1,0 +1,134 @@
+"""Which instruments there are, and which cheats and faults each can have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from simulators import electricity_meter, fuel_dispenser, gas_meter, taximeter, water_meter
+from simulators.billing_faults import (
+    AmountRaised,
+    DoubleBooking,
+    NightRateByDay,
+    Overcharge,
+    TariffShifted,
+)
+from simulators.clock import HOUR, MINUTE
+from simulators.faults import Absurd, Case, ClockAhead, Fault, Hidden, SetBack, Unregistered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulators.instrument import Instrument, Setting
+
+
+class Cheat(NamedTuple):
+    """A cheat or fault: the flag code a good check raises, and how to make it."""
+
+    code: str
+    make: Callable[[Case], Fault]
+
+
+class Kind(NamedTuple):
+    """A kind of instrument: how to make one, how often it reports, what can be wrong with it.
+
+    ``prefix`` begins its device ids; ``interval`` is the usual one in milliseconds.
+    """
+
+    make: Callable[[Setting], Instrument]
+    prefix: str
+    interval: int
+    cheats: dict[str, Cheat]
+
+
+_ANY: Final = {
+    "clock_ahead": Cheat("future_timestamp", ClockAhead),
+    "unregistered_clone": Cheat("unregistered_device", Unregistered),
+}
+_LOST: Final = Cheat("sequence_gap", lambda case: Hidden(case, ("periodic",), 0.02))
+_BELOW_ZERO: Final = -3276.8
+"""What a broken 16-bit temperature channel shows; no temperature is below -273.15."""
+
+
+def _set_back(fields: tuple[str, ...], decimals: int, full_scale: int) -> Cheat:
+    return Cheat("register_decrease", lambda case: SetBack(case, fields, decimals, full_scale))
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "fuel_dispenser": Kind(
+        fuel_dispenser.FuelDispenser,
+        "fd",
+        HOUR,
+        {
+            "amount_raised": Cheat("amount_mismatch", AmountRaised),
+            "totaliser_set_back": Cheat(
+                "register_decrease",
+                lambda case: SetBack(
+                    case,
+                    ("totaliser_volume", "totaliser_amount"),
+                    2,
+                    fuel_dispenser.FULL_SCALE,
+                    channel="nozzle",
+                ),
+            ),
+            "sales_hidden": Cheat(
+                "sequence_gap", lambda case: Hidden(case, ("transaction",), 0.15)
+            ),
+            "double_booking": Cheat("conflicting_duplicate", DoubleBooking),
+            **_ANY,
+        },
+    ),
+    "taximeter": Kind(
+        taximeter.Taximeter,
+        "tx",
+        MINUTE,
+        {
+            "overcharge": Cheat("fare_mismatch", Overcharge),
+            "night_rate_by_day": Cheat("fare_mismatch", NightRateByDay),
+            "trips_hidden": Cheat("sequence_gap", lambda case: Hidden(case, ("trip",), 0.2)),
+            "odometer_set_back": _set_back(("total_distance",), 2, taximeter.FULL_SCALE),
+            **_ANY,
+        },
+    ),
+    "electricity_meter": Kind(
+        electricity_meter.ElectricityMeter,
+        "em",
+        15 * MINUTE,
+        {
+            "register_set_back": _set_back(
+                ("energy.import", "energy.T2"), 2, electricity_meter.FULL_SCALE
+            ),
+            "tariff_shifted": Cheat("tariff_sum_mismatch", TariffShifted),
+            "overvoltage": Cheat(
+                "value_out_of_range", lambda case: Absurd(case, "voltage.L1", 6553.5)
+            ),
+            "messages_lost": _LOST,
+            **_ANY,
+        },
+    ),
+    "water_meter": Kind(
+        water_meter.WaterMeter,
+        "wm",
+        HOUR,
+        {
+            "register_set_back": _set_back(("volume",), 3, water_meter.FULL_SCALE),
+            "sensor_absurd": Cheat(
+                "value_out_of_range", lambda case: Absurd(case, "temperature", _BELOW_ZERO)
+            ),
+            "messages_lost": _LOST,
+            **_ANY,
+        },
+    ),
+    "gas_meter": Kind(
+        gas_meter.GasMeter,
+        "gm",
+        HOUR,
+        {
+            "register_set_back": _set_back(("volume", "volume_base"), 3, gas_meter.FULL_SCALE),
+            "sensor_absurd": Cheat(
+                "value_out_of_range", lambda case: Absurd(case, "temperature", _BELOW_ZERO)
+            ),
+            "messages_lost": _LOST,
+            **_ANY,
+        },
+    ),
+}

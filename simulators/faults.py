@@ -1,0 +1,294 @@
+"""Cheats and faults: what spoils an honest reading, and the truth about when it did.
+
+A fault stands between an instrument and its line.  It sees every message once, numbered, and gives
+back what is sent instead: the same, another, none, or two.  What it does, it also writes down as
+an ``Event``: the code a good check should raise, and the span in which it has to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from simulators.clock import HOUR, SECOND, rfc3339
+from simulators.instrument import shown, units_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from random import Random
+
+    from simulators.instrument import Body
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing that was wrong, as true times in milliseconds.
+
+    ``clock_ahead`` is how far the device's own time stamps are ahead of the truth meanwhile.
+    """
+
+    device_id: str
+    code: str
+    cheat: str
+    since: int
+    until: int
+    clock_ahead: int = 0
+
+    def line(self) -> dict[str, Any]:
+        """The line of the truth file."""
+        line: dict[str, Any] = {
+            "device_id": self.device_id,
+            "code": self.code,
+            "from": rfc3339(self.since),
+            "to": rfc3339(self.until),
+            "cheat": self.cheat,
+        }
+        if self.clock_ahead:
+            line["clock_ahead_s"] = self.clock_ahead // SECOND
+        return line
+
+
+class Case(msgspec.Struct, frozen=True):
+    """What a fault is told: whom it hits, when it begins, and where it reports.
+
+    ``lag`` is how far the run's clock is behind the wall clock (0 for captures): a clock that is
+    to look ahead at the receiver must be ahead of that.
+    """
+
+    device_id: str
+    cheat: str
+    code: str
+    begin: int
+    lag: int
+    rng: Random
+    record: Callable[[Event], None]
+
+    def happened(self, since: int, until: int, clock_ahead: int = 0) -> None:
+        """Writes an event down."""
+        self.record(Event(self.device_id, self.code, self.cheat, since, until, clock_ahead))
+
+
+Sent = tuple[int, "Body"]
+"""How many milliseconds later than its time a message is sent, and the message."""
+
+
+class Fault:
+    """Base of all faults; by itself it changes nothing.
+
+    ``registered`` is False for a device that the registry must not know.
+    """
+
+    registered: ClassVar[bool] = True
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+
+    def send(self, at: int, body: Body) -> Iterable[Sent]:
+        """What is sent in place of ``body``, which may be changed in place."""
+        if at < self.case.begin:
+            return ((0, body),)
+        return self.spoil(at, body)
+
+    def spoil(self, at: int, body: Body) -> Iterable[Sent]:
+        """As ``send``, from the fault's begin on."""
+        del at
+        return ((0, body),)
+
+    def finish(self, until: int) -> None:
+        """The run ends at ``until``: writes down what is still under way."""
+
+
+def began(body: Body) -> int:
+    """When what the message tells of began."""
+    started: int = body.get("started_at", body["ts"])
+    return started
+
+
+class Hidden(Fault):
+    """Messages are withheld, now and then one to three in a row; their numbers are missing.
+
+    Args:
+        case: as for every fault.
+        events: the message types that are withheld.
+        chance: of each such message to begin a hole.
+    """
+
+    def __init__(self, case: Case, events: tuple[str, ...], chance: float) -> None:
+        super().__init__(case)
+        self._events = events
+        self._chance = chance
+        self._left = 0
+        self._since: int | None = None
+        self._first = True
+
+    def spoil(self, at: int, body: Body) -> Iterable[Sent]:
+        """Withholds; a hole is an event once a later message shows it."""
+        del at
+        rng = self.case.rng
+        if body["type"] in self._events:
+            if not self._left and (self._first or rng.random() < self._chance):
+                self._left, self._first = rng.randint(1, 3), False
+            if self._left:
+                self._left -= 1
+                if self._since is None:
+                    self._since = began(body)
+                return ()
+        if self._since is not None:
+            self.case.happened(self._since, body["ts"])
+            self._since = None
+        return ((0, body),)
+
+
+class SetBack(Fault):
+    """Registers are set back once, by a tenth to a quarter of the smallest of them.
+
+    It waits for a register that has enough to lose: the fall must not hide in what was used since
+    the last message.
+
+    Args:
+        case: as for every fault.
+        fields: the registers, dotted; all fall by the same number of display units.
+        decimals: of the registers.
+        full_scale: display units at which they return to zero.
+        channel: the field that names the channel, when only the first channel met is hit.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        fields: tuple[str, ...],
+        decimals: int,
+        full_scale: int,
+        channel: str | None = None,
+    ) -> None:
+        super().__init__(case)
+        self._fields = [tuple(field.split(".")) for field in fields]
+        self._decimals = decimals
+        self._full_scale = full_scale
+        self._channel = channel
+        self._hit: str | None = None
+        self._back = 0
+        self._before = 0
+        self._last: list[int] = []
+
+    def send(self, at: int, body: Body) -> Iterable[Sent]:
+        """Remembers the last honest reading; from ``begin`` on the registers are lower."""
+        if not all(path[0] in body for path in self._fields):
+            return ((0, body),)
+        if self._channel is not None:
+            self._hit = self._hit or body[self._channel]
+            if body[self._channel] != self._hit:
+                return ((0, body),)
+        places = [self._place(body, path) for path in self._fields]
+        units = [units_of(holder[name], self._decimals) for holder, name in places]
+        if not self._back and self._last and at >= self.case.begin:
+            self._set_back(units, body["ts"])
+        self._last, self._before = units, body["ts"]
+        if self._back:
+            for (holder, name), honest in zip(places, units, strict=True):
+                holder[name] = shown(honest - self._back, self._decimals, self._full_scale)
+        return ((0, body),)
+
+    def _set_back(self, units: list[int], at: int) -> None:
+        back = min(units) * self.case.rng.randint(10, 25) // 100
+        used = max(now - before for now, before in zip(units, self._last, strict=True))
+        if back > 3 * abs(used) + 10:
+            self._back = back
+            self.case.happened(self._before, at)
+
+    @staticmethod
+    def _place(body: Body, path: tuple[str, ...]) -> tuple[Body, str]:
+        for name in path[:-1]:
+            body = body[name]
+        return body, path[-1]
+
+
+class ClockAhead(Fault):
+    """The device's clock is 2 to 26 hours fast from its begin on, for good."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self._ahead = case.lag + case.rng.randint(2 * HOUR, 26 * HOUR) // SECOND * SECOND
+        self._span: tuple[int, int] | None = None
+
+    def spoil(self, at: int, body: Body) -> Iterable[Sent]:
+        """Every time in the message is ahead."""
+        for field in ("ts", "started_at", "ended_at"):
+            if field in body:
+                body[field] += self._ahead
+        self._span = (self._span[0] if self._span else at, at)
+        return ((0, body),)
+
+    def finish(self, until: int) -> None:
+        """One event, from the first wrong stamp to the last moment that a stamp names."""
+        del until
+        if self._span:
+            since, last = self._span
+            self.case.happened(since, last + self._ahead, self._ahead)
+
+
+class Absurd(Fault):
+    """Now and then a sensor fails for one to three messages and shows what cannot be.
+
+    Args:
+        case: as for every fault.
+        field: the quantity that fails, dotted.
+        number: what it shows then.
+    """
+
+    def __init__(self, case: Case, field: str, number: float) -> None:
+        super().__init__(case)
+        self._path = tuple(field.split("."))
+        self._number = number
+        self._left = 0
+        self._span: tuple[int, int] | None = None
+        self._first = True
+
+    def spoil(self, at: int, body: Body) -> Iterable[Sent]:
+        """An episode is one event."""
+        del at
+        rng = self.case.rng
+        holder = body
+        for name in self._path[:-1]:
+            holder = holder.get(name, {})
+        if self._path[-1] not in holder:
+            return ((0, body),)
+        if not self._left and (self._first or rng.random() < 0.04):
+            self._left, self._first = rng.randint(1, 3), False
+        if self._left:
+            self._left -= 1
+            holder[self._path[-1]] = self._number
+            self._span = (self._span[0] if self._span else body["ts"], body["ts"])
+        if not self._left:
+            self.finish(body["ts"])
+        return ((0, body),)
+
+    def finish(self, until: int) -> None:
+        """Writes the episode down."""
+        del until
+        if self._span:
+            self.case.happened(*self._span)
+            self._span = None
+
+
+class Unregistered(Fault):
+    """A device that nobody registered begins to send."""
+
+    registered: ClassVar[bool] = False
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self._span: tuple[int, int] | None = None
+
+    def send(self, at: int, body: Body) -> Iterable[Sent]:
+        """Silent before its begin; honest in all but its identity."""
+        if at < self.case.begin:
+            return ()
+        self._span = (self._span[0] if self._span else at, at)
+        return ((0, body),)
+
+    def finish(self, until: int) -> None:
+        """One event, as long as the device was heard."""
+        del until
+        if self._span:
+            self.case.happened(*self._span)
