@@ -1,0 +1,205 @@
+"""The MQTT 5 source: one `Session` after another, for as long as the gateway runs."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING
+
+import mqtt5
+
+from gateway.errors import SourceError, SourceLost, SourceRefused
+from gateway.sources import Arrivals
+from gateway.sources.link import Link, Mailbox, connection_error, tls_context
+from gateway.sources.mqtt5_session import Chunk, Memory, Session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from gateway.sources import BrokerSettings
+
+TOPIC_ALIASES = 1_024
+
+
+class Mqtt5Source:
+    """Messages of one broker that speaks MQTT 5, acknowledged when they are told to be safe.
+
+    Args:
+        settings: the broker and what is wanted of it.
+        session_expected: whether the broker ought to know us already (the ledger is not empty);
+            if it does not, messages were lost and the log says so.
+        clock: ns UTC.
+        rng: spreads reconnects.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        *,
+        session_expected: bool = False,
+        clock: Callable[[], int] = time.time_ns,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.name = settings.name
+        self.sessions_lost = 0
+        self._settings = settings
+        self._clock = clock
+        self._memory = Memory(established=session_expected)
+        self._mailbox = Mailbox(max_messages=1)
+        self._link = Link(settings, rng or random.Random())  # noqa: S311  # a delay is no secret
+        self._session: Session | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is there and has accepted the subscriptions."""
+        return self._link.connected
+
+    @property
+    def reconnects(self) -> int:
+        """How often the connection was made again."""
+        return self._link.reconnects
+
+    @property
+    def last_error(self) -> str | None:
+        """What is wrong now; None when all is well."""
+        return self._link.last_error
+
+    async def run(self) -> None:
+        """See `Source.run`."""
+        try:
+            await self._link.keep(self._connect)
+        finally:
+            self._mailbox.close()
+
+    def arrivals(self) -> AsyncIterator[Arrivals]:
+        """See `Source.arrivals`."""
+        return aiter(self._mailbox)
+
+    def acknowledge(self, arrivals: Arrivals) -> None:
+        """See `Source.acknowledge`."""
+        chunk = arrivals.token
+        if not isinstance(chunk, Chunk):
+            raise TypeError(f"acknowledge: not arrivals of this source: {chunk!r}")
+        if self._session is not None:
+            self._session.acknowledge(chunk)
+        else:
+            self._memory.record(chunk)
+
+    async def publish(
+        self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
+    ) -> None:
+        """See `Source.publish`."""
+        session = self._session
+        if session is None:
+            raise SourceLost(f"source {self.name!r}: not connected; nothing published to {topic}")
+        try:
+            await session.publish(topic, payload, qos=qos, retain=retain)
+        except OSError as error:
+            raise connection_error(self._settings, error) from error
+
+    async def close(self) -> None:
+        """See `Source.close`."""
+        self._link.close()
+        if self._session is not None:
+            await self._session.close()
+        self._mailbox.close()
+
+    async def _connect(self) -> None:
+        settings = self._settings
+        try:
+            session = Session(
+                settings.host,
+                settings.port,
+                self._connect_packet(),
+                tls=tls_context(settings),
+                timeout=settings.connect_timeout,
+                memory=self._memory,
+                clock=self._clock,
+            )
+            async with session:
+                self._session = session
+                # Beside the reading: the broker's answer may come behind a whole window of
+                # queued messages.
+                subscribing = asyncio.create_task(self._subscribe(session))
+                try:
+                    async for chunk in session.chunks():
+                        self._mailbox.put(
+                            Arrivals(chunk.topics, chunk.payloads, chunk.received_at, chunk)
+                        )
+                        await self._mailbox.room()
+                finally:
+                    subscribing.cancel()
+        except (OSError, TimeoutError) as error:
+            raise connection_error(settings, error) from error
+        finally:
+            self._session = None
+
+    async def _subscribe(self, session: Session) -> None:
+        try:
+            await self._ask(session)
+        except (SourceError, OSError) as error:
+            session.fail(error)
+
+    async def _ask(self, session: Session) -> None:
+        settings = self._settings
+        answers = await session.subscribe(
+            [
+                mqtt5.TopicFilter(
+                    pattern,
+                    max_qos=mqtt5.QoS(settings.qos),
+                    # a retained message again at every reconnect would only be a duplicate
+                    retain_handling=mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
+                )
+                for pattern in settings.filters
+            ]
+        )
+        pairs = list(zip(settings.filters, answers, strict=True))
+        refused = [
+            f"{pattern}: {code.name.replace('_', ' ').lower()} (0x{code.value:02X})"
+            for pattern, code in pairs
+            if code.value >= 0x80
+        ]
+        if len(refused) == len(pairs):
+            raise SourceRefused(f"the broker refused every subscription: {'; '.join(refused)}")
+        lost = session.session_lost
+        self._memory.established = True
+        self._link.up(session_present=session.connack.session_present, topics=settings.filters)
+        if lost:
+            self.sessions_lost += 1
+            self._link.trouble(
+                "session lost",
+                "the broker has forgotten our session; what it had queued for us is lost. Check "
+                "its persistence and session expiry",
+            )
+        lower = [pattern for pattern, code in pairs if code.value < settings.qos]
+        if lower:
+            self._link.trouble(
+                "subscription granted at a lower QoS",
+                f"{', '.join(lower)}: asked for {settings.qos}",
+            )
+        if refused:
+            self._link.trouble("subscription refused", "; ".join(refused))
+
+    def _connect_packet(self) -> mqtt5.ConnectPacket:
+        settings = self._settings
+        will = None
+        if settings.will is not None:
+            will = mqtt5.Will(
+                settings.will.topic,
+                payload=settings.will.payload,
+                qos=mqtt5.QoS.AT_LEAST_ONCE,
+                retain=settings.will.retain,
+            )
+        return mqtt5.ConnectPacket(
+            settings.client_id,
+            username=settings.username,
+            password=None if settings.password is None else settings.password.encode(),
+            clean_start=False,
+            will=will,
+            keep_alive=settings.keep_alive,
+            session_expiry_interval=settings.session_expiry,
+            receive_max=settings.receive_maximum,
+            topic_alias_max=TOPIC_ALIASES,
+            max_packet_size=settings.max_packet_size,
+        )
