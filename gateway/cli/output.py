@@ -1,0 +1,84 @@
+"""What the commands share: common options, and how they show things."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.errors import ConfigError
+
+Data = Annotated[Path, typer.Option("--data", help="The data directory.", show_default=True)]
+Json = Annotated[bool, typer.Option("--json", help="Machine output on standard output.")]
+Profiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--profiles",
+        help="Directory of device profiles; may be repeated. Default: those of the gateway.",
+    ),
+]
+
+
+def console() -> Console:
+    """Where results go."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def progress_console() -> Console:
+    """Where progress goes, so that results can be piped."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def existing(data: Path, what: str) -> Path:
+    """``data``, when it holds ``what``.
+
+    Raises:
+        ConfigError: the command would otherwise make an empty one, and say nothing of it.
+    """
+    if not (data / what).exists():
+        raise ConfigError(
+            f"--data {data}: there is no {what} in it; name the data directory of a gateway"
+        )
+    return data
+
+
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    to: Console | None = None,
+) -> None:
+    """A table; absent cells stay empty, and text of devices is shown as text, never as markup."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    (to or Console(highlight=False)).print(table)
+
+
+def read_bytes(path: Path | None, limit: int) -> bytes:
+    """The bytes of a file, or of standard input when it is None or ``-``.
+
+    Raises:
+        ConfigError: it cannot be read, or is longer than ``limit``.
+    """
+    try:
+        if path is None or str(path) == "-":
+            return _bounded(sys.stdin.buffer, "<stdin>", limit)
+        with path.open("rb") as file:
+            return _bounded(file, str(path), limit)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _bounded(stream: IO[bytes], name: str, limit: int) -> bytes:
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise ConfigError(f"{name}: more than {limit:,} bytes")
+    return data
