@@ -1,1 +1,175 @@
-"""Stores of readings and flags, and the sinks that follow them."""
+"""Stores of readings and flags, and the sinks that follow them.
+
+A *store* takes results in one transaction with the checkpoint and can be asked questions.  A
+*sink* follows a store and hands readings on to a database that the gateway never reads back.
+
+Positions: the store numbers its readings 1, 2, 3 ... in the order of commit, over all
+kinds.  A sink remembers the position up to which it has delivered, and every query that gives
+several readings gives them in that order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from gateway.records import Flag, Quarantined, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from gateway.records import Checkpoint, Counters, Results
+
+__all__ = ["DeviceSummary", "QuarantinedRow", "Sink", "Store", "Tail"]
+
+
+class QuarantinedRow(msgspec.Struct, frozen=True):
+    """One row of quarantine as the store keeps it.
+
+    ``message.payload`` holds at most the first 64 KiB; ``payload_size`` is the size in bytes of
+    the whole, which the ledger still has.
+    """
+
+    message: Quarantined
+    payload_size: int
+
+
+class DeviceSummary(msgspec.Struct, frozen=True):
+    """What the store knows of one device; times in ns UTC, None where there are no readings.
+
+    ``profile`` is the one of the latest message; ``flags`` counts those not withdrawn.
+    """
+
+    device_id: str
+    kind: str
+    profile: str
+    first_measured_at: int | None
+    last_measured_at: int | None
+    readings: int
+    flags: int
+
+
+class Tail(msgspec.Struct, frozen=True):
+    """Readings behind a position, and the position up to which these are all."""
+
+    readings: list[Reading]
+    position: int
+
+
+class Store(Protocol):
+    """Keeps what processing found; safe to use from several threads.
+
+    Every time bound is ns UTC; ``since`` is included, ``until`` is not.  Iterators hold a
+    consistent view and bounded memory, and release it when they are exhausted or closed.
+    """
+
+    @property
+    def position(self) -> int:
+        """The position of the last reading; 0 when there is none."""
+        ...
+
+    def checkpoint(self) -> Checkpoint:
+        """Where processing stands, with the last snapshot of the checks' state."""
+        ...
+
+    def commit(self, results: Results) -> None:
+        """Stores everything of ``results`` in one transaction, durable on return.
+
+        Giving the same results again after a StoreUnavailable stores them once.
+
+        Raises:
+            StoreUnavailable: nothing of it is certain; give the same results again.
+            StoreRefused: a record cannot be stored for what it is; nothing was stored.
+            StoreError: the results do not follow the checkpoint.
+        """
+        ...
+
+    def replace_quarantined(self, offsets: Collection[int], results: Results) -> None:
+        """Puts the results of reprocessed messages in the place of their quarantine rows.
+
+        One transaction.  Counters of ``results`` are the new totals; its ``next_offset`` and
+        ``snapshot`` are not looked at.  Rows that a sink refused are not touched.
+
+        Raises:
+            StoreError: an offset is not in quarantine (it may have been replaced before).
+        """
+        ...
+
+    def readings(
+        self,
+        *,
+        kind: str | None = None,
+        device_id: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        after: int = 0,
+    ) -> Iterator[Reading]:
+        """Readings by position, those behind ``after``; bounds apply to ``measured_at``."""
+        ...
+
+    def flags(
+        self,
+        *,
+        code: str | None = None,
+        device_id: str | None = None,
+        kind: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        withdrawn: bool = False,
+    ) -> Iterator[Flag]:
+        """Flags whose span touches [since, until), by ledger offset and id."""
+        ...
+
+    def quarantine(
+        self, *, stage: str | None = None, reason: str | None = None, device_id: str | None = None
+    ) -> Iterator[QuarantinedRow]:
+        """Rows of quarantine in the order in which they came there."""
+        ...
+
+    def devices(self) -> Iterator[DeviceSummary]:
+        """Every device with a reading or a flag, by device id and kind."""
+        ...
+
+    def counters(self) -> Counters:
+        """Totals of the last commit."""
+        ...
+
+    def currencies(self) -> dict[str, list[str]]:
+        """The kinds that have readings, each with the currencies its readings carry."""
+        ...
+
+    def tail(self, after: int, limit: int = 5000) -> Tail:
+        """At most ``limit`` readings behind the position ``after``, and the position reached."""
+        ...
+
+    def sink_position(self, name: str) -> int:
+        """How far the sink ``name`` came; 0 for a new one."""
+        ...
+
+    def advance_sink(self, name: str, position: int, refused: Sequence[Quarantined] = ()) -> None:
+        """Remembers how far a sink came and quarantines what its database refused, atomically."""
+        ...
+
+    def close(self) -> None:
+        """Closes the store; calling it again does nothing."""
+        ...
+
+
+class Sink(Protocol):
+    """Follows a store; at-least-once, so what it writes must be idempotent."""
+
+    name: str
+
+    async def run(self) -> None:
+        """Delivers what the store has, then what it gets, until ``close``."""
+        ...
+
+    async def close(self) -> None:
+        """Ends ``run`` after the write in progress."""
+        ...
+
+    @property
+    def lag(self) -> int:
+        """Readings in the store that are not delivered yet."""
+        ...

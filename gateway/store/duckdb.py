@@ -1,0 +1,383 @@
+"""The embedded store: one DuckDB file, readings in a wide table a kind.
+
+One process has the file; threads share it (one writing connection under a lock, a connection for
+each query in progress).  A commit is one transaction, on disk when it returns.  The measurements
+behind its shape are in DECISIONS.md beside this file.
+"""
+# ruff: noqa: S608 - what is put into statements is our own names; users' values are parameters
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from gateway.errors import StoreError, StoreUnavailable
+from gateway.quantities import KINDS
+from gateway.records import Checkpoint, Counters
+from gateway.store import Tail, columns, rebuild, rows, schema
+from gateway.store.connections import Connections, one
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    import duckdb
+
+    from gateway.records import Flag, Quarantined, Reading, Results
+    from gateway.store import DeviceSummary, QuarantinedRow
+
+_UPSERT: Final = (
+    "INSERT INTO flags BY NAME SELECT * FROM incoming ON CONFLICT (id) DO UPDATE SET "
+    "measured_at = excluded.measured_at, since = excluded.since, until = excluded.until, "
+    "severity = excluded.severity, evidence = excluded.evidence, basis = excluded.basis, "
+    "profile = excluded.profile, ledger_offset = excluded.ledger_offset, status = excluded.status"
+)
+
+
+class DuckDBStore:
+    """Readings, flags, quarantine and checkpoint in one file, queryable by people with DuckDB.
+
+    Args:
+        path: the store's file, made when it is missing (unless ``read_only``).
+        read_only: other processes may read at the same time, none may write.
+        memory_limit: what DuckDB may keep in memory; beyond it spills to a folder beside the file.
+        threads: worker threads of DuckDB.
+        wal_limit: size of the write-ahead log at which it is folded into the file.
+
+    Raises:
+        StoreLocked: another process has the file.
+        StoreUnavailable: the disk is full or does not answer.
+        StoreError: not a store, or one of a newer version.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        memory_limit: str = "128MB",
+        threads: int = 1,
+        wal_limit: str = "16MB",
+    ) -> None:
+        self.path = path
+        self._next_offset = self._position = self._commits = 0
+        self._attempt: tuple[int, int] | None = None
+        if read_only and not path.exists():
+            raise StoreError(f"store: there is no {path}: has the gateway ever run on this data?")
+        config = {
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "wal_autocheckpoint": wal_limit,
+            "autoinstall_known_extensions": False,
+        }
+        prepare = self._load if read_only else self._prepare
+        self._connections = Connections(path, read_only=read_only, config=config, prepare=prepare)
+
+    def _prepare(self, writer: duckdb.DuckDBPyConnection) -> None:
+        if one(writer, "SELECT count(*) FROM duckdb_tables()")[0] == 0:
+            writer.begin()
+            writer.execute(schema.statements())
+            writer.commit()
+        self._load(writer)
+
+    def _load(self, connection: duckdb.DuckDBPyConnection) -> None:
+        tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        if ("schema_version",) not in tables:
+            raise StoreError(f"store: {self.path} is a DuckDB file but not a store of the gateway")
+        (version,) = one(connection, "SELECT version FROM schema_version")
+        if version != schema.VERSION:
+            raise StoreError(
+                f"store: {self.path} has layout {version}, this gateway knows {schema.VERSION}: "
+                "use the gateway that made it, or move it away and run gateway reprocess"
+            )
+        self._next_offset, self._position, self._commits = one(
+            connection, "SELECT next_offset, position, commits FROM checkpoint"
+        )
+
+    def close(self) -> None:
+        """Closes the store; queries in progress end with StoreUnavailable."""
+        self._connections.close()
+
+    # Writing
+
+    @property
+    def position(self) -> int:
+        """The position of the last reading; 0 when there is none."""
+        return self._position
+
+    def commit(self, results: Results) -> None:
+        """Stores everything of ``results`` in one transaction, durable on return.
+
+        Giving the same results again after a StoreUnavailable stores them once, also when the
+        first attempt had reached the disk and only its confirmation failed.
+
+        Raises:
+            StoreUnavailable: nothing of it is certain; give the same results again.
+            StoreRefused: a record cannot be stored for what it is; nothing was stored.
+            StoreError: the results do not follow the checkpoint.
+        """
+        with self._connections.lock:
+            self._connections.ready()
+            if self._attempt_was_durable(results.next_offset):
+                return
+            if results.next_offset < self._next_offset:
+                raise StoreError(
+                    f"store: results up to offset {results.next_offset}, but everything below "
+                    f"{self._next_offset} is decided: read the checkpoint again"
+                )
+            try:
+                with self._connections.transaction() as writer:
+                    self._insert(writer, results)
+                    self._move(writer, results)
+            except StoreUnavailable:
+                self._attempt = (self._commits + 1, results.next_offset)
+                raise
+            self._commits += 1
+            self._position += len(results.readings)
+            self._next_offset = results.next_offset
+
+    def _attempt_was_durable(self, next_offset: int) -> bool:
+        """Whether the attempt that failed is on disk all the same, so these results are done."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is None or attempt[0] != self._commits:
+            return False
+        if attempt[1] != next_offset:
+            raise StoreError(
+                f"store: the commit up to offset {attempt[1]} is on disk although it failed: "
+                "read the checkpoint again"
+            )
+        return True
+
+    def _insert(self, writer: duckdb.DuckDBPyConnection, results: Results) -> None:
+        if results.readings:
+            for kind, table in columns.reading_tables(results.readings, self._position + 1):
+                self._take(
+                    writer,
+                    table,
+                    f"INSERT INTO {schema.table(kind)} BY NAME SELECT * FROM incoming",
+                )
+        if results.flags:
+            self._take(writer, columns.flag_table(results.flags), _UPSERT)
+        self._quarantine(writer, results.quarantined)
+
+    def _quarantine(
+        self, writer: duckdb.DuckDBPyConnection, quarantined: Sequence[Quarantined]
+    ) -> None:
+        if quarantined:
+            self._take(
+                writer,
+                columns.quarantine_table(quarantined),
+                "INSERT INTO quarantine BY NAME SELECT * FROM incoming",
+            )
+
+    @staticmethod
+    def _take(writer: duckdb.DuckDBPyConnection, source: object, sql: str) -> None:
+        writer.register("incoming", source)
+        try:
+            writer.execute(sql)
+        finally:
+            writer.unregister("incoming")
+
+    def _move(self, writer: duckdb.DuckDBPyConnection, results: Results) -> None:
+        counters = msgspec.json.encode(results.counters).decode()
+        writer.execute(
+            "UPDATE checkpoint SET next_offset = ?, position = ?, commits = ?, counters = ?",
+            [
+                results.next_offset,
+                self._position + len(results.readings),
+                self._commits + 1,
+                counters,
+            ],
+        )
+        if results.snapshot is not None:
+            writer.execute("DELETE FROM snapshot")
+            writer.execute(
+                "INSERT INTO snapshot VALUES (?, ?)", [results.next_offset, results.snapshot]
+            )
+
+    def replace_quarantined(self, offsets: Collection[int], results: Results) -> None:
+        """Puts the results of reprocessed messages in the place of their quarantine rows.
+
+        One transaction.  Counters of ``results`` are the new totals; its ``next_offset`` and
+        ``snapshot`` are not looked at.  Rows that a sink refused are not touched.
+
+        Raises:
+            StoreError: an offset is not in quarantine (it may have been replaced before).
+        """
+        wanted = sorted(set(offsets))
+        with self._connections.lock:
+            with self._connections.transaction() as writer:
+                held = one(
+                    writer,
+                    "SELECT count(DISTINCT ledger_offset) FROM quarantine "
+                    "WHERE stage NOT LIKE 'sink:%' AND ledger_offset IN (SELECT unnest(?))",
+                    [wanted],
+                )[0]
+                if held != len(wanted):
+                    raise StoreError(
+                        f"store: {len(wanted) - held} of {len(wanted)} offsets to replace are not "
+                        "in quarantine: list the quarantine again"
+                    )
+                writer.execute(
+                    "DELETE FROM quarantine "
+                    "WHERE stage NOT LIKE 'sink:%' AND ledger_offset IN (SELECT unnest(?))",
+                    [wanted],
+                )
+                self._insert(writer, results)
+                self._move(
+                    writer,
+                    msgspec.structs.replace(results, next_offset=self._next_offset, snapshot=None),
+                )
+            self._commits += 1
+            self._position += len(results.readings)
+
+    def copy_before(self, offset: int, other: DuckDBStore) -> None:
+        """Fills this empty store with what ``other`` has of messages below ``offset``.
+
+        For a full reprocess over a ledger whose beginning has been pruned: what was decided of
+        the pruned messages is kept, the checkpoint becomes ``offset``.  Whether a message without
+        reading was ignored or a duplicate is not known any more: all of them count as ignored.
+        There is no snapshot (the checks begin anew), and sinks deliver everything again.
+
+        Raises:
+            StoreError: this store is not empty.
+        """
+        if self._commits or self._position:
+            raise StoreError(f"store: {self.path} is not empty: copy into a new file")
+        with self._connections.lock:
+            with self._connections.transaction() as writer:
+                position = rebuild.copy_before(writer, other._connections, offset)
+            self._next_offset, self._position, self._commits = offset, position, 1
+
+    # Questions
+
+    def checkpoint(self) -> Checkpoint:
+        """Where processing stands, with the last snapshot of the checks' state."""
+        ((next_offset, counters, taken_at, state),) = self._connections.all(
+            "SELECT c.next_offset, c.counters, s.next_offset, s.state "
+            "FROM checkpoint c LEFT JOIN snapshot s ON true"
+        )
+        totals = msgspec.json.decode(counters, type=Counters)
+        return Checkpoint(next_offset, totals, taken_at or 0, state)
+
+    def counters(self) -> Counters:
+        """Totals of the last commit."""
+        ((counters,),) = self._connections.all("SELECT counters FROM checkpoint")
+        return msgspec.json.decode(counters, type=Counters)
+
+    def readings(
+        self,
+        *,
+        kind: str | None = None,
+        device_id: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        after: int = 0,
+    ) -> Iterator[Reading]:
+        """Readings by position, those behind ``after``; bounds apply to ``measured_at``.
+
+        Raises:
+            StoreError: no such kind.
+        """
+        if kind is not None and kind not in KINDS:
+            raise StoreError(f"store: kind {kind!r} is none of {', '.join(KINDS)}")
+        conditions = {
+            "position > ?": after,
+            # What is committed while this runs would show in some tables and not in others.
+            "position <= ?": self._position,
+            "device_id = ?": device_id,
+            rows.time_bound("measured_at", ">="): since,
+            rows.time_bound("measured_at", "<"): until,
+        }
+        streams = [self._stream(each, conditions) for each in (KINDS if kind is None else [kind])]
+        return (reading for _, reading in heapq.merge(*streams, key=_by_position))
+
+    def _stream(self, kind: str, conditions: dict[str, Any]) -> Iterator[tuple[int, Reading]]:
+        clause, parameters = rows.where(conditions)
+        sql = f"SELECT {schema.selected(kind)} FROM {schema.table(kind)}{clause}"
+        # Rows come in the order of insertion, which is that of the positions.
+        return rows.readings(kind, self._connections.rows(sql, parameters))
+
+    def tail(self, after: int, limit: int = 5000) -> Tail:
+        """At most ``limit`` readings behind the position ``after``, and the position reached."""
+        last = min(after + limit, self._position)
+        if last <= after:
+            return Tail([], after)
+        conditions = {"position > ?": after, "position <= ?": last}
+        found = [item for kind in KINDS for item in self._stream(kind, conditions)]
+        found.sort(key=_by_position)
+        return Tail([reading for _, reading in found], last)
+
+    def flags(
+        self,
+        *,
+        code: str | None = None,
+        device_id: str | None = None,
+        kind: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        withdrawn: bool = False,
+    ) -> Iterator[Flag]:
+        """Flags whose span touches [since, until), by ledger offset and id."""
+        clause, parameters = rows.where(
+            {
+                "code = ?": code,
+                "device_id = ?": device_id,
+                "kind = ?": kind,
+                rows.time_bound("until", ">="): since,
+                rows.time_bound("since", "<"): until,
+                "status <> ?": None if withdrawn else "withdrawn",
+            }
+        )
+        sql = f"SELECT {rows.FLAG_COLUMNS} FROM flags{clause} ORDER BY ledger_offset, id"
+        return map(rows.flag, self._connections.rows(sql, parameters))
+
+    def quarantine(
+        self, *, stage: str | None = None, reason: str | None = None, device_id: str | None = None
+    ) -> Iterator[QuarantinedRow]:
+        """Rows of quarantine in the order in which they came there."""
+        clause, parameters = rows.where(
+            {"stage = ?": stage, "reason = ?": reason, "device_id = ?": device_id}
+        )
+        sql = f"SELECT {rows.QUARANTINE_COLUMNS} FROM quarantine{clause}"
+        return map(rows.quarantined, self._connections.rows(sql, parameters))
+
+    def devices(self) -> Iterator[DeviceSummary]:
+        """Every device with a reading or a flag, by device id and kind."""
+        return map(rows.device, self._connections.rows(rows.DEVICES))
+
+    def currencies(self) -> dict[str, list[str]]:
+        """The kinds that have readings, each with the currencies its readings carry."""
+        found = {}
+        for kind in KINDS:
+            of_kind = self._connections.all(f"SELECT DISTINCT currency FROM {schema.table(kind)}")
+            if of_kind:
+                found[kind] = sorted(currency for (currency,) in of_kind if currency)
+        return found
+
+    # Sinks
+
+    def sink_position(self, name: str) -> int:
+        """How far the sink ``name`` came; 0 for a new one."""
+        found = self._connections.all("SELECT position FROM sinks WHERE name = ?", [name])
+        return int(found[0][0]) if found else 0
+
+    def advance_sink(self, name: str, position: int, refused: Sequence[Quarantined] = ()) -> None:
+        """Remembers how far a sink came and quarantines what its database refused, atomically.
+
+        A position that the sink has already passed changes nothing, so a repeated call cannot
+        quarantine a row twice.
+        """
+        with self._connections.transaction() as writer:
+            known = writer.execute("SELECT position FROM sinks WHERE name = ?", [name]).fetchone()
+            if known is not None and known[0] >= position:
+                return
+            writer.execute("DELETE FROM sinks WHERE name = ?", [name])
+            writer.execute("INSERT INTO sinks VALUES (?, ?)", [name, position])
+            self._quarantine(writer, refused)
+
+
+def _by_position(item: tuple[int, Reading]) -> int:
+    return item[0]
