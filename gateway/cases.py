@@ -1,0 +1,140 @@
+"""The test messages that a profile carries: each is decided as in service, and compared.
+
+A case names what must be there and equal; what it does not name may be there.  Values are numbers
+in canonical units or text with a unit (``"1234.56 kWh"``); times are RFC 3339.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.checks import Tariff
+from gateway.moments import moment
+from gateway.pipeline import Decided, Decider
+from gateway.profiles import Profile, ProfileSet
+from gateway.profiles.models import Case
+from gateway.quantities import BY_NAME
+from gateway.records import Batch, Counters, Reading, Value
+from gateway.units import UnitError, parse_value
+
+_PLAIN = ("device_id", "event", "channel", "sequence", "quality", "currency", "kind")
+_TIMES = ("measured_at", "received_at")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """One case decided: ``differences`` is empty when it holds."""
+
+    profile: str
+    index: int
+    differences: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether what came out is what the profile says."""
+        return not self.differences
+
+
+def run_cases(
+    profiles: ProfileSet, tariffs: Mapping[str, Tariff], names: Iterable[str] | None = None
+) -> list[CaseResult]:
+    """Runs the cases of the named profiles (all when None), each on its own fresh state."""
+    wanted = profiles.profiles if names is None else {n: profiles.profiles[n] for n in names}
+    results = []
+    for profile in wanted.values():
+        alone = ProfileSet({profile.name: profile}, profiles.bases)
+        for index, case in enumerate(profile.model.tests):
+            decider = Decider(alone, {}, tariffs, registry_known=False)
+            results.append(
+                CaseResult(profile.name, index, tuple(_differences(decider, profile, case)))
+            )
+    return results
+
+
+def _differences(decider: Decider, profile: Profile, case: Case) -> Iterable[str]:
+    payload = case.payload if isinstance(case.payload, str) else json.dumps(case.payload)
+    topic = case.topic or default_topic(profile)
+    received = moment(case.received_at, dt.UTC)
+    batch = Batch([topic], [payload.encode()], [received], 0)
+    decided = decider.decide(batch, Counters())
+    yield from compare(decided, case, profile.kind)
+
+
+def default_topic(profile: Profile) -> str:
+    """A topic of the profile with each named level filled by its own name."""
+    topics = profile.model.match.topic if profile.model.match else [""]
+    return topics[0].replace("{", "").replace("}", "").replace("#", "x")
+
+
+def compare(decided: Decided, case: Case, kind: str) -> Iterable[str]:
+    """What differs between the outcome and the case, a line each."""
+    if case.quarantine is not None:
+        got = decided.quarantined[0].reason if decided.quarantined else "a reading"
+        if got != case.quarantine:
+            yield f"quarantine: expected {case.quarantine}, got {got}"
+        return
+    for refused in decided.quarantined:
+        yield f"quarantined: {refused.reason}: {refused.detail}"
+    if decided.quarantined:
+        return
+    left = list(decided.readings)
+    for i, expected in enumerate(case.expect):
+        yield from _take(i, expected, left, kind)
+    if case.flags is not None:
+        codes = sorted(flag.code for flag in decided.flags)
+        if codes != sorted(case.flags):
+            yield f"flags: expected {sorted(case.flags)}, got {codes}"
+
+
+def _take(index: int, expected: Mapping[str, Any], left: list[Reading], kind: str) -> Iterable[str]:
+    """Takes the reading that fits best out of ``left`` and yields what still differs."""
+    if not left:
+        yield f"expect[{index}]: no reading is left for it"
+        return
+    ranked = [(list(_wrong(expected, reading, kind)), reading) for reading in left]
+    wrong, best = min(ranked, key=lambda pair: len(pair[0]))
+    left.remove(best)
+    for line in wrong:
+        yield f"expect[{index}].{line}"
+
+
+def _wrong(expected: Mapping[str, Any], reading: Reading, kind: str) -> Iterable[str]:
+    quantities = reading.quantities
+    for key, value in expected.items():
+        if key in _PLAIN:
+            got: Any = getattr(reading, key)
+            same = got == value
+        elif key in _TIMES:
+            got = getattr(reading, key)
+            same = got == moment(value, dt.UTC)
+        elif key == "status":
+            got = list(reading.status)
+            same = got == value
+        elif key in BY_NAME[kind]:
+            got = quantities.get(key)
+            same = _equal(got, value, BY_NAME[kind][key].unit, BY_NAME[kind][key].type)
+        else:
+            yield f"{key}: {kind} has no such quantity or field"
+            continue
+        if not same:
+            yield f"{key}: expected {value!r}, got {got!r}"
+
+
+def _equal(got: Value, expected: object, unit: str, kind: str) -> bool:
+    if expected is None or got is None:
+        return got is None and expected is None
+    if kind == "time":
+        return got == moment(str(expected), dt.UTC)
+    if isinstance(expected, str) and kind in {"number", "money"}:
+        try:
+            expected = parse_value(expected, unit)
+        except UnitError:
+            return False
+    if isinstance(got, float) and isinstance(expected, int | float):
+        # A conversion may move the last binary digit; no instrument shows so many.
+        return abs(got - expected) <= 1e-9 * max(1.0, abs(got))
+    return got == expected

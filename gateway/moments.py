@@ -1,0 +1,129 @@
+"""Words of a message that are not plain numbers: times, identities, status.
+
+These are the few functions that compiled normalisers call; each is pure but for a bounded memory
+of what it has seen.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.errors import DecodeError
+from gateway.quantities import STATUS_WORDS
+
+EARLIEST: Final = 946_684_800_000_000_000
+"""2000-01-01: no networked meter measured before; a smaller number is another unit or no time."""
+LATEST: Final = 4_102_444_800_000_000_000
+"""2100-01-01."""
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+MAX_MEMORY: Final = 1_000_000
+"""Entries after which a memory is emptied, so that made-up names cannot fill it."""
+
+MAX_NAME: Final = 128
+
+
+def bad_time(nanoseconds: int) -> DecodeError:
+    """The refusal of a time outside 2000 to 2100."""
+    return DecodeError(
+        "bad_time",
+        f"{nanoseconds / 1e9:.3f} s since 1970 is not between 2000 and 2100: right time form?",
+    )
+
+
+def moment(raw: dt.datetime | str, zone: dt.tzinfo) -> int:
+    """RFC 3339 time to nanoseconds; one without offset is local time of ``zone``."""
+    if isinstance(raw, str):
+        try:
+            raw = dt.datetime.fromisoformat(raw)
+        except ValueError:
+            raise DecodeError("bad_time", f"{raw[:80]!r} is no ISO 8601 time") from None
+    if raw.tzinfo is None:
+        raw = raw.replace(tzinfo=zone)
+    since = raw - _EPOCH
+    nanoseconds = (since.days * 86400 + since.seconds) * 10**9 + since.microseconds * 1000
+    if not EARLIEST <= nanoseconds < LATEST:
+        raise bad_time(nanoseconds)
+    return nanoseconds
+
+
+def from_pattern(raw: str, pattern: str, zone: dt.tzinfo) -> int:
+    """A time by a strptime pattern to nanoseconds."""
+    try:
+        # The zone is set in moment(), whether or not the pattern has one.
+        parsed = dt.datetime.strptime(raw, pattern)  # noqa: DTZ007
+    except ValueError:
+        raise DecodeError("bad_time", f"{raw[:80]!r} does not fit {pattern!r}") from None
+    return moment(parsed, zone)
+
+
+class Identities:
+    """Checks and shares the text of device ids and channels.
+
+    An identity is 1 to 128 printable characters; equal ones are one object, so that a million
+    readings hold one string a device.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[object, str] = {}
+
+    def __call__(self, raw: object) -> str:
+        """The identity; raises DecodeError ``bad_device_id``."""
+        known = self._known.get(raw)
+        if known is not None:
+            return known
+        text = str(raw)
+        if not 0 < len(text) <= MAX_NAME or not text.isprintable():
+            raise DecodeError(
+                "bad_device_id", f"{text[:80]!r} is not 1 to {MAX_NAME} printable characters"
+            )
+        if len(self._known) >= MAX_MEMORY:
+            self._known.clear()
+        self._known[raw] = text
+        return text
+
+
+class StatusBits:
+    """Bits of a status number to status words, in the order of the bits; unnamed bits are kept out.
+
+    A bit that the profile does not name says nothing to us; the raw message keeps it.
+    """
+
+    def __init__(self, bits: Mapping[int, str]) -> None:
+        self._bits = sorted(bits.items())
+        self._known: dict[int, tuple[str, ...]] = {0: ()}
+
+    def __call__(self, raw: int) -> tuple[str, ...]:
+        """The words of the bits that are set."""
+        known = self._known.get(raw)
+        if known is None:
+            known = tuple(word for bit, word in self._bits if raw >> bit & 1)
+            if len(self._known) < 4096:
+                self._known[raw] = known
+        return known
+
+
+class StatusWords:
+    """A status text to a status word; None in the mapping means all is well."""
+
+    def __init__(self, words: Mapping[str, str | None]) -> None:
+        self._words = {raw: (word,) if word else () for raw, word in words.items()}
+
+    def __call__(self, raw: str) -> tuple[str, ...]:
+        """The word; raises DecodeError ``unknown_word``."""
+        try:
+            return self._words[raw]
+        except KeyError:
+            known = ", ".join(repr(word) for word in self._words)
+            raise DecodeError("unknown_word", f"status {raw[:80]!r} is none of {known}") from None
+
+
+def status_list(raw: list[str]) -> tuple[str, ...]:
+    """A list of status words as it stands; raises DecodeError ``unknown_word``."""
+    for word in raw:
+        if word not in STATUS_WORDS:
+            raise DecodeError("unknown_word", f"status {word[:80]!r}: {', '.join(STATUS_WORDS)}")
+    return tuple(raw)

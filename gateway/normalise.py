@@ -1,0 +1,643 @@
+"""From a document to readings: each profile compiled once into one plain function.
+
+The function is written as Python source and compiled when the profile is loaded, so that nothing
+interprets YAML per message.  Only names that this module makes up stand in that source; every text
+and number of the profile comes in by the function's namespace.  ``Normaliser.source`` shows it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from msgspec import UNSET
+
+from gateway import moments
+from gateway.errors import DecodeError
+from gateway.profiles.layout import Layout
+from gateway.profiles.layout import Register as RegisterFace
+from gateway.profiles.models import (
+    Block,
+    Channel,
+    DeviceId,
+    MeasuredAt,
+    Path,
+    ProfileModel,
+    Quantity,
+    Scalar,
+    When,
+    parse_path,
+)
+from gateway.profiles.models import Register as RegisterModel
+from gateway.profiles.shape import MAX_NUMBER, Node
+from gateway.profiles.template import parse_template
+from gateway.quantities import BY_NAME
+from gateway.records import Device, Reading
+from gateway.units import Conversion, conversion
+
+MAX_MONEY: Final = 1e11
+MAX_SEQUENCE_MODULUS: Final = 2**63
+
+Emitted = tuple[int, Reading]
+Read = Callable[[Any, Mapping[str, str], int, int, list[Emitted]], bool]
+
+
+class Normaliser(NamedTuple):
+    """A compiled profile.
+
+    Attributes:
+        accepts: whether the document is this profile's by ``match.when``.
+        read: ``read(document, levels, received_at, ledger_offset, out)`` appends
+            ``(index of layout, reading)`` pairs and returns whether the message belongs to a block
+            (False: it is named by ``ignore``).  Raises DecodeError with reason ``no_reading``,
+            ``missing_field``, ``wrong_type``, ``absurd_number``, ``bad_time``, ``unknown_word`` or
+            ``bad_device_id``.
+        layouts: what readings of each index look like.
+        source: the generated Python source.
+    """
+
+    accepts: Callable[[Any], bool]
+    read: Read
+    layouts: tuple[Layout, ...]
+    source: str
+
+
+def compile_normaliser(
+    model: ProfileModel, root: Node, levels: set[str], devices: Mapping[str, Device]
+) -> Normaliser:
+    """Compiles ``read`` and ``match.when`` of a profile against its shape."""
+    writer = _Writer(model, root, levels, devices)
+    writer.accepts()
+    writer.read()
+    source = "\n".join(writer.lines) + "\n"
+    # See the module's docstring: the source holds only names made here.
+    exec(compile(source, f"<{model.profile}>", "exec"), writer.namespace)  # noqa: S102
+    return Normaliser(
+        writer.namespace["accepts"], writer.namespace["read"], tuple(writer.layouts), source
+    )
+
+
+class _Writer:
+    """Writes the source of one profile's functions, line by line."""
+
+    def __init__(
+        self, model: ProfileModel, root: Node, levels: set[str], devices: Mapping[str, Device]
+    ) -> None:
+        self.model = model
+        self.root = root
+        self.levels = levels
+        self.known = BY_NAME[model.kind]
+        self.layouts: list[Layout] = []
+        self.lines: list[str] = []
+        self.depth = 0
+        self.scopes: dict[int, tuple[str, Node]] = {}
+        self.seen: dict[tuple[str, str], str] = {}
+        self.count = 0
+        currencies = {
+            name: str(device.parameters["currency"])
+            for name, device in devices.items()
+            if "currency" in device.parameters
+        }
+        zones = {
+            name: ZoneInfo(str(device.parameters["time_zone"]))
+            for name, device in devices.items()
+            if "time_zone" in device.parameters
+        }
+        self.namespace: dict[str, Any] = {
+            "U": UNSET, "R": Reading, "float": float, "round": round, "len": len, "str": str,
+            "IDENT": moments.Identities(), "MISSING": _missing, "FAIL": DecodeError,
+            "CURRENCY": currencies.get, "ZONE": zones.get, "MOMENT": moments.moment,
+            "PATTERN": moments.from_pattern, "NUMBER": _number, "ABSURD": _absurd,
+            "WORD": _unknown_word, "MAX": MAX_NUMBER, "MONEY": MAX_MONEY,
+            "LOW": moments.EARLIEST, "HIGH": moments.LATEST, "BADTIME": moments.bad_time,
+            "CLASS": _wrong_class,
+        }  # fmt: skip
+
+    # -- small tools -----------------------------------------------------------------------------
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self.depth + text)
+
+    def constant(self, value: object) -> str:
+        for name, known in self.namespace.items():
+            if name[0] == "K" and known is value:
+                return name
+        name = f"K{len(self.namespace)}"
+        self.namespace[name] = value
+        return name
+
+    def fresh(self, stem: str) -> str:
+        self.count += 1
+        return f"{stem}{self.count}"
+
+    def place(self, path: Path, scope: tuple[str, Node]) -> str:
+        """An expression for the value at a path; UNSET where it is absent."""
+        variable, node = scope
+        if path[:1] == ("$",):
+            variable, node, path = "d", self.root, path[1:]
+        for i, part in enumerate(path):
+            last = i == len(path) - 1
+            if isinstance(part, int):
+                inner = self.fresh("i")
+                self.line(
+                    f"{inner} = {variable}[{part}] if {variable} is not U and "
+                    f"{variable} is not None and len({variable}) > {part} else U"
+                )
+                variable, node = inner, node.items()
+                continue
+            node = node.child(part)
+            attribute = f"{variable}.{node.attribute}"
+            if last and not isinstance(part, int):
+                return attribute
+            variable = self.container(variable, node)
+        return variable
+
+    def container(self, variable: str, node: Node) -> str:
+        key = (variable, node.path)
+        if key not in self.seen:
+            name = self.fresh("n")
+            text = f"{name} = {variable}.{node.attribute}"
+            if node.children and not node.required:
+                text += f" or {self.constant(node.empty)}"
+            self.line(text)
+            self.seen[key] = name
+        return self.seen[key]
+
+    def node(self, path: Path, scope: tuple[str, Node]) -> Node:
+        node = scope[1]
+        if path[:1] == ("$",):
+            node, path = self.root, path[1:]
+        for part in path:
+            node = node.child(part)
+        return node
+
+    # -- functions -------------------------------------------------------------------------------
+
+    def accepts(self) -> None:
+        self.line("def accepts(d):")
+        self.depth = 1
+        when = self.model.match.when if self.model.match else {}
+        self.line(f"return {self.condition(when, ('d', self.root))}")
+        self.depth = 0
+        self.seen.clear()
+
+    def condition(self, when: When, scope: tuple[str, Node]) -> str:
+        tests = []
+        for path, condition in when.items():
+            parts = parse_path(path)
+            place = self.place(parts, scope)
+            node = self.node(parts, scope)
+            if condition.is_ is not None:
+                empty = self.constant(node.empty) if node.children else "U"
+                test = f"{place} is not {empty} and {place} is not None"
+                tests.append(f"({test})" if condition.is_ == "present" else f"not ({test})")
+            else:
+                tests.append(self.among(place, condition.in_ or []))
+        return " and ".join(tests) or "True"
+
+    def among(self, place: str, values: list[Scalar]) -> str:
+        if all(isinstance(value, str) for value in values):
+            # Equality with a text is safe for any value, so no call is needed.
+            if len(values) == 1:
+                return f"{place} == {self.constant(values[0])}"
+            return f"{place} in {self.constant(tuple(values))}"
+        return f"{self.constant(_Among(values))}({place})"
+
+    def read(self) -> None:
+        self.line("def read(d, levels, received, offset, out):")
+        self.depth = 1
+        self.line("matched = False")
+        each: dict[Path, list[Block]] = {}
+        for block in self.model.read:
+            if block.each is not None:
+                each.setdefault(block.each, []).append(block)
+        for block in self.model.read:
+            if block.each is None:
+                self.guarded(block, ("d", self.root), "matched")
+            elif each.get(block.each):
+                self.items(block.each, each.pop(block.each))
+        self.ignored()
+        self.line("if out: return True")
+        self.line(f"raise FAIL('no_reading', {self.constant(_NO_READING)})")
+        self.depth = 0
+
+    def ignored(self) -> None:
+        for ignore in self.model.ignore:
+            if ignore.each is None:
+                test = self.condition(ignore.when, ("d", self.root))
+                self.line(f"if not out and not matched and {test}: return False")
+        if any(ignore.each is not None for ignore in self.model.ignore):
+            self.line("if not out and matched: return False")
+
+    def items(self, path: Path, blocks: list[Block]) -> None:
+        array = self.place(path, ("d", self.root))
+        item = self.fresh("item")
+        node = self.node(path, ("d", self.root)).items()
+        self.line(f"for {item} in ({array} or ()) if {array} is not U else ():")
+        self.depth += 1
+        if node.nullable or not node.required:
+            self.line(f"if {item} is None: continue")
+        before = dict(self.seen)
+        hit = self.fresh("hit")
+        self.line(f"{hit} = False")
+        for block in blocks:
+            self.guarded(block, (item, node), hit)
+        for ignore in self.model.ignore:
+            if ignore.each == path:
+                test = self.condition(ignore.when, (item, node))
+                self.line(f"if not {hit} and {test}: {hit} = True")
+        self.line(f"if not {hit}: raise FAIL('no_reading', {self.constant(_NO_ITEM)})")
+        self.line("matched = True")
+        self.seen = before
+        self.depth -= 1
+
+    def guarded(self, block: Block, scope: tuple[str, Node], hit: str) -> None:
+        before = dict(self.seen)
+        if block.when:
+            self.line(f"if {self.condition(block.when, scope)}:")
+            self.depth += 1
+        self.line(f"{hit} = True")
+        inner = dict(self.seen)
+        self.block(block, scope)
+        self.seen = before if block.when else inner
+        if block.when:
+            self.depth -= 1
+
+    # -- one block -------------------------------------------------------------------------------
+
+    def block(self, block: Block, scope: tuple[str, Node]) -> None:
+        device = self.device(block, scope)
+        at, quality = self.measured(block, scope, device)
+        sequence = "None"
+        if block.sequence is not None:
+            sequence = self.fresh("s")
+            self.value(sequence, block.sequence.from_, scope, optional=block.sequence.optional)
+        status = self.status(block, scope)
+        channel = self.channel(block, scope)
+        # Quantities without a channel of their own share a reading with those that name it.
+        own = None if isinstance(block.channel, Channel) else self.default_channel(block)
+        groups: dict[str | None, list[tuple[str, str, Quantity]]] = {}
+        for name, quantity in block.quantities.items():
+            for word, variable in self.quantity(name, quantity, scope, device):
+                groups.setdefault(word or own, []).append((name, variable, quantity))
+        if not groups:
+            groups[None] = []
+        for word, members in groups.items():
+            self.emit(
+                block, members, device=device, at=at, quality=quality, sequence=sequence,
+                status=status, channel=self.constant(word) if word is not None else channel,
+            )  # fmt: skip
+
+    def emit(
+        self, block: Block, members: list[tuple[str, str, Quantity]], *, device: str, at: str,
+        quality: str, sequence: str, status: str, channel: str,
+    ) -> None:  # fmt: skip
+        layout = self.layout(block, members)
+        values = "".join(f"{variable}, " for _, variable, _ in members)
+        money = any(self.known[name].type == "money" for name, _, _ in members)
+        currency = "None"
+        if money:
+            currency = f"CURRENCY({device}, {self.constant(self.model.currency)})"
+        constants = [self.constant(self.model.kind), self.constant(block.event)]
+        reading = (
+            f"R({device}, {constants[0]}, {constants[1]}, {channel}, {at}, received, {sequence}, "
+            f"{quality}, {status}, {currency}, {self.constant(self.id)}, offset, "
+            f"{self.constant(layout.names)}, ({values}))"
+        )
+        text = f"out.append(({len(self.layouts)}, {reading}))"
+        self.layouts.append(layout)
+        certain = not members or any(
+            not q.optional and not q.absent and not isinstance(q.channels, dict)
+            for _, _, q in members
+        )
+        if certain:
+            self.line(text)
+        else:
+            present = " or ".join(f"{variable} is not None" for _, variable, _ in members)
+            self.line(f"if {present}:")
+            self.line(f"    {text}")
+
+    @property
+    def id(self) -> str:
+        if "PROFILE" not in self.namespace:
+            self.namespace["PROFILE"] = f"{self.model.profile}@{self.model.version}"
+        return str(self.namespace["PROFILE"])
+
+    def layout(self, block: Block, members: list[tuple[str, str, Quantity]]) -> Layout:
+        sequence = block.sequence
+        return Layout(
+            kind=self.model.kind,
+            event=block.event,
+            profile=f"{self.model.profile}@{self.model.version}",
+            names=tuple(name for name, _, _ in members),
+            registers={
+                name: self.face(name, quantity)
+                for name, _, quantity in members
+                if quantity.register_ is not False
+                and (quantity.register_ is not None or name in self.model.registers)
+            },
+            sequence_modulus=(sequence.modulus or MAX_SEQUENCE_MODULUS) if sequence else None,
+            sequence_per_channel=bool(sequence and sequence.scope == "channel"),
+            measured=isinstance(block.measured_at, MeasuredAt),
+        )
+
+    def face(self, name: str, quantity: Quantity) -> RegisterFace:
+        model = quantity.register_
+        if not isinstance(model, RegisterModel):
+            return RegisterFace()
+        convert = self.conversion(name, quantity)
+        full = model.full_scale or (10.0**model.digits if model.digits is not None else None)
+        step = 10.0**-model.decimals if model.decimals is not None else None
+        return RegisterFace(
+            full_scale=convert.apply(full) if full is not None else None,
+            resolution=convert.apply(step) if step is not None else None,
+        )
+
+    def conversion(self, name: str, quantity: Quantity) -> Conversion:
+        known = self.known[name]
+        return conversion(quantity.unit or known.unit, known.unit, str(quantity.scale or 1))
+
+    # -- parts of a reading ----------------------------------------------------------------------
+
+    def value(self, name: str, path: Path, scope: tuple[str, Node], *, optional: bool) -> None:
+        """Assigns the raw value at a path; None where it is absent and may be."""
+        place = self.place(path, scope)
+        self.line(f"{name} = {place}")
+        node = self.node(path, scope)
+        if optional:
+            self.line(f"if {name} is U: {name} = None")
+        elif not node.required or node.nullable:
+            shown = self.constant(node.path)
+            self.line(f"if {name} is U or {name} is None: raise MISSING({shown})")
+
+    def device(self, block: Block, scope: tuple[str, Node]) -> str:
+        spec = block.device_id if block.device_id is not None else "{device_id}"
+        name = self.fresh("dev")
+        if isinstance(spec, DeviceId):
+            self.value(name, spec.from_, scope, optional=spec.otherwise is not None)
+            if spec.otherwise is not None:
+                unless = self.constant(_Among([*spec.unless, None]))
+                self.line(f"if {unless}({name}):")
+                self.depth += 1
+                self.line(f"{name} = {self.template(spec.otherwise, scope)}")
+                self.depth -= 1
+            self.line(f"{name} = IDENT({name})")
+        elif spec == "{device_id}":
+            key = ("levels", "device_id")
+            if key in self.seen:
+                return self.seen[key]
+            self.line(f"{name} = levels['device_id']")
+            self.seen[key] = name
+        else:
+            self.line(f"{name} = IDENT({self.template(spec, scope)})")
+        return name
+
+    def template(self, template: str, scope: tuple[str, Node]) -> str:
+        parts = []
+        for part in parse_template(template, self.levels):
+            if part.literal is not None:
+                parts.append(self.constant(part.literal))
+            elif part.level is not None:
+                parts.append(f"levels[{self.constant(part.level)}]")
+            else:
+                name = self.fresh("t")
+                self.value(name, part.path or (), scope, optional=False)
+                parts.append(f"str({name})")
+        return " + ".join(parts)
+
+    def measured(self, block: Block, scope: tuple[str, Node], device: str) -> tuple[str, str]:
+        spec = block.measured_at
+        if not isinstance(spec, MeasuredAt):
+            # The time of receipt stands in: the profile says so, and the reading carries it.
+            return "received", self.constant("questionable")
+        name = self.fresh("at")
+        self.value(name, spec.from_, scope, optional=spec.optional)
+        zone = self.model.zone or spec.zone
+        if not spec.optional:
+            self.time(name, spec.time, zone, device)
+            return name, self.constant("raw")
+        quality = self.fresh("q")
+        self.line(f"if {name} is None:")
+        self.line(f"    {name} = received; {quality} = {self.constant('questionable')}")
+        self.line("else:")
+        self.depth += 1
+        self.line(f"{quality} = {self.constant('raw')}")
+        self.time(name, spec.time, zone, device)
+        self.depth -= 1
+        return name, quality
+
+    def time(self, name: str, form: str, zone: str, device: str) -> None:
+        """Converts a raw time into nanoseconds since the epoch."""
+        default = self.constant(dt.UTC if zone == "UTC" else ZoneInfo(zone))
+        if form == "iso":
+            self.line(f"{name} = MOMENT({name}, ZONE({device}, {default}))")
+        elif "%" in form:
+            pattern = self.constant(form)
+            self.line(f"{name} = PATTERN({name}, {pattern}, ZONE({device}, {default}))")
+        else:
+            # To whole microseconds: finer than any clock here, and what a double holds exactly.
+            per_second = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
+            unit = 10**9 // per_second[form]
+            if unit >= 1000:
+                self.line(f"{name} = round({name} * {unit // 1000}) * 1000")
+            else:
+                self.line(f"{name} = round({name})")
+            self.line(f"if not LOW <= {name} < HIGH: raise BADTIME({name})")
+
+    def status(self, block: Block, scope: tuple[str, Node]) -> str:
+        spec = block.status
+        if spec is None:
+            return "()"
+        name = self.fresh("st")
+        self.value(name, spec.from_, scope, optional=spec.optional)
+        if spec.bits is not None:
+            reader = self.constant(moments.StatusBits(spec.bits))
+        elif spec.words is not None:
+            reader = self.constant(moments.StatusWords(spec.words))
+        else:
+            reader = self.constant(moments.status_list)
+        self.line(f"{name} = {reader}({name}) if {name} else ()")
+        return name
+
+    def channel(self, block: Block, scope: tuple[str, Node]) -> str:
+        spec = block.channel
+        if isinstance(spec, Channel):
+            name = self.fresh("ch")
+            self.value(name, spec.from_, scope, optional=False)
+            if spec.map is None:
+                self.line(f"{name} = IDENT({name})")
+            else:
+                words = self.constant(_Words(spec.map, "channel"))
+                self.line(f"{name} = {words}({name})")
+            return name
+        return self.constant(self.default_channel(block))
+
+    def default_channel(self, block: Block) -> str | None:
+        named = block.channel if isinstance(block.channel, str) else None
+        return named or self.model.default_channel
+
+    def quantity(
+        self, name: str, quantity: Quantity, scope: tuple[str, Node], device: str
+    ) -> list[tuple[str | None, str]]:
+        """Assigns the quantity's value or values; pairs of channel (None: the block's) and name."""
+        if isinstance(quantity.channels, dict):
+            named: list[tuple[str | None, str]] = []
+            for channel, path in quantity.channels.items():
+                variable = self.fresh("v")
+                self.value(variable, path, scope, optional=True)
+                self.convert(variable, name, quantity, device, optional=True)
+                named.append((channel, variable))
+            return named
+        if quantity.each is not None and isinstance(quantity.channels, list):
+            return self.array(name, quantity, scope, device)
+        variable = self.fresh("v")
+        optional = quantity.optional or bool(quantity.absent)
+        self.value(variable, quantity.from_ or (), scope, optional=optional)
+        self.convert(variable, name, quantity, device, optional=optional)
+        return [(None, variable)]
+
+    def array(
+        self, name: str, quantity: Quantity, scope: tuple[str, Node], device: str
+    ) -> list[tuple[str | None, str]]:
+        items = self.fresh("a")
+        channels = quantity.channels or []
+        self.value(items, quantity.each or (), scope, optional=quantity.optional)
+        self.line(f"if {items} is None: {items} = ()")
+        shown = self.constant(self.node(quantity.each or (), scope).path)
+        fewest = 0 if quantity.optional else 1
+        self.line(
+            f"if not {fewest} <= len({items}) <= {len(channels)}: "
+            f"raise CLASS({shown}, len({items}), {len(channels)})"
+        )
+        found: list[tuple[str | None, str]] = []
+        for i, channel in enumerate(channels):
+            variable = self.fresh("v")
+            self.line(f"{variable} = {items}[{i}] if len({items}) > {i} else None")
+            self.convert(variable, name, quantity, device, optional=True)
+            found.append((channel, variable))
+        return found
+
+    def convert(
+        self, variable: str, name: str, quantity: Quantity, device: str, *, optional: bool
+    ) -> None:
+        """Turns the raw value into the canonical one, in place."""
+        steps: list[str] = []
+        if quantity.absent:
+            among = self.constant(_Among([*quantity.absent, None]))
+            self.line(f"if {among}({variable}): {variable} = None")
+        known = self.known[name]
+        if quantity.map is not None:
+            words = self.constant(_Words(quantity.map, name))
+            steps.append(f"{variable} = {words}({variable})")
+        if known.type == "time":
+            steps.append("time")
+        elif known.type in {"number", "money"}:
+            steps += self.arithmetic(variable, name, quantity)
+        if not steps:
+            return
+        if optional:
+            self.line(f"if {variable} is not None:")
+            self.depth += 1
+        for step in steps:
+            if step == "time":
+                zone = quantity.zone or self.model.zone or "UTC"
+                self.time(variable, quantity.time or "iso", zone, device)
+            else:
+                self.line(step)
+        if optional:
+            self.depth -= 1
+
+    def arithmetic(self, variable: str, name: str, quantity: Quantity) -> list[str]:
+        steps = []
+        shown = self.constant(name)
+        if quantity.text or any(isinstance(v, str) for v in quantity.absent):
+            steps.append(f"{variable} = NUMBER({variable}, {shown})")
+        if quantity.map is not None:
+            return steps
+        convert = self.conversion(name, quantity)
+        if convert.numerator != 1:
+            steps.append(f"{variable} *= {convert.numerator}")
+        if convert.denominator != 1:
+            steps.append(f"{variable} /= {convert.denominator}")
+        if convert.offset:
+            steps.append(f"{variable} += {float(convert.offset)!r}")
+        exact = name in self.model.registers or self.known[name].type == "money"
+        if exact and not convert.identity:
+            # 131881.85 Wh is 131.88185 kWh to an instrument, not 131.88185000000001: fifteen digits
+            # are what a double carries through a conversion, and more than a register shows.
+            steps.append(f"{variable} = float('%.15g' % {variable})")
+        if self.known[name].type == "money":
+            steps.append(f"if not -MONEY < {variable} < MONEY: raise ABSURD({shown}, {variable})")
+        return steps
+
+
+_NO_READING: Final = (
+    "the message fits no block of the profile: add a block, or name it under 'ignore'"
+)
+_NO_ITEM: Final = (
+    "an item of the array fits no block of the profile: add a block, or name it under 'ignore'"
+)
+
+
+class _Among:
+    """Whether a value is one of a few; True and 1 are different, as they are in JSON."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.values = {(value.__class__ is bool, value) for value in values}
+
+    def __call__(self, value: object) -> bool:
+        try:
+            return (value.__class__ is bool, value) in self.values
+        except TypeError:  # an object or array is no scalar, so it is none of them
+            return False
+
+
+class _Words:
+    """An enumeration: raw scalar to word, refusing what is not in it."""
+
+    def __init__(self, words: Mapping[Any, Any], name: str) -> None:
+        self.words = {(raw.__class__ is bool, raw): word for raw, word in words.items()}
+        self.name = name
+
+    def __call__(self, raw: object) -> Any:  # noqa: ANN401 - words are text, numbers or truth
+        try:
+            word = self.words.get((raw.__class__ is bool, raw), UNSET)
+        except TypeError:
+            word = UNSET
+        if word is UNSET:
+            raise _unknown_word(self.name, raw, [r for _, r in self.words])
+        return float(word) if word.__class__ is int else word
+
+
+def _unknown_word(name: str, raw: object, known: list[Any]) -> DecodeError:
+    shown = ", ".join(repr(word) for word in known[:12])
+    return DecodeError("unknown_word", f"{name}: {str(raw)[:80]!r} is none of {shown}")
+
+
+def _missing(path: str) -> DecodeError:
+    return DecodeError("missing_field", f"`$.{path}` is missing (optional: true if it may be)")
+
+
+def _wrong_class(path: str, got: int, most: int) -> DecodeError:
+    return DecodeError("wrong_type", f"`$.{path}` has {got} items, the profile names {most}")
+
+
+def _absurd(name: str, value: float) -> DecodeError:
+    return DecodeError("absurd_number", f"{name}: {value!r} is beyond ±{MAX_MONEY:g}")
+
+
+def _number(raw: object, name: str) -> float:
+    """A number that came as text (or as a number, where 'absent' allows words)."""
+    if isinstance(raw, str):
+        try:
+            value = float(raw)
+        except ValueError:
+            raise DecodeError("wrong_type", f"{name}: {raw[:80]!r} is no number") from None
+        if not -MAX_NUMBER < value < MAX_NUMBER:
+            raise DecodeError("absurd_number", f"{name}: {raw[:80]!r} is beyond ±{MAX_NUMBER:g}")
+        return value
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise DecodeError("wrong_type", f"{name}: {raw!r} is no number")
+    return float(raw)

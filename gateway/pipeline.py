@@ -1,0 +1,293 @@
+"""The way of one message: ledger → decode → normalise → check → store.
+
+Only this module knows the order.  Processing is a deterministic function of ledger, profiles and
+device registry: what it keeps between messages (the checks' state) begins empty at the ledger's
+first message, is carried by snapshots, and is rebuilt from the ledger where a snapshot is older
+than the checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from gateway.checks import Judge, Tariff
+from gateway.decode.json import compile_json
+from gateway.errors import DecodeError
+from gateway.ledger import Ledger
+from gateway.moments import MAX_MEMORY, Identities
+from gateway.normalise import Emitted, Normaliser, compile_normaliser
+from gateway.profiles import Profile, ProfileSet
+from gateway.profiles.meaning import limits_in_canonical_units
+from gateway.profiles.paths import build_shape
+from gateway.profiles.topics import Topics, topic_levels
+from gateway.records import Batch, Counters, Device, Flag, Quarantined, Reading, Results
+from gateway.store import Store
+
+log = structlog.get_logger(__name__)
+
+SNAPSHOT_MESSAGES: Final = 200_000
+"""Messages between snapshots of the checks' state: what a restart may have to judge again."""
+
+
+class Plan:
+    """A profile compiled: its decoder, its normaliser, and the checks of each layout."""
+
+    __slots__ = ("bound", "decode", "normaliser", "profile")
+
+    def __init__(self, profile: Profile, devices: Mapping[str, Device], judge: Judge) -> None:
+        model = profile.model
+        levels = topic_levels(model)
+        shape = build_shape(model, levels)
+        self.profile = profile
+        self.decode = compile_json(shape, model.decode.max_bytes)
+        self.normaliser: Normaliser = compile_normaliser(model, shape, levels, devices)
+        settings: dict[str, Mapping[str, Any] | bool] = dict(model.checks)
+        if "value_out_of_range" in settings:
+            settings["value_out_of_range"] = limits_in_canonical_units(model)
+        self.bound = [
+            judge.bind(layout, settings, where=str(profile.file))
+            for layout in self.normaliser.layouts
+        ]
+
+
+Route = Sequence[tuple[Plan, dict[str, str]]]
+
+
+class Decided(msgspec.Struct):
+    """What became of a run of messages; the counters count them by decision."""
+
+    readings: list[Reading]
+    flags: list[Flag]
+    quarantined: list[Quarantined]
+    counters: Counters
+
+
+class Decider:
+    """Decides messages one after another: a reading, a duplicate, on purpose nothing, quarantine.
+
+    Pure but for the checks' state: no I/O and no clock.
+    """
+
+    def __init__(
+        self,
+        profiles: ProfileSet,
+        devices: Mapping[str, Device],
+        tariffs: Mapping[str, Tariff],
+        *,
+        registry_known: bool = True,
+    ) -> None:
+        self.judge = Judge(devices, tariffs, registry_known=registry_known)
+        self.devices = devices
+        plans = [Plan(profile, devices, self.judge) for profile in profiles.profiles.values()]
+        self._topics: Topics[Plan] = Topics((plan.profile.model, plan) for plan in plans)
+        self._routes: dict[str, Route] = {}
+        self._identify = Identities()
+
+    def decide(self, batch: Batch, counters: Counters) -> Decided:
+        """Decides a batch in order; ``counters`` are the totals before, and are added to."""
+        decided = Decided([], [], [], counters)
+        routes = self._routes
+        emitted: list[Emitted] = []
+        offset = batch.first_offset
+        for topic, payload, received_at in zip(
+            batch.topics, batch.payloads, batch.received_at, strict=True
+        ):
+            route = routes.get(topic)
+            if route is None:
+                route = self._route(topic)
+            emitted.clear()
+            try:
+                plan, belongs = self._read(route, payload, received_at, offset, emitted)
+            except DecodeError as error:
+                self._quarantine(decided, batch, offset, route, error)
+            else:
+                if belongs:
+                    self._judge(plan, emitted, decided)
+                else:
+                    counters.ignored += 1
+            offset += 1
+        counters.flags += len(decided.flags)
+        return decided
+
+    def _read(
+        self, route: Route, payload: bytes, received_at: int, offset: int, emitted: list[Emitted]
+    ) -> tuple[Plan, bool]:
+        """Finds the profile that accepts the message and reads it; DecodeError when none can."""
+        refused: DecodeError | None = None
+        for plan, levels in route:
+            normaliser = plan.normaliser
+            try:
+                document = plan.decode(payload)
+                if normaliser.accepts(document):
+                    return plan, normaliser.read(document, levels, received_at, offset, emitted)
+            except DecodeError as error:
+                # On a shared topic another profile may read what this one can't; when none can,
+                # the first refusal stands, for the most specific profile comes first.
+                refused = refused or error
+                emitted.clear()
+        raise refused or DecodeError(
+            "no_profile",
+            "no profile has this topic: add one, or a pattern to a 'match.topic'"
+            if not route
+            else "the topic fits, the content no 'match.when' of "
+            + ", ".join(plan.profile.id for plan, _ in route),
+        )
+
+    def _judge(self, plan: Plan, emitted: list[Emitted], decided: Decided) -> None:
+        counters = decided.counters
+        judge = self.judge.judge
+        bound = plan.bound
+        new = 0
+        for index, reading in emitted:
+            if judge(bound[index], reading, decided.flags):
+                decided.readings.append(reading)
+                new += 1
+        counters.readings += new
+        counters.duplicate_readings += len(emitted) - new
+        if new:
+            counters.stored += 1
+        else:
+            counters.duplicates += 1
+
+    def _quarantine(
+        self, decided: Decided, batch: Batch, offset: int, route: Route, error: DecodeError
+    ) -> None:
+        i = offset - batch.first_offset
+        decided.counters.quarantined += 1
+        decided.quarantined.append(
+            Quarantined(
+                ledger_offset=offset,
+                received_at=batch.received_at[i],
+                topic=batch.topics[i],
+                payload=batch.payloads[i],
+                stage="decode" if error.reason in _DECODE_REASONS else "normalise",
+                reason=error.reason,
+                detail=error.detail,
+                profile=route[0][0].profile.id if route else None,
+                device_id=route[0][1].get("device_id") if route else None,
+            )
+        )
+
+    def _route(self, topic: str) -> Route:
+        """The plans for a topic, remembered; a registered device's own profile goes alone."""
+        route: list[tuple[Plan, dict[str, str]]] = []
+        for plan, levels in self._topics.find(topic):
+            try:
+                named = {name: self._identify(text) for name, text in levels.items()}
+            except DecodeError:
+                continue
+            route.append((plan, named))
+        for plan, levels in route:
+            device = self.devices.get(levels.get("device_id", ""))
+            if device is not None and device.profile == plan.profile.name:
+                route = [(plan, levels)]
+                break
+        if len(self._routes) >= MAX_MEMORY:
+            self._routes.clear()
+        self._routes[topic] = route
+        return route
+
+
+_DECODE_REASONS: Final = frozenset(
+    {
+        "no_profile", "too_large", "unparseable", "too_deep", "duplicate_key", "missing_field",
+        "wrong_type", "absurd_number",
+    }
+)  # fmt: skip
+
+
+class Processor:
+    """Reads the ledger from the store's checkpoint on, decides, and commits.
+
+    Readings, flags, quarantine, the offset reached and (now and then) a snapshot of the checks'
+    state go to the store in one transaction, so a kill at any moment neither loses nor repeats.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: Store,
+        decider: Decider,
+        *,
+        commit_messages: int = 5000,
+        snapshot_messages: int = SNAPSHOT_MESSAGES,
+    ) -> None:
+        self.ledger = ledger
+        self.store = store
+        self.decider = decider
+        self.commit_messages = commit_messages
+        self.snapshot_messages = snapshot_messages
+        checkpoint = store.checkpoint()
+        self.offset = checkpoint.next_offset
+        self.snapshot_offset = checkpoint.snapshot_offset
+        self.counters = checkpoint.counters
+        if checkpoint.snapshot is not None:
+            decider.judge.restore(checkpoint.snapshot)
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        """Brings the checks' state from the snapshot up to the checkpoint; outputs are known."""
+        offset = max(self.snapshot_offset, self.ledger.first_offset)
+        if offset < self.offset:
+            log.info("rebuilding check state", since=offset, until=self.offset)
+        while offset < self.offset:
+            batch = self.ledger.read(offset, min(self.commit_messages, self.offset - offset))
+            if not len(batch):
+                break
+            self.decider.decide(batch, Counters())
+            offset = batch.first_offset + len(batch)
+        self.decider.judge.not_judged.clear()
+
+    def step(self) -> int:
+        """Decides the next messages, at most ``commit_messages``, and commits them.
+
+        Returns:
+            The number of messages decided; 0 at the end of the ledger.
+        """
+        batch = self.ledger.read(self.offset, self.commit_messages)
+        if not len(batch):
+            return 0
+        if batch.first_offset > self.offset:
+            log.warning(
+                "ledger begins after the checkpoint",
+                checkpoint=self.offset,
+                first=batch.first_offset,
+            )
+        counters = msgspec.structs.replace(self.counters)
+        decided = self.decider.decide(batch, counters)
+        reached = batch.first_offset + len(batch)
+        due = reached - self.snapshot_offset >= self.snapshot_messages
+        self._commit(decided, reached, snapshot=due)
+        return len(batch)
+
+    def finish(self) -> None:
+        """Commits a snapshot, so that the next start has nothing to rebuild."""
+        if self.snapshot_offset < self.offset:
+            nothing = Decided([], [], [], self.counters)
+            self._commit(nothing, self.offset, snapshot=True)
+
+    def _commit(self, decided: Decided, reached: int, *, snapshot: bool) -> None:
+        self.store.commit(
+            Results(
+                readings=decided.readings,
+                flags=decided.flags,
+                quarantined=decided.quarantined,
+                next_offset=reached,
+                counters=decided.counters,
+                snapshot=self.decider.judge.snapshot() if snapshot else None,
+            )
+        )
+        self.offset = reached
+        self.counters = decided.counters
+        if snapshot:
+            self.snapshot_offset = reached
+
+    @property
+    def not_judged(self) -> Counter[tuple[str, str]]:
+        """How often a check could not judge, by code and reason, since this start."""
+        return self.decider.judge.not_judged

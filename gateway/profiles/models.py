@@ -1,0 +1,352 @@
+"""What a device profile may say: Pydantic models of the YAML, one class a concept.
+
+``read`` is one block or a list of blocks; a block turns a message (or each item of an array in it)
+into one reading a channel.  Paths are dotted keys from the message's root, or from the item where
+the block has ``each`` (then ``$.`` begins at the root); a key that itself has a dot is written as a
+list; ``[0]`` takes an item of an array.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from gateway.quantities import KINDS, STATUS_WORDS, Event
+
+Scalar = str | bool | int | float
+
+_SEGMENT: Final = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+def parse_path(value: Any) -> tuple[str | int, ...]:  # noqa: ANN401 - YAML is any data
+    """``"data.u[0]"`` as ``("data", "u", 0)``; raises ValueError with what cannot be read."""
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, list):
+        if not value or not all(isinstance(part, str | int) for part in value):
+            raise ValueError("a path as a list holds keys (text) and positions (whole numbers)")
+        return tuple(value)
+    if not isinstance(value, str) or not value:
+        raise ValueError("a path is dotted keys such as 'data.ep' or a list of keys")
+    if value == "$":
+        return ("$",)
+    parts: list[str | int] = []
+    rest = value
+    if rest.startswith("$."):
+        parts.append("$")
+        rest = rest[2:]
+    position = 0
+    while position < len(rest):
+        match = _SEGMENT.match(rest, position)
+        if match is None:
+            raise ValueError(f"cannot read the path {value!r} at {rest[position:]!r}")
+        parts.append(match[1] if match[1] is not None else int(match[2]))
+        position = match.end()
+        if position < len(rest) and rest[position] == ".":
+            position += 1
+    return tuple(parts)
+
+
+Path = Annotated[tuple[str | int, ...], BeforeValidator(parse_path)]
+
+
+class Model(BaseModel):
+    """Base: unknown keys are faults, values are not coerced silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Title(Model):
+    """A text in both languages of the console."""
+
+    en: str
+    zh: str
+
+
+class Instrument(Model):
+    """What the profile is for: maker, model and the data of its type approval."""
+
+    vendor: str | None = None
+    model: str | None = None
+    models: list[str] = []
+    accuracy_class: str | None = None
+    type_approval: str | None = None
+    standard: str | None = None
+    firmware: str | None = None
+    link: str | None = None
+
+
+class Register(Model):
+    """A totaliser's face: digits before the point, decimals after it, or its full scale.
+
+    ``full_scale`` is in the field's raw unit; ``digits: 6`` says that it returns to zero at 10^6.
+    """
+
+    digits: Annotated[int, Field(ge=1, le=18)] | None = None
+    decimals: Annotated[int, Field(ge=0, le=9)] | None = None
+    full_scale: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if self.digits is not None and self.full_scale is not None:
+            raise ValueError("say 'digits' or 'full_scale', not both")
+        return self
+
+
+Present = Literal["present", "absent"]
+
+
+class Condition(Model):
+    """What a value must be: ``{in: [...]}``, or ``{is: present}`` / ``{is: absent}``."""
+
+    in_: list[Scalar] | None = Field(default=None, alias="in")
+    is_: Present | None = Field(default=None, alias="is")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.in_ is None) == (self.is_ is None):
+            raise ValueError("say either 'in: [values]' or 'is: present' / 'is: absent'")
+        return self
+
+
+def _condition(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
+    if isinstance(value, str | bool | int | float):
+        return {"in": [value]}
+    if isinstance(value, list):
+        return {"in": value}
+    return value
+
+
+When = dict[str, Annotated[Condition, BeforeValidator(_condition)]]
+
+
+def _topics(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
+    return [value] if isinstance(value, str) else value
+
+
+_TOPIC_LEVEL: Final = re.compile(r"^(?:\{[a-z_]+\}|[^{}+#]*|#)$")
+
+
+def _check_topic(topic: str) -> str:
+    levels = topic.split("/")
+    for i, level in enumerate(levels):
+        if not _TOPIC_LEVEL.match(level):
+            raise ValueError(
+                f"level {level!r} of topic {topic!r}: a level is a literal, a name in braces such "
+                "as {device_id}, or a last '#'"
+            )
+        if level == "#" and i != len(levels) - 1:
+            raise ValueError(f"'#' may stand only at the end of topic {topic!r}")
+    return topic
+
+
+class Match(Model):
+    """Which messages are this model's: topics with named levels, and a look into the content."""
+
+    topic: Annotated[
+        list[Annotated[str, AfterValidator(_check_topic)]],
+        BeforeValidator(_topics),
+        Field(min_length=1),
+    ]
+    when: When = {}
+
+
+class Decode(Model):
+    """How the payload becomes a document."""
+
+    format: Literal["json"] = "json"
+    max_bytes: Annotated[int, Field(ge=1, le=64 * 1024 * 1024)] | None = None
+
+
+TIME_FORMS: Final = ("iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
+
+
+def _check_time(value: str) -> str:
+    if value in TIME_FORMS or "%" in value:
+        return value
+    raise ValueError(
+        f"time form {value!r}: one of {', '.join(TIME_FORMS)}, "
+        "or a strptime pattern such as '%d/%m/%Y %H:%M:%S'"
+    )
+
+
+TimeWord = Annotated[str, AfterValidator(_check_time)]
+
+
+class MeasuredAt(Model):
+    """The instrument's time. ``zone`` is for times without one; a device may override it.
+
+    ``ambiguous`` hours at the end of summer time are taken as the first of the two.
+    """
+
+    from_: Path = Field(alias="from")
+    time: TimeWord = "iso"
+    zone: str = "UTC"
+    optional: bool = False
+
+
+class Sequence(Model):
+    """The instrument's own numbering: ``modulus`` numbers, then 0 again; counted by ``scope``."""
+
+    from_: Path = Field(alias="from")
+    modulus: Annotated[int, Field(ge=2)] | None = None
+    scope: Literal["device", "channel"] = "device"
+    optional: bool = False
+
+
+def _check_word(word: str) -> str:
+    if word not in STATUS_WORDS:
+        raise ValueError(f"{word!r} is no status word; one of {', '.join(STATUS_WORDS)}")
+    return word
+
+
+Word = Annotated[str, AfterValidator(_check_word)]
+
+
+class Status(Model):
+    """Status: ``bits`` of a number, ``words`` for a text, or a ``list`` of status words."""
+
+    from_: Path = Field(alias="from")
+    bits: dict[Annotated[int, Field(ge=0, le=63)], Word] | None = None
+    words: dict[str, Word | None] | None = None
+    list_: bool = Field(default=False, alias="list")
+    optional: bool = True
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if sum((self.bits is not None, self.words is not None, self.list_)) != 1:
+            raise ValueError("say one of 'bits', 'words' or 'list: true'")
+        return self
+
+
+class Channel(Model):
+    """A channel read from the message, with names of our own where they differ."""
+
+    from_: Path = Field(alias="from")
+    map: dict[Scalar, str] | None = None
+
+
+class DeviceId(Model):
+    """An identity read from the message; ``unless`` values fall back to ``otherwise``."""
+
+    from_: Path = Field(alias="from")
+    unless: list[Scalar] = []
+    otherwise: str | None = None
+
+
+class Quantity(Model):
+    """One field: where it stands, in which unit, and what kind of number it is."""
+
+    from_: Path | None = Field(default=None, alias="from")
+    each: Path | None = None
+    channels: dict[str, Path] | list[str] | None = None
+    unit: str | None = None
+    scale: Annotated[Decimal, Field(gt=0, le=10**9)] | None = None
+    text: bool = False
+    optional: bool = False
+    absent: list[Scalar] = []
+    map: dict[Scalar, Scalar] | None = None
+    register_: Register | bool | None = Field(default=None, alias="register")
+    time: TimeWord | None = None
+    zone: str | None = None
+
+    @model_validator(mode="after")
+    def _place(self) -> Self:
+        listed = self.each is not None and isinstance(self.channels, list)
+        named = self.each is None and isinstance(self.channels, dict) and self.from_ is None
+        plain = self.from_ is not None and self.each is None and self.channels is None
+        if not (listed or named or plain):
+            raise ValueError(
+                "say where it stands: 'from: path', or 'channels: {L1: path, ...}', "
+                "or 'each: path' with 'channels: [L1, ...]'"
+            )
+        return self
+
+
+class Block(BaseModel):
+    """A block of ``read``: when it applies, whose reading it is, and its quantities by name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
+    __pydantic_extra__: dict[str, Quantity]
+
+    when: When = {}
+    each: Path | None = None
+    event: Event = "periodic"
+    channel: str | Channel | None = None
+    device_id: str | DeviceId | None = None
+    measured_at: MeasuredAt | Literal["received"] = "received"
+    sequence: Sequence | None = None
+    status: Status | None = None
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """The quantities of this block by canonical name."""
+        return self.__pydantic_extra__
+
+
+class Ignore(Model):
+    """Messages (or items of an array) that carry no reading and are left out on purpose."""
+
+    when: When = {}
+    each: Path | None = None
+
+
+def _blocks(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
+    return [value] if isinstance(value, dict) else value
+
+
+class Case(Model):
+    """A test message of the profile with what must come out of it."""
+
+    payload: str | dict[str, Any] | list[Any]
+    topic: str | None = None
+    received_at: str = "2026-01-01T00:00:00Z"
+    expect: Annotated[list[dict[str, Any]], BeforeValidator(_blocks)] = []
+    flags: list[str] | None = None
+    quarantine: str | None = None
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if bool(self.expect) == (self.quarantine is not None):
+            raise ValueError("say what must come out: 'expect: [...]' or 'quarantine: reason'")
+        return self
+
+
+class ProfileModel(Model):
+    """A whole profile after inheritance."""
+
+    profile: str
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    kind: Literal[tuple(KINDS)]  # type: ignore[valid-type]
+    title: Title
+    extends: str | None = None
+    abstract: bool = False
+    instrument: Instrument = Instrument()
+    caveats: list[str] = []
+    match: Match | None = None
+    decode: Decode = Decode()
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"
+    zone: str | None = None
+    default_channel: str | None = None
+    registers: list[str] = []
+    read: Annotated[list[Block], BeforeValidator(_blocks)] = []
+    ignore: Annotated[list[Ignore], BeforeValidator(_blocks)] = []
+    checks: dict[str, dict[str, Any] | bool] = {}
+    tests: list[Case] = []
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not self.abstract and (self.match is None or not self.read):
+            raise ValueError("a profile needs 'match' and 'read' (or 'abstract: true')")
+        return self

@@ -1,0 +1,150 @@
+"""From a profile to the shape of its documents: every path of every block in one tree."""
+
+from __future__ import annotations
+
+from gateway.profiles.models import (
+    Block,
+    Channel,
+    DeviceId,
+    MeasuredAt,
+    Path,
+    ProfileModel,
+    Quantity,
+    TimeWord,
+    When,
+    parse_path,
+)
+from gateway.profiles.shape import Node
+from gateway.profiles.template import parse_template
+from gateway.quantities import BY_NAME
+
+
+def build_shape(model: ProfileModel, levels: set[str]) -> Node:
+    """The tree of all places that the profile reads, with its struct types made.
+
+    ``levels`` are the topic levels by name: what a template may take without the message.
+    """
+    root = Node("")
+    _Paths(root, model, levels).enter_all()
+    root.required = True
+    root.build()
+    return root
+
+
+def time_leaf(form: TimeWord) -> str:
+    """The leaf type of a time form."""
+    if form == "iso":
+        return "moment"
+    return "text" if "%" in form else "number"
+
+
+class _Paths:
+    def __init__(self, root: Node, model: ProfileModel, levels: set[str]) -> None:
+        self.root = root
+        self.model = model
+        self.levels = levels
+
+    def enter_all(self) -> None:
+        if self.model.match is not None:
+            self.when(self.model.match.when, self.root)
+        for ignore in self.model.ignore:
+            self.when(ignore.when, self.scope(ignore.each))
+        for block in self.model.read:
+            self.block(block)
+
+    def scope(self, each: Path | None) -> Node:
+        return self.root if each is None else self.place(each, self.root, required=False).items()
+
+    def place(self, path: Path, scope: Node, *, required: bool) -> Node:
+        if path[:1] == ("$",):
+            scope, path = self.root, path[1:]
+        node = scope
+        for part in path:
+            if required and not isinstance(part, int):
+                node.required = True
+            node = node.child(part)
+            if isinstance(part, int):
+                required = False
+        node.required = node.required or required
+        return node
+
+    def leaf(self, path: Path, scope: Node, kind: str, *, required: bool) -> Node:
+        node = self.place(path, scope, required=required)
+        node.leaf.add(kind)
+        return node
+
+    def when(self, when: When, scope: Node) -> None:
+        for path, condition in when.items():
+            kind = "raw" if condition.is_ is not None else "any"
+            self.leaf(parse_path(path), scope, kind, required=False)
+
+    def block(self, block: Block) -> None:
+        scope = self.scope(block.each)
+        self.when(block.when, scope)
+        # Inside an array or behind a condition a place may be absent from other items or messages.
+        always = block.each is None and not block.when
+        if isinstance(block.measured_at, MeasuredAt):
+            at = block.measured_at
+            self.leaf(at.from_, scope, time_leaf(at.time), required=always and not at.optional)
+        if block.sequence is not None:
+            sequence = block.sequence
+            self.leaf(sequence.from_, scope, "integer", required=always and not sequence.optional)
+        self.identity(block.device_id, scope, always=always)
+        if isinstance(block.channel, Channel):
+            kind = "any" if block.channel.map else "scalar"
+            self.leaf(block.channel.from_, scope, kind, required=always)
+        if block.status is not None:
+            status = block.status
+            kind = "integer" if status.bits else "words" if status.list_ else "text"
+            self.leaf(status.from_, scope, kind, required=always and not status.optional)
+        for name, quantity in block.quantities.items():
+            self.quantity(name, quantity, scope, always=always)
+
+    def identity(self, device_id: str | DeviceId | None, scope: Node, *, always: bool) -> None:
+        template = device_id
+        if isinstance(device_id, DeviceId):
+            required = always and device_id.otherwise is None
+            self.leaf(device_id.from_, scope, "scalar", required=required)
+            template = device_id.otherwise
+        if isinstance(template, str):
+            for part in parse_template(template, self.levels):
+                if part.path is not None:
+                    required = always and not isinstance(device_id, DeviceId)
+                    self.leaf(part.path, scope, "scalar", required=required)
+
+    def quantity(self, name: str, quantity: Quantity, scope: Node, *, always: bool) -> None:
+        required = always and not quantity.optional and not quantity.absent
+        kinds = self.leaf_kinds(name, quantity)
+        if quantity.each is not None:
+            item = self.place(quantity.each, scope, required=required).items()
+            item.leaf |= kinds
+            return
+        paths = (
+            list(quantity.channels.values())
+            if isinstance(quantity.channels, dict)
+            else [quantity.from_ or ()]
+        )
+        several = len(paths) > 1
+        for path in paths:
+            node = self.place(path, scope, required=required and not several)
+            node.leaf |= kinds
+
+    def leaf_kinds(self, name: str, quantity: Quantity) -> set[str]:
+        known = BY_NAME[self.model.kind][name]
+        if quantity.map is not None:
+            return {"any"}
+        if known.type == "time":
+            kind = time_leaf(quantity.time or "iso")
+        elif known.type in {"number", "money"}:
+            kind = "text" if quantity.text else "number"
+        else:
+            kind = {"text": "text", "flag": "bool"}[known.type]
+        kinds = {kind}
+        for value in quantity.absent:
+            if isinstance(value, str):
+                kinds.add("text")
+            elif isinstance(value, bool):
+                kinds.add("bool")
+            else:
+                kinds.add("number")
+        return kinds

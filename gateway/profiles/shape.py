@@ -1,0 +1,122 @@
+"""The shape of a document: the paths that a profile reads, as one tree of typed structs.
+
+Every decoder makes an instance of the tree's root: JSON bytes are decoded straight into it, others
+convert what they parsed.  So a value of the wrong type is refused by one mechanism, with its path,
+and the compiled normaliser reads plain attributes.  What nobody reads is skipped.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta
+
+MAX_NUMBER: Final = 1e15
+"""Beyond this a double no longer holds a register's two decimals; such a number is refused."""
+
+_NUMBER: Final = Annotated[float, Meta(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
+_TEXT: Final = Annotated[str, Meta(max_length=4096)]
+_LIST_LIMIT: Final = 10_000
+
+# Leaves by what the profile needs of them; a union is built when two blocks need different things.
+LEAVES: Final[dict[str, Any]] = {
+    "number": _NUMBER,
+    "integer": Annotated[int, Meta(ge=0, le=2**63 - 1)],
+    "scalar": _TEXT | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
+    "text": _TEXT,
+    "bool": bool,
+    "moment": dt.datetime,
+    "any": Any,
+    "raw": msgspec.Raw,
+    "words": Annotated[list[_TEXT], Meta(max_length=64)],
+}
+
+
+@dataclass
+class Node:
+    """A place in the document: its own leaf types, its named children, or the item of its array.
+
+    ``required`` places must be there in every message of the profile.
+    """
+
+    path: str
+    leaf: set[str] = field(default_factory=set)
+    children: dict[str, Node] = field(default_factory=dict)
+    item: Node | None = None
+    required: bool = False
+    nullable: bool = False
+    attribute: str = ""
+    type: Any = None
+    empty: Any = None
+
+    def child(self, part: str | int) -> Node:
+        """The place one step down, made when it is new; a number steps into an array."""
+        if isinstance(part, int):
+            return self.items()
+        if part not in self.children:
+            self.children[part] = Node(f"{self.path}.{part}" if self.path else part)
+        return self.children[part]
+
+    def items(self) -> Node:
+        """The item of this place's array."""
+        if self.item is None:
+            self.item = Node(f"{self.path}[]")
+        return self.item
+
+    def build(self) -> Any:  # noqa: ANN401 - a type made at run time
+        """Makes the struct types bottom-up and returns this place's type."""
+        options: list[Any] = []
+        if self.item is not None:
+            items = list.__class_getitem__(self.item.build())
+            options.append(Annotated[items, Meta(max_length=_LIST_LIMIT)])
+        if self.children:
+            options.append(self._struct())
+        if "any" in self.leaf:
+            self.type = Any
+            return Any
+        if not options or self.leaf - {"raw"}:
+            options += [LEAVES[kind] for kind in sorted(self._reconciled())]
+        kind = options[0]
+        for other in options[1:]:
+            kind = kind | other
+        if self.nullable or not self.required:
+            kind = kind | None
+        self.type = kind
+        return kind
+
+    def _reconciled(self) -> set[str]:
+        kinds = set(self.leaf)
+        if len(kinds) > 1:
+            kinds.discard("raw")
+        if {"moment", "text"} <= kinds:
+            kinds.discard("moment")  # one text type a place; the normaliser parses the time
+        if {"number", "integer"} <= kinds or {"scalar", "integer"} <= kinds:
+            kinds.discard("integer")
+        if {"scalar", "text"} <= kinds:
+            kinds.discard("text")
+        if {"scalar", "moment"} <= kinds:
+            kinds.discard("moment")
+        return kinds
+
+    def _struct(self) -> Any:  # noqa: ANN401 - a type made at run time
+        fields: list[Any] = []
+        rename = {}
+        names = sorted(self.children, key=lambda name: not self.children[name].required)
+        for i, name in enumerate(names):
+            child = self.children[name]
+            child.attribute = f"f{i}"
+            rename[child.attribute] = name
+            kind = child.build()
+            if child.required:
+                fields.append((child.attribute, kind))
+            elif child.children and child.empty is not None:
+                fields.append((child.attribute, kind, child.empty))
+            else:
+                fields.append((child.attribute, kind | msgspec.UnsetType, UNSET))
+        struct = msgspec.defstruct("Document", fields, rename=rename, frozen=True, gc=False)
+        optional = all(not child.required for child in self.children.values())
+        self.empty = struct() if optional else None
+        return struct

@@ -1,0 +1,139 @@
+"""YAML with positions: every fault can name its file, line and column.
+
+Anchors, aliases and tags are refused: a profile is plain data, so that what a reader sees is what
+is loaded and no small file can unfold into a large one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+MAX_BYTES: Final = 512 * 1024
+
+Key = tuple[str | int, ...]
+
+
+class Fault:
+    """One thing wrong with a profile: where, the rule, what was got."""
+
+    def __init__(self, file: Path, line: int, column: int, key: Key, message: str) -> None:
+        self.file = file
+        self.line = line
+        self.column = column
+        self.key = key
+        self.message = message
+
+    def __str__(self) -> str:
+        at = ".".join(str(part) for part in self.key)
+        return f"{self.file}:{self.line}:{self.column}: {at + ': ' if at else ''}{self.message}"
+
+
+class _Refused(Exception):
+    def __init__(self, message: str, mark: Any) -> None:  # noqa: ANN401 - two C mark classes
+        super().__init__(message)
+        self.message = message
+        self.mark = mark
+
+
+class Source:
+    """A parsed YAML file: ``data`` and where each key stands.
+
+    Attributes:
+        data: plain mappings, lists and scalars; empty mapping when the file has faults.
+        faults: what is wrong with the file as YAML.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.faults: list[Fault] = []
+        self._places: dict[Key, tuple[int, int]] = {}
+        self.data: dict[str, Any] = {}
+        text = file.read_bytes()
+        if len(text) > MAX_BYTES:
+            self._fault((), None, f"larger than {MAX_BYTES} bytes: split it")
+            return
+        try:
+            self._check_events(text)
+            node = yaml.compose(text, Loader=yaml.CSafeLoader)
+        except _Refused as error:
+            self._fault((), error.mark, error.message)
+            return
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            self._fault((), mark, f"not YAML: {error.problem or error.context}")
+            return
+        except yaml.YAMLError as error:
+            self._fault((), None, f"not YAML: {error}")
+            return
+        if not isinstance(node, yaml.MappingNode):
+            self._fault((), None, "expected a mapping such as 'profile: acme-m309'")
+            return
+        data = self._build(node, ())
+        if not self.faults:
+            self.data = data
+
+    def place(self, key: Key) -> tuple[int, int]:
+        """Line and column of a key, or of the nearest key above it that the file has."""
+        while key and key not in self._places:
+            key = key[:-1]
+        return self._places.get(key, (1, 1))
+
+    def fault(self, key: Key, message: str) -> Fault:
+        """A fault at this key of this file."""
+        line, column = self.place(key)
+        return Fault(self.file, line, column, key, message)
+
+    def _fault(self, key: Key, mark: Any, message: str) -> None:  # noqa: ANN401
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        self.faults.append(Fault(self.file, line, column, key, message))
+
+    def _check_events(self, text: bytes) -> None:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise _Refused(
+                    "anchors and aliases (&, *) are not allowed; use 'extends'", event.start_mark
+                )
+            tag = getattr(event, "tag", None)
+            if tag and not str(tag).startswith("tag:yaml.org,2002:"):
+                raise _Refused(f"tags such as {tag!r} are not allowed", event.start_mark)
+
+    def _build(self, node: yaml.Node, key: Key) -> Any:  # noqa: ANN401 - YAML is any data
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, key)
+        if isinstance(node, yaml.SequenceNode):
+            items = []
+            for i, item in enumerate(node.value):
+                self._places[(*key, i)] = (item.start_mark.line + 1, item.start_mark.column + 1)
+                items.append(self._build(item, (*key, i)))
+            return items
+        return _scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str | int, Any]:
+        found: dict[str | int, Any] = {}
+        for name_node, value_node in node.value:
+            if not isinstance(name_node, yaml.ScalarNode):
+                self._fault(key, name_node.start_mark, "a key must be a word")
+                continue
+            name = _scalar(name_node)
+            if not isinstance(name, str | int) or isinstance(name, bool):
+                name = str(name_node.value)
+            here = (*key, name)
+            self._places[here] = (name_node.start_mark.line + 1, name_node.start_mark.column + 1)
+            if name in found:
+                self._fault(here, name_node.start_mark, "this key stands twice")
+            found[name] = self._build(value_node, here)
+        return found
+
+
+_CONSTRUCTOR: Final = yaml.constructor.SafeConstructor()
+
+
+def _scalar(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML is any data
+    if node.tag == "tag:yaml.org,2002:timestamp":
+        return node.value  # a date is text until the profile says what time it is
+    if node.tag == "tag:yaml.org,2002:float":
+        return float(node.value) if "_" not in node.value else node.value
+    return _CONSTRUCTOR.construct_object(node)
