@@ -1,0 +1,53 @@
+# The commands that people and CI share. Everything lives in .venv; nothing else is touched, except
+# that `make test` installs the two servers it tests against where it may.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SECONDS ?=
+SERVERS := mosquitto mosquitto-clients victoria-metrics
+
+.DEFAULT_GOAL := help
+.PHONY: help setup servers demo test check format bench soak lock clean
+
+help: ## these lines
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## the virtual environment with everything in it
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## the main job on embedded parts; SECONDS=30 ends by itself
+	$(BIN)/gateway demo $(if $(SECONDS),--seconds $(SECONDS))
+
+servers: ## Mosquitto and VictoriaMetrics, through apt where that is allowed
+	@sh deploy/test-servers.sh $(SERVERS)
+
+test: setup servers ## every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: setup ## format, lint, types
+	$(BIN)/ruff format --check gateway simulators tests
+	$(BIN)/ruff check gateway simulators tests
+	$(BIN)/mypy
+
+format: setup ## put the code into the one format
+	$(BIN)/ruff format gateway simulators tests
+	$(BIN)/ruff check --fix gateway simulators tests
+
+bench: setup servers ## speed as ratios to what runs beside it; writes bench.json
+	$(BIN)/python -m tests.benchmarks.run --json bench.json $(ARGS)
+
+soak: setup servers ## twenty kills under load; writes soak.json
+	$(BIN)/python -m tests.benchmarks.soak --json soak.json $(ARGS)
+
+lock: ## renew requirements.lock from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes \
+	    --no-annotate --no-header --upgrade --quiet -o requirements.lock
+
+clean: ## forget the virtual environment and what tests left
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench.json soak.json
