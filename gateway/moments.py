@@ -38,12 +38,14 @@ def moment(raw: dt.datetime | str, zone: dt.tzinfo) -> int:
     """RFC 3339 time to nanoseconds; one without offset is local time of ``zone``."""
     if isinstance(raw, str):
         try:
-            raw = dt.datetime.fromisoformat(raw)
+            when = dt.datetime.fromisoformat(raw)
         except ValueError:
             raise DecodeError("bad_time", f"{raw[:80]!r} is no ISO 8601 time") from None
-    if raw.tzinfo is None:
-        raw = raw.replace(tzinfo=zone)
-    since = raw - _EPOCH
+    else:
+        when = raw
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=zone)
+    since = when - _EPOCH
     nanoseconds = (since.days * 86400 + since.seconds) * 10**9 + since.microseconds * 1000
     if not EARLIEST <= nanoseconds < LATEST:
         raise bad_time(nanoseconds)

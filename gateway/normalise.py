@@ -106,7 +106,7 @@ class _Writer:
             if "time_zone" in device.parameters
         }
         self.namespace: dict[str, Any] = {
-            "U": UNSET, "R": Reading, "float": float, "round": round, "len": len, "str": str,
+            "R": Reading, "float": float, "round": round, "len": len, "str": str,
             "IDENT": moments.Identities(), "MISSING": _missing, "FAIL": DecodeError,
             "CURRENCY": currencies.get, "ZONE": zones.get, "MOMENT": moments.moment,
             "PATTERN": moments.from_pattern, "NUMBER": _number, "ABSURD": _absurd,
@@ -133,7 +133,7 @@ class _Writer:
         return f"{stem}{self.count}"
 
     def place(self, path: Path, scope: tuple[str, Node]) -> str:
-        """An expression for the value at a path; UNSET where it is absent."""
+        """An expression for the value at a path; None where it is absent."""
         variable, node = scope
         if path[:1] == ("$",):
             variable, node, path = "d", self.root, path[1:]
@@ -142,8 +142,8 @@ class _Writer:
             if isinstance(part, int):
                 inner = self.fresh("i")
                 self.line(
-                    f"{inner} = {variable}[{part}] if {variable} is not U and "
-                    f"{variable} is not None and len({variable}) > {part} else U"
+                    f"{inner} = {variable}[{part}] "
+                    f"if {variable} is not None and len({variable}) > {part} else None"
                 )
                 variable, node = inner, node.items()
                 continue
@@ -190,8 +190,9 @@ class _Writer:
             place = self.place(parts, scope)
             node = self.node(parts, scope)
             if condition.is_ is not None:
-                empty = self.constant(node.empty) if node.children else "U"
-                test = f"{place} is not {empty} and {place} is not None"
+                test = f"{place} is not None"
+                if node.children:
+                    test += f" and {place} is not {self.constant(node.empty)}"
                 tests.append(f"({test})" if condition.is_ == "present" else f"not ({test})")
             else:
                 tests.append(self.among(place, condition.in_ or []))
@@ -235,10 +236,9 @@ class _Writer:
         array = self.place(path, ("d", self.root))
         item = self.fresh("item")
         node = self.node(path, ("d", self.root)).items()
-        self.line(f"for {item} in ({array} or ()) if {array} is not U else ():")
+        self.line(f"for {item} in {array} or ():")
         self.depth += 1
-        if node.nullable or not node.required:
-            self.line(f"if {item} is None: continue")
+        self.line(f"if {item} is None: continue")
         before = dict(self.seen)
         hit = self.fresh("hit")
         self.line(f"{hit} = False")
@@ -366,11 +366,8 @@ class _Writer:
         place = self.place(path, scope)
         self.line(f"{name} = {place}")
         node = self.node(path, scope)
-        if optional:
-            self.line(f"if {name} is U: {name} = None")
-        elif not node.required or node.nullable:
-            shown = self.constant(node.path)
-            self.line(f"if {name} is U or {name} is None: raise MISSING({shown})")
+        if not optional and not node.required:
+            self.line(f"if {name} is None: raise MISSING({self.constant(node.path)})")
 
     def device(self, block: Block, scope: tuple[str, Node]) -> str:
         spec = block.device_id if block.device_id is not None else "{device_id}"

@@ -18,7 +18,7 @@ import structlog
 from gateway.checks import Judge, Tariff
 from gateway.decode.json import compile_json
 from gateway.errors import DecodeError
-from gateway.ledger import Ledger
+from gateway.ledger import Ledger, UnreadableBatch
 from gateway.moments import MAX_MEMORY, Identities
 from gateway.normalise import Emitted, Normaliser, compile_normaliser
 from gateway.profiles import Profile, ProfileSet
@@ -236,7 +236,11 @@ class Processor:
         if offset < self.offset:
             log.info("rebuilding check state", since=offset, until=self.offset)
         while offset < self.offset:
-            batch = self.ledger.read(offset, min(self.commit_messages, self.offset - offset))
+            try:
+                batch = self.ledger.read(offset, min(self.commit_messages, self.offset - offset))
+            except UnreadableBatch as error:
+                offset = error.fault.last_offset + 1
+                continue
             if not len(batch):
                 break
             self.decider.decide(batch, Counters())
@@ -249,21 +253,38 @@ class Processor:
         Returns:
             The number of messages decided; 0 at the end of the ledger.
         """
-        batch = self.ledger.read(self.offset, self.commit_messages)
+        try:
+            batch = self.ledger.read(self.offset, self.commit_messages)
+        except UnreadableBatch as error:
+            return self._pass_over(error.fault.last_offset + 1, str(error.fault))
         if not len(batch):
             return 0
         if batch.first_offset > self.offset:
-            log.warning(
-                "ledger begins after the checkpoint",
-                checkpoint=self.offset,
-                first=batch.first_offset,
-            )
+            return self._pass_over(batch.first_offset, "the ledger no longer has them")
         counters = msgspec.structs.replace(self.counters)
         decided = self.decider.decide(batch, counters)
         reached = batch.first_offset + len(batch)
         due = reached - self.snapshot_offset >= self.snapshot_messages
         self._commit(decided, reached, snapshot=due)
         return len(batch)
+
+    def _pass_over(self, reached: int, why: str) -> int:
+        """Decides messages that cannot be read: one quarantine row names them all."""
+        missing = reached - self.offset
+        log.error("messages cannot be read", first=self.offset, last=reached - 1, why=why)
+        counters = msgspec.structs.replace(self.counters)
+        counters.quarantined += missing
+        row = Quarantined(
+            ledger_offset=self.offset,
+            received_at=0,
+            topic="",
+            payload=b"",
+            stage="ledger",
+            reason="unreadable",
+            detail=f"offsets {self.offset} to {reached - 1}: {why}; see `gateway ledger verify`",
+        )
+        self._commit(Decided([], [], [row], counters), reached, snapshot=False)
+        return missing
 
     def finish(self) -> None:
         """Commits a snapshot, so that the next start has nothing to rebuild."""

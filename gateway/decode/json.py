@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import jiter
 import msgspec
-from msgspec import UNSET
 
 from gateway.errors import DecodeError
 from gateway.profiles.shape import Node
@@ -24,9 +23,11 @@ MAX_BYTES: Final = 1024 * 1024
 """Default bound of a payload; a profile may say another."""
 
 _QUOTES: Final[dict[type, int]] = {
-    str: 4, dt.datetime: 4, float: 2, int: 2, bool: 2, type(None): 2, type(UNSET): 0,
+    str: 4, dt.datetime: 4, float: 2, int: 2, bool: 2, type(None): 0,
 }  # fmt: skip
 _NO_PROOF: Final = -1_000_000
+_BARE: Final = frozenset({"number", "integer", "bool"})
+_QUOTED: Final = frozenset({"text", "moment"})
 
 Decoder = Callable[[bytes], Any]
 
@@ -115,31 +116,49 @@ def _count(node: Node, variable: str, namespace: dict[str, Any], lines: list[str
     constant = 0
     for child in node.children.values():
         place = f"{variable}.{child.attribute}"
-        if child.children:
-            if child.item is not None or child.leaf - {"raw"}:
-                return None
-            inner = f"c{len(namespace)}"
-            if child.required:
-                constant += 2
-                lines.append(f"{inner} = {place}")
-            else:
-                namespace[f"E{inner}"] = child.empty
-                lines.append(f"{inner} = {place}")
-                lines.append(f"if {inner} is not E{inner}: n += 2")
-                lines.append(f"if {inner} is None: {inner} = E{inner}")
-            namespace[inner] = None
-            below = _count(child, inner, namespace, lines)
-            if below is None:
-                return None
-            constant += below
-        elif child.item is not None or "raw" in child.leaf or "words" in child.leaf:
-            return None
-        elif child.required and not child.nullable and len(child.leaf) == 1:
-            leaf = next(iter(child.leaf))
-            if leaf == "any":
-                lines.append(f"n += Q.get({place}.__class__, NO)")
-            else:
-                constant += 4 if leaf in {"text", "moment"} else 2
+        if child.children and child.item is None and not child.leaf - {"raw"}:
+            below = _count_object(child, place, namespace, lines)
         else:
-            lines.append(f"n += Q.get({place}.__class__, NO)")
+            below = _count_leaf(child, place, namespace, lines)
+        if below is None:
+            return None
+        constant += below
     return constant
+
+
+def _count_object(
+    child: Node, place: str, namespace: dict[str, Any], lines: list[str]
+) -> int | None:
+    inner = f"c{len(lines)}"
+    lines.append(f"{inner} = {place}")
+    if child.required:
+        below = _count(child, inner, namespace, lines)
+        return None if below is None else below + 2
+    empty = _known(namespace, child.empty)
+    lines.append(f"if {inner} is not {empty}: n += 2")
+    lines.append(f"if {inner} is None: {inner} = {empty}")
+    return _count(child, inner, namespace, lines)
+
+
+def _count_leaf(child: Node, place: str, namespace: dict[str, Any], lines: list[str]) -> int | None:
+    if child.children or child.item is not None or child.leaf & {"raw", "words"}:
+        if child.required:
+            return None
+        # Nothing is proved of a document that has it; one without it costs nothing.
+        absent = _known(namespace, child.empty)
+        lines.append(f"if {place} is not {absent}: n += NO")
+    elif len(child.leaf) == 1 and child.leaf <= _BARE:
+        if child.required:
+            return 2  # the marks of its key
+        lines.append(f"if {place} is not None: n += 2")
+    elif len(child.leaf) == 1 and child.leaf <= _QUOTED and child.required:
+        return 4
+    else:
+        lines.append(f"n += Q.get({place}.__class__, NO)")
+    return 0
+
+
+def _known(namespace: dict[str, Any], value: object) -> str:
+    name = f"E{len(namespace)}"
+    namespace[name] = value
+    return name

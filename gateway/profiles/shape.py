@@ -12,20 +12,21 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import UNSET, Meta
+from msgspec import Meta
 
 MAX_NUMBER: Final = 1e15
 """Beyond this a double no longer holds a register's two decimals; such a number is refused."""
 
 _NUMBER: Final = Annotated[float, Meta(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
-_TEXT: Final = Annotated[str, Meta(max_length=4096)]
+_TEXT: Final[Any] = Annotated[str, Meta(max_length=4096)]
 _LIST_LIMIT: Final = 10_000
 
 # Leaves by what the profile needs of them; a union is built when two blocks need different things.
 LEAVES: Final[dict[str, Any]] = {
     "number": _NUMBER,
     "integer": Annotated[int, Meta(ge=0, le=2**63 - 1)],
-    "scalar": _TEXT | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
+    "scalar": Annotated[str, Meta(max_length=4096)]
+    | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
     "text": _TEXT,
     "bool": bool,
     "moment": dt.datetime,
@@ -47,7 +48,6 @@ class Node:
     children: dict[str, Node] = field(default_factory=dict)
     item: Node | None = None
     required: bool = False
-    nullable: bool = False
     attribute: str = ""
     type: Any = None
     empty: Any = None
@@ -82,7 +82,7 @@ class Node:
         kind = options[0]
         for other in options[1:]:
             kind = kind | other
-        if self.nullable or not self.required:
+        if not self.required:
             kind = kind | None
         self.type = kind
         return kind
@@ -115,7 +115,8 @@ class Node:
             elif child.children and child.empty is not None:
                 fields.append((child.attribute, kind, child.empty))
             else:
-                fields.append((child.attribute, kind | msgspec.UnsetType, UNSET))
+                # Null and absent say the same: there is no value.
+                fields.append((child.attribute, kind, None))
         struct = msgspec.defstruct("Document", fields, rename=rename, frozen=True, gc=False)
         optional = all(not child.required for child in self.children.values())
         self.empty = struct() if optional else None

@@ -1,0 +1,74 @@
+"""Imports point one way: records ← profiles ← stages ← pipeline ← the rest."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# A module of the first word may import only modules of the words after it (and its own).
+VOCABULARY = {"records", "errors", "quantities", "units"}
+ALLOWED = {
+    "records": set(),
+    "errors": set(),
+    "quantities": set(),
+    "units": set(),
+    "moments": VOCABULARY,
+    "times": VOCABULARY,
+    "profiles": VOCABULARY,
+    "decode": VOCABULARY | {"profiles"},
+    "normalise": VOCABULARY | {"profiles", "moments"},
+    "checks": VOCABULARY | {"profiles"},
+    "sources": {"records", "errors"},
+    "ledger": {"records", "errors"},
+    "store": VOCABULARY,
+    "intake": {"records", "errors", "sources", "ledger"},
+    "pipeline": VOCABULARY
+    | {"profiles", "decode", "normalise", "moments", "checks", "ledger", "store"},
+}
+
+
+def imported(file: Path) -> set[str]:
+    """Names of the modules of ``gateway`` that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            parts = node.module.split(".")
+            if parts[0] == "gateway":
+                found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {
+                alias.name.split(".")[1]
+                for alias in node.names
+                if alias.name.startswith("gateway.")
+            }
+    return found
+
+
+def files(stage: str) -> list[Path]:
+    single = ROOT / "gateway" / f"{stage}.py"
+    return [single] if single.exists() else sorted((ROOT / "gateway" / stage).rglob("*.py"))
+
+
+@pytest.mark.parametrize("stage", sorted(ALLOWED))
+def test_a_stage_imports_only_what_stands_before_it(stage):
+    found = files(stage)
+    assert found, f"no module gateway.{stage}: mend the table"
+    for file in found:
+        wrong = imported(file) - ALLOWED[stage] - {stage}
+        assert not wrong, f"{file.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+def test_simulators_do_not_lean_on_the_gateway():
+    for file in sorted((ROOT / "simulators").rglob("*.py")):
+        assert not imported(file), f"{file.relative_to(ROOT)} imports the gateway"
+
+
+def test_the_finder_sees_every_form_of_import(tmp_path):
+    file = tmp_path / "x.py"
+    file.write_text(
+        "import gateway.store\nfrom gateway import cli\n"
+        "def f():\n    from gateway.checks.judge import Judge\n"
+    )
+    assert imported(file) == {"store", "cli", "checks"}
