@@ -100,8 +100,7 @@ class Fault:
 
 def began(body: Body) -> int:
     """When what the message tells of began."""
-    started: int = body.get("started_at", body["ts"])
-    return started
+    return int(body["started_at"] if "started_at" in body else body["ts"])
 
 
 class Hidden(Fault):
