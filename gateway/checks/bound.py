@@ -1,0 +1,213 @@
+"""The checks of one layout, compiled: what each reading of one block of a profile goes through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import msgspec
+
+from gateway.checks import numbering, ranges, registers
+from gateway.checks.amounts import amount_checks
+from gateway.checks.fares import NEEDED, fare_check
+from gateway.checks.tariff_sums import QUANTITIES, tariff_sum_check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gateway.checks.registers import Dial
+    from gateway.checks.settings import CheckSettings
+    from gateway.checks.state import DeviceState, Numbering, State
+    from gateway.checks.tariffs import Tariff
+    from gateway.checks.window import Window
+    from gateway.profiles.layout import Layout
+    from gateway.records import Device, Flag, Reading
+
+Range = tuple[int, float, float]
+
+_encode = msgspec.msgpack.Encoder().encode
+_SECOND = 10**9
+
+
+class Track:
+    """Direct references to what is remembered for one channel under one layout: one look-up."""
+
+    __slots__ = ("bound", "conditions", "device", "dials", "numbering", "window")
+
+    def __init__(
+        self,
+        bound: Bound,
+        device: DeviceState,
+        *,
+        numbering: Numbering,
+        window: Window,
+        dials: tuple[Dial, ...],
+        conditions: dict[str, Flag],
+    ) -> None:
+        self.bound = bound
+        self.device = device
+        self.numbering = numbering
+        self.window = window
+        self.dials = tuple((dial.index, dial.state, dial) for dial in dials)
+        self.conditions = conditions
+
+    def remembers(self, key: int, fingerprint: int, newest: int) -> bool:
+        """Whether this content came under this key before."""
+        return any(known.fingerprint == fingerprint for known in self.window.find(key, newest))
+
+
+class Bound:
+    """The settings of one layout in the form the judgement needs.
+
+    ``modulus`` is 0 where the instrument does not number its messages.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        settings: CheckSettings,
+        *,
+        state: Callable[[], State],
+        devices: Mapping[str, Device],
+        tariffs: Mapping[str, Tariff],
+    ) -> None:
+        self.layout = layout
+        self.settings = settings
+        self.modulus = min(layout.sequence_modulus or 0, numbering.WIDEST)
+        self.clock_minor = int(settings.future.minor * _SECOND)
+        self.clock_major = int(settings.future.major * _SECOND)
+        self.ranges: tuple[Range, ...] = tuple(
+            (
+                layout.names.index(name),
+                float("-inf") if limits.low is None else limits.low,
+                float("inf") if limits.high is None else limits.high,
+            )
+            for name, limits in settings.ranges.items()
+            if name in layout.names
+        )
+        self._state = state
+        self.extras = self._extra_checks(devices, tariffs)
+
+    def _extra_checks(
+        self, devices: Mapping[str, Device], tariffs: Mapping[str, Tariff]
+    ) -> tuple[Callable[[Track, Reading, list[Flag]], None], ...]:
+        names, off = set(self.layout.names), self.settings.off
+        checks: list[Callable[[Track, Reading, list[Flag]], None]] = []
+        if "amount_mismatch" not in off:
+            checks += amount_checks(self, self.settings.amount)
+        if "fare_mismatch" not in off and self.layout.event == "trip" and NEEDED[0] in names:
+            checks.append(fare_check(self, self.settings.fare, devices, tariffs))
+        if (
+            "tariff_sum_mismatch" not in off
+            and self.layout.kind == "electricity_meter"
+            and names & set(QUANTITIES)
+        ):
+            checks.append(tariff_sum_check(self, self.settings.tariff_sum))
+        return tuple(checks)
+
+    def emit(self, flag: Flag | None, flags: list[Flag]) -> None:
+        """Hands a flag out, unless its check is off for this profile."""
+        if flag is not None and flag.code not in self.settings.off:
+            flags.append(flag)
+
+    def not_judged(self, code: str, reason: str) -> None:
+        """Counts what could not be judged."""
+        counts = self._state().not_judged
+        counts[code, reason] = counts.get((code, reason), 0) + 1
+
+    def numbered_channel(self, reading: Reading) -> str | None:
+        """The channel whose messages are counted, None where the device counts them all."""
+        return reading.channel if self.layout.sequence_per_channel else None
+
+
+def compile_run(  # noqa: C901, PLR0915 - see run
+    bound: Bound,
+    tracks: dict[tuple[str, str | None], Track],
+    open_track: Callable[[Reading, list[Flag]], Track],
+    trim: Callable[[Window, int], None],
+) -> Callable[[Reading, list[Flag]], bool]:
+    """The judgement of one reading as one function over value indexes.
+
+    A reading in order costs one look-up, one fingerprint, four appends, and a comparison for each
+    register and limit; everything else is behind a condition that honest data seldom meet.
+    """
+    layout = bound.layout
+    clock, modulus, ahead = layout.measured, bound.modulus, bound.clock_minor
+    limits, extras = bound.ranges, bound.extras
+    place, recall = numbering.place, _recall
+    unexpected, out_of_range = registers.unexpected, ranges.out_of_range
+
+    # One function, not five: each call would cost a tenth of the whole judgement.
+    def run(reading: Reading, flags: list[Flag]) -> bool:  # noqa: C901, PLR0912, PLR0915
+        track = tracks.get((reading.device_id, reading.channel))
+        if track is None:
+            track = open_track(reading, flags)
+        measured = at = reading.measured_at
+        values: tuple[Any, ...] = reading.values
+        offset = reading.ledger_offset
+        # Time of a clock that is ahead would make all that follows look late.
+        future = measured - reading.received_at > ahead
+        if future:
+            at = reading.received_at
+        number = reading.sequence if modulus else None
+        if number is not None or clock:
+            content = (measured if clock else 0, values, reading.status)
+            fingerprint = crc32(_encode(content))
+            counter = track.numbering
+            if number is None:
+                key = measured
+            elif number == counter.following:
+                key = counter.extended = counter.extended + 1
+                counter.last = number
+                counter.following = number + 1 if number + 1 < modulus else 0
+                counter.at = at
+            else:
+                key = place(track, reading, at, fingerprint, flags)
+            window = track.window
+            keys = window.keys
+            if keys and key <= keys[-1]:
+                if not recall(track, reading, key, fingerprint, flags):
+                    return False
+            else:
+                keys.append(key)
+                window.measured.append(measured)
+                window.fingerprints.append(fingerprint)
+                window.offsets.append(offset)
+            if len(keys) > window.limit:
+                trim(window, offset)
+        for index, register, dial in track.dials:
+            value = values[index]
+            if value is not None:
+                if value >= register.value and at >= register.at and register.flag is None:
+                    register.value = value
+                    register.at = at
+                    register.offset = offset
+                else:
+                    unexpected(track, dial, reading, at, flags)
+        if track.conditions:
+            ranges.back_in_range(track, reading, flags)
+        for index, low, high in limits:
+            value = values[index]
+            if value is not None and not low <= value <= high:
+                out_of_range(track, (index, low, high), reading, value, flags)
+        if future:
+            ranges.clock_ahead(track, reading, flags)
+        elif track.device.conditions:
+            ranges.clock_back(track, flags)
+        for check in extras:
+            check(track, reading, flags)
+        return True
+
+    return run
+
+
+def _recall(track: Track, reading: Reading, key: int, fingerprint: int, flags: list[Flag]) -> bool:
+    """Whether a reading whose key is not the highest is new; remembers it if so."""
+    window = track.window
+    known = window.find(key, reading.ledger_offset)
+    if any(entry.fingerprint == fingerprint for entry in known):
+        return False
+    window.insert(key, reading.measured_at, fingerprint, reading.ledger_offset)
+    if known:
+        numbering.conflict(track, reading, fingerprint, known, flags)
+    return True

@@ -1,0 +1,190 @@
+"""The judge of readings: what a pipeline binds to each profile and asks about each reading."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.checks import state as memory
+from gateway.checks.bound import Bound, Track, compile_run
+from gateway.checks.findings import finding
+from gateway.checks.registers import Dial
+from gateway.checks.settings import CheckSettings, parse
+from gateway.checks.state import ChannelState, DeviceState, Numbering, RegisterState
+from gateway.checks.window import Window
+from gateway.profiles.layout import Register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.checks.tariffs import Tariff
+    from gateway.profiles.layout import Layout
+    from gateway.records import Device, Flag, Reading
+
+
+class BoundChecks:
+    """The checks of one layout, bound to one judge.
+
+    ``run(reading, flags)`` is ``Judge.judge`` without the detour, for the hot loop.
+    """
+
+    __slots__ = ("layout", "run", "settings", "tracks")
+
+    def __init__(self, judge: Judge, layout: Layout, settings: CheckSettings) -> None:
+        self.layout = layout
+        self.settings = settings
+        self.tracks: dict[tuple[str, str | None], Track] = {}
+        bound = Bound(
+            layout, settings, state=judge.state, devices=judge.devices, tariffs=judge.tariffs
+        )
+
+        def open_track(reading: Reading, flags: list[Flag]) -> Track:
+            track = judge.open_track(bound, reading, flags)
+            self.tracks[reading.device_id, reading.channel] = track
+            return track
+
+        def trim(window: Window, newest: int) -> None:
+            judge.state().memory.trim(window, newest)
+
+        self.run = compile_run(bound, self.tracks, open_track, trim)
+
+
+class Judge:
+    """Judges readings in ledger order.
+
+    Pure: no I/O, and no clock but the ``received_at`` of the readings.  The same readings in the
+    same order give the same flags and the same snapshot, whether or not it was restored between.
+
+    Args:
+        devices: the registry by device id.
+        tariffs: taxi tariffs by name.
+        registry_known: whether a registry was given, so that a device missing from it is a
+            finding; None means whether ``devices`` has any.
+    """
+
+    def __init__(
+        self,
+        devices: Mapping[str, Device],
+        tariffs: Mapping[str, Tariff],
+        *,
+        registry_known: bool | None = None,
+    ) -> None:
+        self.devices = devices
+        self.tariffs = tariffs
+        self._registry_known = bool(devices) if registry_known is None else registry_known
+        self._state = memory.State()
+        self._bound: list[BoundChecks] = []
+
+    def state(self) -> memory.State:
+        """What is remembered now."""
+        return self._state
+
+    @property
+    def not_judged(self) -> Mapping[tuple[str, str], int]:
+        """How often a check could not judge, by code and reason."""
+        return self._state.not_judged
+
+    def bind(
+        self, layout: Layout, settings: Mapping[str, Mapping[str, Any] | bool], where: str
+    ) -> BoundChecks:
+        """Compiles the checks of one layout.
+
+        Args:
+            layout: the fixed part of the readings.
+            settings: the profile's ``checks`` section: parameters, or false to switch one off.
+            where: the file, for messages.
+
+        Raises:
+            ProfileError: every fault of the settings with its key path.
+        """
+        bound = BoundChecks(self, layout, parse(layout.kind, settings, where))
+        self._bound.append(bound)
+        return bound
+
+    def judge(self, bound: BoundChecks, reading: Reading, flags: list[Flag]) -> bool:
+        """Appends what is found to ``flags``: new flags, and later versions of earlier ones.
+
+        Returns:
+            True for a new reading, False for a redelivered one, which is not stored again and is
+            no anomaly.
+        """
+        return bound.run(reading, flags)
+
+    def snapshot(self) -> bytes:
+        """The memory as bytes, for the checkpoint; changes nothing."""
+        return memory.pack(self._state)
+
+    def restore(self, blob: bytes) -> None:
+        """Takes the memory of a snapshot.
+
+        Raises:
+            ValueError: not a snapshot of a version that this program reads.
+        """
+        self._state = memory.unpack(blob)
+        for bound in self._bound:
+            bound.tracks.clear()
+
+    def open_track(self, bound: Bound, reading: Reading, flags: list[Flag]) -> Track:
+        """Finds or makes the memory of a channel; the first sight of a device is judged here."""
+        device = self._state.devices.get(reading.device_id)
+        if device is None:
+            device = self._state.devices[reading.device_id] = DeviceState()
+        known = self.devices.get(reading.device_id)
+        if self._registry_known and known is None and not device.unregistered:
+            device.unregistered = True
+            bound.emit(_unregistered(reading), flags)
+        name = "" if reading.channel is None else reading.channel
+        channel = device.channels.setdefault(name, ChannelState())
+        counted = name if bound.layout.sequence_per_channel else ""
+        return Track(
+            bound,
+            device,
+            numbering=device.numberings.setdefault(counted, Numbering()),
+            window=channel.windows.setdefault(bound.layout.event, Window()),
+            dials=tuple(
+                _dial(bound, quantity, register, channel, known)
+                for quantity, register in bound.layout.registers.items()
+                if quantity in bound.layout.names
+            ),
+            conditions=channel.conditions,
+        )
+
+
+def _dial(
+    bound: Bound, quantity: str, register: Register, channel: ChannelState, known: Device | None
+) -> Dial:
+    settings = bound.settings
+    steps = settings.decrease.resolution_steps * (register.resolution or 0.0)
+    full_scale = _full_scale(quantity, register, known)
+    return Dial(
+        bound.layout.names.index(quantity),
+        quantity,
+        channel.registers.setdefault(quantity, RegisterState()),
+        settings.decrease.tolerance.get(quantity, steps),
+        full_scale,
+        full_scale * settings.rollover.span,
+    )
+
+
+def _full_scale(quantity: str, register: Register, known: Device | None) -> float:
+    """The device's own digits (registry) before those of its profile; 0 where not known."""
+    digits = known.parameters.get("register_digits") if known else None
+    if isinstance(digits, dict):
+        digits = digits.get(quantity)
+    if isinstance(digits, int) and not isinstance(digits, bool) and 1 <= digits <= 15:
+        return 10.0**digits
+    return register.full_scale or 0.0
+
+
+def _unregistered(reading: Reading) -> Flag:
+    return finding(
+        reading,
+        "unregistered_device",
+        {
+            "observed": reading.device_id,
+            "expected": "a device of the registry",
+            "tolerance": 0,
+            "unit": "1",
+        },
+        occasion="",
+        channel=None,
+    )

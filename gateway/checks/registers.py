@@ -1,0 +1,146 @@
+"""Registers that only grow: ``register_decrease`` and ``register_rollover``.
+
+A register is compared with its last good value.  After a fall the good value is kept beside the
+lower level: a reading back at the good value ends the condition (one glitch, one flag), a second
+reading that goes on from the lower level makes that the new level.  A late reading is compared
+with the latest one: where it is higher, the latest has fallen, and the flag is the one that the
+readings in order would have given; a late reading of an earlier level is not compared.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from gateway.checks.findings import finding, renewed, unit_of
+
+if TYPE_CHECKING:
+    from gateway.checks.bound import Track
+    from gateway.checks.state import RegisterState
+    from gateway.records import Flag, Reading
+
+
+class _Shown(NamedTuple):
+    value: float
+    measured_at: int
+    ledger_offset: int
+
+
+class Dial(msgspec.Struct, frozen=True):
+    """One register of one channel: where its value is, what it can show, what it has shown.
+
+    ``tolerance``: a fall by at most this is jitter of the last digit.  ``span``: how far a step
+    over the full scale may reach, 0 where the full scale is not known.
+    """
+
+    index: int
+    quantity: str
+    state: RegisterState
+    tolerance: float
+    full_scale: float
+    span: float
+
+    def shown(self, reading: Reading) -> float:
+        """The register's value in a reading that has it."""
+        value: Any = reading.values[self.index]
+        return float(value)
+
+
+def unexpected(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
+    """Judges a value that is not simply the next, higher one."""
+    state, value = dial.state, dial.shown(reading)
+    if at < state.at:
+        _late(track, dial, reading, at, flags)
+    elif state.flag is not None:
+        _after_fall(track, dial, reading, at, flags)
+    elif value >= state.value - dial.tolerance:
+        if value >= state.value:
+            _accept(state, reading, value, at)
+    elif _rolled_over(dial, state.value, value):
+        rollover = finding(
+            reading,
+            "register_rollover",
+            _evidence(dial, reading, value, _Shown(state.value, state.at, state.offset)),
+            occasion=f"@{reading.measured_at}",
+            quantity=dial.quantity,
+            channel=reading.channel,
+        )
+        track.bound.emit(rollover, flags)
+        _accept(state, reading, value, at)
+        state.level_since = at
+    else:
+        state.low, state.low_at = value, at
+        state.flag = finding(
+            reading,
+            "register_decrease",
+            _evidence(dial, reading, value, _Shown(state.value, state.at, state.offset)),
+            occasion=f"@{reading.measured_at}",
+            quantity=dial.quantity,
+            channel=reading.channel,
+        )
+        track.bound.emit(state.flag, flags)
+
+
+def _after_fall(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
+    state, value = dial.state, dial.shown(reading)
+    flag = state.flag
+    if flag is None or at < state.low_at:
+        return
+    if value >= state.value - dial.tolerance:
+        outcome = "returned to the former level"
+    elif value >= state.low - dial.tolerance:
+        outcome = "goes on from the new level"
+        state.level_since = state.low_at
+        state.value = value
+    else:
+        state.low, state.low_at = value, at
+        changes = {"observed": value, "count": flag.evidence["count"] + 1}
+        state.flag = renewed(flag, changes, until=max(flag.until, reading.measured_at))
+        track.bound.emit(state.flag, flags)
+        return
+    if value >= state.value:
+        _accept(state, reading, value, at)
+    state.flag = None
+    track.bound.emit(renewed(flag, {"outcome": outcome}, status="ended"), flags)
+
+
+def _late(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
+    state, value = dial.state, dial.shown(reading)
+    if at < state.level_since or state.flag is not None or value <= state.value + dial.tolerance:
+        return
+    before = _Shown(value, reading.measured_at, reading.ledger_offset)
+    over = _rolled_over(dial, value, state.value)
+    flag = finding(
+        reading,
+        "register_rollover" if over else "register_decrease",
+        _evidence(dial, reading, state.value, before),
+        occasion=f"@{state.at}",
+        quantity=dial.quantity,
+        channel=reading.channel,
+        until=state.at,
+        ledger_offset=state.offset,
+    )
+    track.bound.emit(flag, flags)
+    state.level_since = state.at
+
+
+def _accept(state: RegisterState, reading: Reading, value: float, at: int) -> None:
+    state.value, state.at, state.offset = value, at, reading.ledger_offset
+
+
+def _rolled_over(dial: Dial, before: float, after: float) -> bool:
+    return dial.span > 0 and dial.full_scale - before + after <= dial.span
+
+
+def _evidence(dial: Dial, reading: Reading, value: float, before: _Shown) -> dict[str, object]:
+    return {
+        "observed": value,
+        "expected": before.value,
+        "tolerance": dial.tolerance,
+        "unit": unit_of(reading, dial.quantity),
+        "previous_measured_at": before.measured_at,
+        "previous_ledger_offset": before.ledger_offset,
+        "full_scale": dial.full_scale if dial.span > 0 else None,
+        "count": 1,
+    }

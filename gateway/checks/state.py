@@ -1,0 +1,264 @@
+"""What the checks remember of each device, and its compact form for the checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.checks.window import Memory, Window
+from gateway.records import Flag
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+_Live = TypeVar("_Live", "Numbering", "RegisterState")
+
+VERSION = 1
+NEVER = -(2**63)
+
+
+class Gap(msgspec.Struct, array_like=True):
+    """A run of missing numbers ``low..high`` (unwrapped), each bound by a message that came.
+
+    ``since`` and ``until`` are the measured times of the messages before and after; ``offset`` is
+    the ledger offset of the one after.
+    """
+
+    low: int
+    high: int
+    since: int
+    until: int
+    offset: int
+
+
+class Numbering:
+    """One counter of an instrument.
+
+    ``extended`` is the highest number so far, unwrapped: it goes on growing where the instrument
+    wraps or restarts, and stays congruent to the number shown.  ``at`` is that message's time.
+    ``suspects`` are the readings that went back in number and forward in time: the last number,
+    its time, and the flags raised for it, to be withdrawn if the counter goes on from there.
+    """
+
+    __slots__ = (
+        "at", "extended", "following", "gaps", "last", "restart", "restarted_at", "suspect_at",
+        "suspect_flags", "suspect_number",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.extended = -1
+        self.last = -1
+        self.following = -1
+        self.at = NEVER
+        self.gaps: list[Gap] = []
+        self.restarted_at = NEVER
+        self.restart: Flag | None = None
+        self.suspect_number = -1
+        self.suspect_at = NEVER
+        self.suspect_flags: list[Flag] = []
+
+
+class RegisterState:
+    """A register's last good value, and the lower level that it may have fallen to.
+
+    ``level_since``: readings older than this belong to an earlier level and are not compared.
+    """
+
+    __slots__ = ("at", "flag", "level_since", "low", "low_at", "offset", "value")
+
+    def __init__(self) -> None:
+        self.value = float("-inf")
+        self.at = NEVER
+        self.offset = -1
+        self.level_since = NEVER
+        self.low = 0.0
+        self.low_at = NEVER
+        self.flag: Flag | None = None
+
+
+class Residual(msgspec.Struct, array_like=True):
+    """Total minus tariffs as it was last: see ``tariff_sums``."""
+
+    residual: float
+    total: float
+    at: int
+    steady: int
+    settled: bool
+
+
+class TariffSums(msgspec.Struct, array_like=True):
+    """The registers of the message being read: measured time, quantity, channel, value."""
+
+    offset: int = -1
+    groups: dict[int, dict[str, dict[str, float]]] = {}
+    known: dict[str, list[str]] = {}
+    residuals: dict[str, Residual] = {}
+
+
+class ChannelState:
+    """What is remembered of one channel; windows by event, registers and flags by quantity."""
+
+    __slots__ = ("conditions", "registers", "windows")
+
+    def __init__(self) -> None:
+        self.windows: dict[str, Window] = {}
+        self.registers: dict[str, RegisterState] = {}
+        self.conditions: dict[str, Flag] = {}
+
+
+class DeviceState:
+    """What is remembered of one device; channels and numberings by channel ("" without)."""
+
+    __slots__ = ("channels", "conditions", "numberings", "sums", "unregistered")
+
+    def __init__(self) -> None:
+        self.unregistered = False
+        self.numberings: dict[str, Numbering] = {}
+        self.channels: dict[str, ChannelState] = {}
+        self.conditions: dict[str, Flag] = {}
+        self.sums: TariffSums | None = None
+
+
+class State:
+    """The whole memory of the checks."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, DeviceState] = {}
+        self.not_judged: dict[tuple[str, str], int] = {}
+        self.memory = Memory()
+
+    def windows(self) -> list[Window]:
+        """All windows."""
+        return [
+            window
+            for device in self.devices.values()
+            for channel in device.channels.values()
+            for window in channel.windows.values()
+        ]
+
+
+class _PackedNumbering(msgspec.Struct, array_like=True):
+    extended: int
+    last: int
+    following: int
+    at: int
+    gaps: list[Gap]
+    restarted_at: int
+    restart: Flag | None
+    suspect_number: int
+    suspect_at: int
+    suspect_flags: list[Flag]
+
+
+class _PackedRegister(msgspec.Struct, array_like=True):
+    value: float
+    at: int
+    offset: int
+    level_since: int
+    low: float
+    low_at: int
+    flag: Flag | None
+
+
+class _PackedChannel(msgspec.Struct, array_like=True):
+    windows: dict[str, list[bytes]]
+    registers: dict[str, _PackedRegister]
+    conditions: dict[str, Flag]
+
+
+class _PackedDevice(msgspec.Struct, array_like=True):
+    unregistered: bool
+    numberings: dict[str, _PackedNumbering]
+    channels: dict[str, _PackedChannel]
+    conditions: dict[str, Flag]
+    sums: TariffSums | None
+
+
+class _Packed(msgspec.Struct):
+    version: int
+    devices: dict[str, _PackedDevice]
+    not_judged: list[tuple[str, str, int]]
+
+
+class _Versioned(msgspec.Struct):
+    version: Any = None
+
+
+def _packed_channel(channel: ChannelState, newest: int) -> _PackedChannel:
+    return _PackedChannel(
+        {event: window.pack(newest) for event, window in channel.windows.items()},
+        {name: _packed(register, _PackedRegister) for name, register in channel.registers.items()},
+        channel.conditions,
+    )
+
+
+def _packed(source: Numbering | RegisterState, target: type[_Struct]) -> _Struct:
+    """The fields of ``target``, read from ``source``."""
+    return target(*(getattr(source, name) for name in target.__struct_fields__))
+
+
+def _unpacked(source: msgspec.Struct, target: _Live) -> _Live:
+    """``target`` with the fields of ``source``."""
+    for name in source.__struct_fields__:
+        setattr(target, name, getattr(source, name))
+    return target
+
+
+def pack(state: State) -> bytes:
+    """The state as bytes: the same ledger gives the same bytes; reads only."""
+    newest = max((max(w.offsets) for w in state.windows() if w.offsets), default=0)
+    packed = _Packed(
+        VERSION,
+        {
+            device_id: _PackedDevice(
+                device.unregistered,
+                {
+                    channel: _packed(numbering, _PackedNumbering)
+                    for channel, numbering in device.numberings.items()
+                },
+                {key: _packed_channel(c, newest) for key, c in device.channels.items()},
+                device.conditions,
+                device.sums,
+            )
+            for device_id, device in state.devices.items()
+        },
+        [(code, reason, count) for (code, reason), count in state.not_judged.items()],
+    )
+    return msgspec.msgpack.encode(packed)
+
+
+def unpack(blob: bytes) -> State:
+    """The inverse of ``pack``.
+
+    Raises:
+        ValueError: the bytes are no snapshot, or of a version that this program does not read.
+    """
+    try:
+        version = msgspec.msgpack.decode(blob, type=_Versioned).version
+        if version != VERSION:
+            raise ValueError(
+                f"checks: snapshot has version {version!r}, this program reads {VERSION}: "
+                "process the ledger again from its start, or use the program that wrote it"
+            )
+        packed = msgspec.msgpack.decode(blob, type=_Packed)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ValueError(
+            f"checks: snapshot cannot be read ({error}): process the ledger again from its start"
+        ) from error
+    state = State()
+    for device_id, kept in packed.devices.items():
+        device = state.devices[device_id] = DeviceState()
+        device.unregistered = kept.unregistered
+        device.conditions = kept.conditions
+        device.sums = kept.sums
+        for key, numbering in kept.numberings.items():
+            device.numberings[key] = _unpacked(numbering, Numbering())
+        for key, channel in kept.channels.items():
+            made = device.channels[key] = ChannelState()
+            made.conditions = channel.conditions
+            made.windows = {event: Window.unpack(c) for event, c in channel.windows.items()}
+            for name, register in channel.registers.items():
+                made.registers[name] = _unpacked(register, RegisterState())
+    for window in state.windows():
+        state.memory.watch(window)
+    state.not_judged = {(code, reason): count for code, reason, count in packed.not_judged}
+    return state
