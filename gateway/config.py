@@ -202,11 +202,6 @@ class ProcessingSettings(Table):
     snapshot_messages: int = Field(
         default=200_000, ge=1, description="messages between two snapshots of the checks' state"
     )
-    max_payload_bytes: ByteSize = Field(
-        default=ByteSize(1024 * 1024),
-        ge=64,
-        description="a larger payload goes to quarantine unread",
-    )
 
 
 class SinkSettings(Table):
@@ -327,6 +322,13 @@ class Settings(BaseSettings):
         found += [sink.secret() for sink in self.sink]
         found.append(self.metrics.secret())
         return [secret for secret in found if secret]
+
+
+def packaged_profiles() -> Path:
+    """The device profiles that come with the gateway: of the wheel, or of the source tree."""
+    here = Path(__file__).parent
+    packaged = here / "_device_profiles"
+    return packaged if packaged.is_dir() else here.parent / "device_profiles"
 
 
 class Row(BaseModel):

@@ -1,0 +1,96 @@
+"""Puts the parts of processing together, the same way for the service, replay and reprocess."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.casebook import Casebook
+from gateway.checks.tariffs import read_tariffs
+from gateway.config import packaged_profiles
+from gateway.pipeline import Decider
+from gateway.profiles import ProfileSet, load_profiles
+from gateway.registry import read_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gateway.checks.tariffs import Tariff
+    from gateway.records import Device
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """Where things are in a data directory."""
+
+    path: Path
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's own directory."""
+        return self.path / "ledger"
+
+    @property
+    def store(self) -> Path:
+        """The embedded store."""
+        return self.path / "store.duckdb"
+
+
+def profile_directories(given: Sequence[Path]) -> list[Path]:
+    """Where to look for profiles: the packaged ones, or those given.
+
+    Profiles of one's own extend the packaged base profiles, unless they bring ``kinds/`` along.
+    """
+    packaged = packaged_profiles()
+    if not given:
+        return [packaged]
+    if any((directory / "kinds").is_dir() for directory in given):
+        return list(given)
+    return [packaged / "kinds", *given]
+
+
+def read_profiles(given: Sequence[Path]) -> ProfileSet:
+    """The profiles of the directories, or the packaged ones.
+
+    Raises:
+        ProfileError: every fault of every file.
+    """
+    return load_profiles(profile_directories(given))
+
+
+def all_tariffs(given: Sequence[Path]) -> dict[str, Tariff]:
+    """The packaged tariffs, and over them those of the directories given.
+
+    Raises:
+        ProfileError: every fault of every file.
+    """
+    found: dict[str, Tariff] = {}
+    for directory in (packaged_profiles(), *given):
+        found |= read_tariffs((directory / "reference" / "tariffs").glob("*.yaml"))
+    return found
+
+
+def read_devices(data: DataDirectory, registry: Path | None) -> dict[str, Device]:
+    """The registry of the casebook, after ``registry`` (when given) has been taken into it.
+
+    Raises:
+        RegistryError: every fault of the file; nothing of it has been taken.
+    """
+    with Casebook(data.path) as casebook:
+        if registry is not None:
+            devices = read_registry(registry)
+            casebook.import_devices(devices, source=str(registry), actor=getpass.getuser())
+        return casebook.devices()
+
+
+def make_decider(
+    profiles: ProfileSet, devices: Mapping[str, Device], given: Sequence[Path]
+) -> Decider:
+    """A decider with empty state.
+
+    Without a single registered device there is no registry to be missing from: then nothing is
+    flagged as unregistered.
+    """
+    return Decider(profiles, devices, all_tariffs(given), registry_known=bool(devices))

@@ -1,0 +1,357 @@
+"""The service: sources → ledger in this process, processing in a worker process beside it.
+
+Order of the start: ledger, worker (profiles and settings are judged), then sources, so that
+nothing is consumed before there is a place for it.  Order of the end: stop taking, write and
+acknowledge what was taken, drain the worker, close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from gateway import __version__
+from gateway.errors import LedgerFull, SourceError
+from gateway.identity import identity
+from gateway.intake import CommitSettings, GroupCommit
+from gateway.metrics import MetricsServer
+from gateway.processing import Processing
+from gateway.records import Counters
+from gateway.shared_ledger import bytes_on_disk, open_ledger
+from gateway.sources import Will
+from gateway.sources.mqtt5 import Mqtt5Source
+from gateway.sources.mqtt311 import Mqtt311Source
+from gateway.status import (
+    Balance,
+    Lag,
+    LedgerStatus,
+    ProcessingStatus,
+    SourceStatus,
+    Status,
+    status_topic,
+)
+from gateway.times import DAY, rfc3339
+from gateway.worker_messages import SinkSpec, WorkerSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.config import Settings, SourceSettings
+
+log = structlog.get_logger(__name__)
+
+STOP_S: Final = 9.0
+"""Seconds from the signal to the end, at most; the promise is 10."""
+_FLUSH_S: Final = 3.0
+_LOAD_S: Final = 20.0
+_PRUNE_EVERY_S: Final = 60.0
+
+
+class Service:
+    """One gateway, from `run` to `stop`.
+
+    Args:
+        settings: what to do.
+        clock: nanoseconds UTC.
+
+    Attributes:
+        ready: set when sources are started.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], int] = time.time_ns) -> None:
+        self.settings = settings
+        self.ready = asyncio.Event()
+        self._clock = clock
+        self._started_at = clock()
+        self._state: str = "starting"
+        self._stop = asyncio.Event()
+        self._identity = identity(settings.data_dir)
+        self._ledger = open_ledger(settings.data_dir / "ledger", settings.ledger.keep_bytes)
+        self._first_next_offset = self._ledger.next_offset
+        self._disk_bytes = self._first_offset = 0
+        self._processing = Processing(_worker_spec(settings))
+        self._sources = [self._source(source) for source in settings.source]
+        self._lag = Lag()
+        self._commit = GroupCommit(
+            self._ledger,
+            self._sources,
+            CommitSettings(
+                max_messages=settings.ledger.batch_messages,
+                max_wait=settings.ledger.batch_wait_ms / 1000,
+            ),
+            on_commit=self._lag.committed,
+        )
+
+    def _source(self, source: SourceSettings) -> Mqtt5Source | Mqtt311Source:
+        will = None
+        if self.settings.status.enabled:
+            topic = status_topic(self.settings.name)
+            gone = {"name": self.settings.name, "version": __version__, "state": "offline"}
+            will = Will(topic, msgspec.json.encode(gone))
+        broker = source.broker(client_id=self._identity.client_id(source.name), will=will)
+        make = Mqtt5Source if source.type == "mqtt5" else Mqtt311Source
+        return make(broker, session_expected=self._ledger.next_offset > 0, clock=self._clock)
+
+    # --- life
+
+    async def run(self) -> None:
+        """Serves until `stop`, then drains; returns when all is closed.
+
+        Raises:
+            GatewayError: settings or profiles are wrong, another process has the data, or the
+                ledger failed for good.
+        """
+        processing = asyncio.create_task(self._processing.run(), name="processing")
+        metrics = None
+        try:
+            if not await self._load():
+                return
+            if self.settings.metrics.enabled:
+                metrics = MetricsServer(self.settings.metrics, self.status)
+            await self._serve()
+        finally:
+            self._processing.kill()
+            await processing
+            if metrics is not None:
+                metrics.close()
+            self._ledger.close()
+            self._state = "offline"
+            log.info("stopped", next_offset=self._ledger.next_offset)
+
+    def stop(self) -> None:
+        """Begins the orderly end."""
+        self._stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the end has begun."""
+        return self._stop.is_set()
+
+    def kill(self) -> None:
+        """Ends the worker at once; for a second signal, just before the process ends."""
+        self._processing.kill()
+
+    async def _load(self) -> bool:
+        """Waits for the worker's word on profiles, registry and store; False when stopped."""
+        loading = asyncio.create_task(self._processing.loaded(_LOAD_S))
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not loading.done():
+            loading.cancel()
+            return False
+        loaded = loading.result()
+        if loaded is None:
+            log.warning("processing is not up yet; messages are taken into the ledger meanwhile")
+        elif loaded.next_offset > self._ledger.next_offset:
+            reason = f"the store has decided messages up to {loaded.next_offset - 1}"
+            self._ledger.advance_to(loaded.next_offset, reason)
+            self._first_next_offset = self._commit.next_offset = self._ledger.next_offset
+        return True
+
+    async def _serve(self) -> None:
+        sources = [
+            asyncio.create_task(source.run(), name=f"source-{source.name}")
+            for source in self._sources
+        ]
+        commit = asyncio.create_task(self._commit.run(), name="group-commit")
+        chores = [
+            asyncio.create_task(self._publish_status(), name="status"),
+            asyncio.create_task(self._prune(), name="prune"),
+        ]
+        running = {commit, *sources, *chores}
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        self._state = "online"
+        self.ready.set()
+        log.info(
+            "gateway online",
+            name=self.settings.name,
+            version=__version__,
+            data=str(self.settings.data_dir),
+            next_offset=self._ledger.next_offset,
+        )
+        try:
+            await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            await self._shut_down(sources, commit)
+        for task in running:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _shut_down(
+        self, sources: list[asyncio.Task[None]], commit: asyncio.Task[None]
+    ) -> None:
+        self._state = "stopping"
+        deadline = time.monotonic() + STOP_S
+        log.info("stopping", pending_in_memory=self._commit.pending)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._commit.close()), _FLUSH_S)
+        except TimeoutError:
+            log.warning("the ledger did not take what is in memory; it was not acknowledged")
+        self._state = "offline"
+        await self._say_status(timeout=1.0)
+        await asyncio.gather(
+            *(asyncio.wait_for(source.close(), 2.0) for source in self._sources),
+            return_exceptions=True,
+        )
+        await asyncio.wait({*sources, commit}, timeout=1.0)
+        for task in (*sources, commit):
+            task.cancel()
+        await asyncio.gather(*sources, commit, return_exceptions=True)
+        await self._processing.drain(self._ledger.next_offset, deadline - time.monotonic())
+
+    # --- chores
+
+    async def _publish_status(self) -> None:
+        while True:
+            self._first_offset = self._ledger.first_offset
+            self._disk_bytes = await asyncio.to_thread(bytes_on_disk, self._ledger.directory)
+            status = self.status()
+            if status.balance != "ok":
+                log.error("counters do not balance", balance=status.balance)
+            if self.settings.status.enabled:
+                await self._say_status(timeout=self.settings.status.interval)
+            await asyncio.sleep(self.settings.status.interval)
+
+    async def _say_status(self, timeout: float) -> None:  # noqa: ASYNC109 - a status is no duty
+        """Publishes to every broker that is there; one that is not gets the next."""
+        if not self.settings.status.enabled:
+            return
+        topic, payload = status_topic(self.settings.name), msgspec.json.encode(self.status())
+        said = [
+            asyncio.wait_for(source.publish(topic, payload, retain=True), timeout)
+            for source in self._sources
+            if source.connected
+        ]
+        for fault in await asyncio.gather(*said, return_exceptions=True):
+            if isinstance(fault, BaseException) and not isinstance(
+                fault, (SourceError, TimeoutError)
+            ):
+                raise fault
+
+    async def _prune(self) -> None:
+        """Prunes by the settings, never past the snapshot that a restart begins from."""
+        keep = self.settings.ledger
+        while True:
+            await asyncio.sleep(_PRUNE_EVERY_S)
+            report = self._processing.report
+            if report is None or (keep.keep_days is None and keep.keep_bytes is None):
+                continue
+            try:
+                await asyncio.to_thread(
+                    self._ledger.prune,
+                    keep_from_offset=report.snapshot_offset,
+                    max_age=round(keep.keep_days * DAY) if keep.keep_days else None,
+                    max_bytes=int(keep.keep_bytes) if keep.keep_bytes else None,
+                )
+            except LedgerFull as error:
+                log.warning("ledger not pruned", error=str(error))
+
+    # --- state
+
+    def status(self) -> Status:
+        """The gateway's state at this moment; callable from any thread."""
+        report = self._processing.report
+        counters = report.counters if report else Counters()
+        decided = report.next_offset if report else 0
+        next_offset = max(self._commit.next_offset, decided)
+        messages = Balance(
+            received=next_offset,
+            stored=counters.stored,
+            quarantined=counters.quarantined,
+            duplicates=counters.duplicates,
+            ignored=counters.ignored,
+            pending=next_offset - decided,
+        )
+        return Status(
+            name=self.settings.name,
+            version=__version__,
+            state=self._state,  # type: ignore[arg-type]
+            at=rfc3339(self._clock()),
+            started_at=rfc3339(self._started_at),
+            received=self._commit.received,
+            appended=self._commit.appended,
+            messages=messages,
+            balance=self._verdict(messages),
+            readings=counters.readings,
+            duplicate_readings=counters.duplicate_readings,
+            flags=counters.flags,
+            ledger=LedgerStatus(
+                self._commit.state, self._first_offset, next_offset, self._disk_bytes
+            ),
+            processing=ProcessingStatus(
+                state=self._processing.state,
+                next_offset=decided,
+                lag_s=round(self._lag.seconds(decided, next_offset), 3),
+                restarts=self._processing.restarts,
+                error=self._processing.last_error,
+                not_judged=report.not_judged if report else {},
+            ),
+            sources=tuple(
+                SourceStatus(source.name, source.connected, source.reconnects, source.last_error)
+                for source in self._sources
+            ),
+            sinks=report.sinks if report else (),
+        )
+
+    def _verdict(self, messages: Balance) -> str:
+        grown = self._commit.next_offset - self._first_next_offset
+        if grown != self._commit.appended:
+            return f"wrong: the ledger grew by {grown}, but {self._commit.appended} were appended"
+        return messages.verdict()
+
+    @property
+    def processing(self) -> Processing:
+        """The worker, for who shows more than the status says."""
+        return self._processing
+
+
+def _worker_spec(settings: Settings) -> WorkerSpec:
+    processing = settings.processing
+    return WorkerSpec(
+        data=settings.data_dir,
+        profiles=settings.profiles,
+        registry=settings.registry,
+        commit_messages=processing.commit_messages,
+        commit_interval=processing.commit_interval_ms / 1000,
+        snapshot_messages=processing.snapshot_messages,
+        sinks=tuple(
+            SinkSpec(
+                name=sink.name, url=sink.url, org=sink.org, bucket=sink.bucket, token=sink.secret()
+            )
+            for sink in settings.sink
+        ),
+        log_level=settings.log.level,
+        log_format=settings.log.format,
+        secrets=tuple(settings.secrets()),
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Runs a service until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Raises:
+        GatewayError: as `Service.run`.
+    """
+    service = Service(settings)
+    loop = asyncio.get_running_loop()
+
+    def signalled() -> None:
+        if service.stopping:
+            service.kill()
+            os._exit(1)
+        service.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled)
+    await service.run()

@@ -1,0 +1,229 @@
+"""The processing worker: a process of its own that follows the ledger and fills the store.
+
+It talks to the intake process through a pipe, in the words of ``worker_messages``.  When the pipe
+breaks, its parent is gone: it commits what it has and ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import threading
+import time
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from gateway import log as logs
+from gateway.assembly import DataDirectory, make_decider, read_devices, read_profiles
+from gateway.errors import ConfigError, GatewayError, ProfileError, StoreLocked
+from gateway.ledger.sqlite import open_reader
+from gateway.pipeline import Processor
+from gateway.store.duckdb import DuckDBStore
+from gateway.store.influx import InfluxSink
+from gateway.worker_messages import Drain, Failed, Loaded, Report, SinkState
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+    from gateway.records import Flag, Quarantined, Results
+    from gateway.worker_messages import SinkSpec, WorkerSpec
+
+log = structlog.get_logger(__name__)
+
+IDLE_S: Final = 0.02
+REPORT_S: Final = 0.5
+RECENT: Final = 12
+_REMEMBERED_FLAGS: Final = 100_000
+
+
+class WatchedStore(DuckDBStore):
+    """The store, counting what is committed so that a live view needs no query."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.flag_codes: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.recent_flags: deque[Flag] = deque(maxlen=RECENT)
+        self.recent_quarantined: deque[Quarantined] = deque(maxlen=RECENT)
+        self.devices_seen: set[str] = set()
+        self._seen: dict[str, None] = {}
+
+    def commit(self, results: Results) -> None:
+        """Stores as `DuckDBStore.commit`, then counts."""
+        super().commit(results)
+        self.devices_seen.update([reading.device_id for reading in results.readings])
+        for flag in results.flags:
+            if flag.id not in self._seen:
+                if len(self._seen) >= _REMEMBERED_FLAGS:
+                    self._seen.clear()
+                self._seen[flag.id] = None
+                self.flag_codes[flag.code] += 1
+                self.recent_flags.append(flag)
+        for row in results.quarantined:
+            self.reasons[row.reason] += 1
+            self.recent_quarantined.append(msgspec.structs.replace(row, payload=row.payload[:200]))
+
+
+def main(pipe: Connection, spec: WorkerSpec) -> None:
+    """The process: works until told to stop, and says why when it cannot."""
+    # The parent decides when to end; a Ctrl-C or a service manager signals the whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logs.configure(spec.log_level, spec.log_format, secrets=spec.secrets)
+    try:
+        Worker(pipe, spec).run()
+    except GatewayError as error:
+        lasting = isinstance(error, (ConfigError, ProfileError, StoreLocked))
+        _say(pipe, Failed(str(error), retry=not lasting, kind=type(error).__name__))
+        raise SystemExit(1) from None
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise SystemExit(0) from None  # the parent is gone; what was decided is committed
+    except Exception as error:
+        log.exception("processing failed")
+        _say(pipe, Failed(f"{type(error).__name__}: {error}", retry=True, kind="bug"))
+        raise SystemExit(1) from None
+
+
+def _say(pipe: Connection, word: Loaded | Report | Failed) -> None:
+    try:
+        pipe.send(word)
+    except OSError:
+        log.warning("parent process is gone")
+
+
+class Worker:
+    """Steps a processor through the ledger, in rhythm with what the parent says."""
+
+    def __init__(self, pipe: Connection, spec: WorkerSpec) -> None:
+        self._pipe = pipe
+        self._spec = spec
+        self._drain: Drain | None = None
+        self._reported = 0.0
+
+    def run(self) -> None:
+        """Loads everything, then processes until a ``Drain`` is fulfilled or the parent is gone.
+
+        Raises:
+            GatewayError: profiles, registry, ledger or store fail.
+            EOFError: the parent is gone.
+        """
+        spec = self._spec
+        data = DataDirectory(spec.data)
+        profiles = read_profiles(spec.profiles)
+        devices = read_devices(data, spec.registry)
+        decider = make_decider(profiles, devices, spec.profiles)
+        ledger = open_reader(data.ledger)
+        store = WatchedStore(data.store)
+        sinks: list[SinkThread] = []
+        try:
+            processor = Processor(
+                ledger,
+                store,
+                decider,
+                commit_messages=spec.commit_messages,
+                snapshot_messages=spec.snapshot_messages,
+            )
+            self._pipe.send(Loaded(processor.offset, len(profiles.profiles), len(devices)))
+            sinks += [SinkThread(each, store) for each in spec.sinks]
+            self._follow(processor, store, sinks)
+            processor.finish()
+            self._report(processor, store, sinks, idle=True)
+        finally:
+            for sink in sinks:
+                sink.stop()
+            store.close()
+            ledger.close()
+
+    def _follow(self, processor: Processor, store: WatchedStore, sinks: list[SinkThread]) -> None:
+        spec = self._spec
+        while not self._finished(processor):
+            began = time.monotonic()
+            decided = processor.step()
+            if time.monotonic() - self._reported >= REPORT_S:
+                self._report(processor, store, sinks, idle=not decided)
+            if decided >= spec.commit_messages:
+                wait = 0.0
+            elif decided:
+                wait = max(0.0, began + spec.commit_interval - time.monotonic())
+            else:
+                wait = IDLE_S
+            self._listen(wait)
+
+    def _finished(self, processor: Processor) -> bool:
+        drain = self._drain
+        return drain is not None and (drain.until is None or processor.offset >= drain.until)
+
+    def _listen(self, wait: float) -> None:
+        """Takes what the parent says, for ``wait`` seconds; a drain ends the waiting."""
+        until = time.monotonic() + (0.0 if self._drain else wait)
+        while self._pipe.poll(max(0.0, until - time.monotonic())):
+            self._drain = self._pipe.recv()
+            until = 0.0
+
+    def _report(
+        self, processor: Processor, store: WatchedStore, sinks: list[SinkThread], *, idle: bool
+    ) -> None:
+        self._reported = time.monotonic()
+        self._pipe.send(
+            Report(
+                next_offset=processor.offset,
+                snapshot_offset=processor.snapshot_offset,
+                counters=processor.counters,
+                devices=len(store.devices_seen),
+                flags=dict(store.flag_codes),
+                reasons=dict(store.reasons),
+                recent_flags=tuple(store.recent_flags),
+                recent_quarantined=tuple(store.recent_quarantined),
+                sinks=tuple(sink.state for sink in sinks),
+                not_judged={
+                    f"{code}: {reason}": count
+                    for (code, reason), count in processor.not_judged.items()
+                },
+                idle=idle,
+            )
+        )
+
+
+class SinkThread:
+    """A sink on an event loop of its own, beside processing."""
+
+    def __init__(self, spec: SinkSpec, store: DuckDBStore) -> None:
+        self._sink = InfluxSink(
+            store,
+            name=spec.name,
+            url=spec.url,
+            token=spec.token or "",
+            bucket=spec.bucket,
+            org=spec.org,
+            random=random.Random(),  # noqa: S311 - a delay is no secret
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name=f"sink-{spec.name}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._sink.run())
+        except GatewayError as error:
+            # Handed to no one: a sink that ends stops neither processing nor intake.
+            log.error("sink stopped", sink=self._sink.name, error=str(error))  # noqa: TRY400
+        finally:
+            self._loop.close()
+
+    @property
+    def state(self) -> SinkState:
+        """How far the sink came."""
+        sink = self._sink
+        return SinkState(sink.name, sink.position, sink.lag, sink.refused, sink.last_error)
+
+    def stop(self) -> None:
+        """Ends the sink after the write in progress; what is left it delivers next time."""
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._sink.close(), self._loop)
+            self._thread.join(2.0)
