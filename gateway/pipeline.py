@@ -99,7 +99,7 @@ class Decider:
         ):
             route = routes.get(topic)
             if route is None:
-                route = self._route(topic)
+                route = self.route(topic)
             emitted.clear()
             try:
                 plan, belongs = self._read(route, payload, received_at, offset, emitted)
@@ -173,7 +173,7 @@ class Decider:
             )
         )
 
-    def _route(self, topic: str) -> Route:
+    def route(self, topic: str) -> Route:
         """The plans for a topic, remembered; a registered device's own profile goes alone."""
         route: list[tuple[Plan, dict[str, str]]] = []
         for plan, levels in self._topics.find(topic):

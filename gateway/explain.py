@@ -1,0 +1,102 @@
+"""One message, stage by stage, for a person: the same code as in service, but told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from gateway.errors import DecodeError
+from gateway.pipeline import Decider
+from gateway.records import Batch, Counters, Flag, Quarantined, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A profile whose topic fits: what it took from the topic, and what it said to the message.
+
+    ``verdict`` is ``reads it``, ``match.when does not hold``, ``not tried`` or the refusal.
+    """
+
+    profile: str
+    levels: dict[str, str]
+    verdict: str
+    document: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What became of one message.
+
+    Attributes:
+        candidates: profiles in the order they were tried.
+        document: the places that the profile reads, as nested mappings; None when none reads it.
+        readings: canonical readings.
+        flags: flags that this message alone raises (a check that needs history has none here).
+        quarantined: why there is no reading, or None.
+        ignored: the profile names this message as one without readings.
+    """
+
+    candidates: list[Candidate]
+    document: Any
+    readings: list[Reading]
+    flags: list[Flag]
+    quarantined: Quarantined | None
+    ignored: bool
+    notes: list[str] = field(default_factory=list)
+
+
+def explain(decider: Decider, topic: str, payload: bytes, received_at: int) -> Explanation:
+    """Decides one message on a fresh decider and tells each stage.
+
+    Args:
+        decider: one that has decided nothing yet, else its memory speaks too.
+        topic: the MQTT topic.
+        payload: the message's bytes.
+        received_at: nanoseconds UTC.
+    """
+    candidates = _candidates(decider, topic, payload)
+    counters = Counters()
+    decided = decider.decide(Batch([topic], [payload], [received_at], 0), counters)
+    reader = next((c for c in candidates if c.verdict == "reads it"), None)
+    return Explanation(
+        candidates=candidates,
+        document=reader.document if reader else None,
+        readings=decided.readings,
+        flags=decided.flags,
+        quarantined=decided.quarantined[0] if decided.quarantined else None,
+        ignored=counters.ignored == 1,
+        notes=[f"{code}: cannot judge: {why}" for code, why in decider.judge.not_judged],
+    )
+
+
+def _candidates(decider: Decider, topic: str, payload: bytes) -> list[Candidate]:
+    found = []
+    taken = False
+    for plan, levels in decider.route(topic):
+        verdict = "not tried"
+        shown = None
+        if not taken:
+            try:
+                document = plan.decode(payload)
+                shown = _present(msgspec.to_builtins(document, builtin_types=(bytes,)))
+                verdict = "match.when does not hold"
+                if plan.normaliser.accepts(document):
+                    plan.normaliser.read(document, levels, 0, 0, [])
+                    verdict = "reads it"
+                    taken = True
+            except DecodeError as error:
+                verdict = str(error)
+        found.append(Candidate(plan.profile.id, dict(levels), verdict, shown))
+    return found
+
+
+def _present(value: Any) -> Any:  # noqa: ANN401 - a document is any data
+    """The document without the places that were absent from the message."""
+    if isinstance(value, dict):
+        kept = {name: _present(inner) for name, inner in value.items()}
+        return {name: inner for name, inner in kept.items() if inner not in (None, {})}
+    if isinstance(value, list):
+        return [_present(inner) for inner in value]
+    return value
