@@ -57,14 +57,12 @@ class SqliteLedger:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.directory = directory
-        self.recovery: tuple[LedgerFault, ...] = ()
         self._reader = LedgerReader(directory)
         self._writer: Writer | None = None
         if read_only:
             return
         make_directory(directory)
         self._writer = Writer(directory, max_batch, segment_bytes, segment_age, clock)
-        self.recovery = self._writer.recovery
 
     def __enter__(self) -> Self:
         return self
@@ -76,6 +74,11 @@ class SqliteLedger:
     def first_offset(self) -> int:
         """The oldest message that is kept."""
         return self._reader.first_offset
+
+    @property
+    def recovery(self) -> tuple[LedgerFault, ...]:
+        """What was found damaged when this writer opened the ledger, and since."""
+        return self._writer.recovery if self._writer is not None else ()
 
     @property
     def next_offset(self) -> int:
