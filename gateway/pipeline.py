@@ -8,7 +8,6 @@ than the checkpoint.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -37,7 +36,7 @@ SNAPSHOT_MESSAGES: Final = 200_000
 class Plan:
     """A profile compiled: its decoder, its normaliser, and the checks of each layout."""
 
-    __slots__ = ("bound", "decode", "normaliser", "profile")
+    __slots__ = ("decode", "normaliser", "profile", "runs")
 
     def __init__(self, profile: Profile, devices: Mapping[str, Device], judge: Judge) -> None:
         model = profile.model
@@ -49,8 +48,8 @@ class Plan:
         settings: dict[str, Mapping[str, Any] | bool] = dict(model.checks)
         if "value_out_of_range" in settings:
             settings["value_out_of_range"] = limits_in_canonical_units(model)
-        self.bound = [
-            judge.bind(layout, settings, where=str(profile.file))
+        self.runs = [
+            judge.bind(layout, settings, where=str(profile.file)).run
             for layout in self.normaliser.layouts
         ]
 
@@ -79,7 +78,7 @@ class Decider:
         devices: Mapping[str, Device],
         tariffs: Mapping[str, Tariff],
         *,
-        registry_known: bool = True,
+        registry_known: bool | None = None,
     ) -> None:
         self.judge = Judge(devices, tariffs, registry_known=registry_known)
         self.devices = devices
@@ -140,11 +139,10 @@ class Decider:
 
     def _judge(self, plan: Plan, emitted: list[Emitted], decided: Decided) -> None:
         counters = decided.counters
-        judge = self.judge.judge
-        bound = plan.bound
+        runs = plan.runs
         new = 0
         for index, reading in emitted:
-            if judge(bound[index], reading, decided.flags):
+            if runs[index](reading, decided.flags):
                 decided.readings.append(reading)
                 new += 1
         counters.readings += new
@@ -245,7 +243,6 @@ class Processor:
                 break
             self.decider.decide(batch, Counters())
             offset = batch.first_offset + len(batch)
-        self.decider.judge.not_judged.clear()
 
     def step(self) -> int:
         """Decides the next messages, at most ``commit_messages``, and commits them.
@@ -292,23 +289,62 @@ class Processor:
             nothing = Decided([], [], [], self.counters)
             self._commit(nothing, self.offset, snapshot=True)
 
-    def _commit(self, decided: Decided, reached: int, *, snapshot: bool) -> None:
-        self.store.commit(
-            Results(
-                readings=decided.readings,
-                flags=decided.flags,
-                quarantined=decided.quarantined,
-                next_offset=reached,
-                counters=decided.counters,
-                snapshot=self.decider.judge.snapshot() if snapshot else None,
-            )
+    def retry_quarantined(self) -> Counters:
+        """Decides again what quarantine holds, after a profile was mended.
+
+        The messages are judged now, as late ones; what is still refused stays in quarantine with
+        its present reason.
+
+        Returns:
+            What became of them, counted.
+        """
+        rows = {
+            row.message.ledger_offset
+            for row in self.store.quarantine()
+            if row.message.stage in {"decode", "normalise"}
+        }
+        outcome = Counters()
+        decided = Decided([], [], [], outcome)
+        for offset in sorted(rows):
+            batch = self.ledger.read(offset, 1)
+            if not len(batch) or batch.first_offset != offset:
+                rows.discard(offset)
+                continue
+            one = self.decider.decide(batch, outcome)
+            decided.readings += one.readings
+            decided.flags += one.flags
+            decided.quarantined += one.quarantined
+        counters = _sum(self.counters, outcome)
+        counters.quarantined -= len(rows)
+        again = Decided(decided.readings, decided.flags, decided.quarantined, counters)
+        self.store.replace_quarantined(rows, self._results(again, self.offset, snapshot=False))
+        # The checks have seen more now: the snapshot goes along.
+        self._commit(Decided([], [], [], counters), self.offset, snapshot=True)
+        return outcome
+
+    def _results(self, decided: Decided, reached: int, *, snapshot: bool) -> Results:
+        return Results(
+            readings=decided.readings,
+            flags=decided.flags,
+            quarantined=decided.quarantined,
+            next_offset=reached,
+            counters=decided.counters,
+            snapshot=self.decider.judge.snapshot() if snapshot else None,
         )
+
+    def _commit(self, decided: Decided, reached: int, *, snapshot: bool) -> None:
+        self.store.commit(self._results(decided, reached, snapshot=snapshot))
         self.offset = reached
         self.counters = decided.counters
         if snapshot:
             self.snapshot_offset = reached
 
     @property
-    def not_judged(self) -> Counter[tuple[str, str]]:
-        """How often a check could not judge, by code and reason, since this start."""
+    def not_judged(self) -> Mapping[tuple[str, str], int]:
+        """How often a check could not judge, by code and reason."""
         return self.decider.judge.not_judged
+
+
+def _sum(one: Counters, other: Counters) -> Counters:
+    names = msgspec.structs.asdict(one)
+    return Counters(**{name: count + getattr(other, name) for name, count in names.items()})
