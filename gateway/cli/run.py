@@ -13,7 +13,7 @@ from gateway.config import table
 from gateway.config_load import load
 from gateway.service import serve
 
-app = typer.Typer(rich_markup_mode="markdown")
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 class WithSettings(TyperCommand):
