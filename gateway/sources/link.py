@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 import time
+from abc import abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,6 @@ from gateway.errors import SourceError, SourceLost, SourceRefused
 from gateway.sources import MIB
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from gateway.sources import Arrivals, BrokerSettings
@@ -203,3 +204,101 @@ class Link:
                 await self._closing.wait()
         except TimeoutError:
             return
+
+
+class LinkedSource:
+    """What the sources of all protocols do alike; one `_connect` makes it a source.
+
+    Args:
+        settings: the broker and what is wanted of it.
+        mailbox: between the connection and whoever pulls `arrivals`.
+        session_expected: whether the broker ought to know us already (the ledger is not empty);
+            if it does not, messages were lost and the log says so.
+        clock: ns UTC.
+        rng: spreads reconnects.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        mailbox: Mailbox,
+        *,
+        session_expected: bool,
+        clock: Callable[[], int],
+        rng: random.Random | None,
+    ) -> None:
+        self.name = settings.name
+        self.sessions_lost = 0
+        self._settings = settings
+        self._mailbox = mailbox
+        self._session_expected = session_expected
+        self._clock = clock
+        self._link = Link(settings, rng or random.Random())  # noqa: S311  # a delay is no secret
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is there and has accepted the subscriptions."""
+        return self._link.connected
+
+    @property
+    def reconnects(self) -> int:
+        """How often the connection was made again."""
+        return self._link.reconnects
+
+    @property
+    def last_error(self) -> str | None:
+        """What is wrong now; None when all is well."""
+        return self._link.last_error
+
+    async def run(self) -> None:
+        """See `Source.run`."""
+        try:
+            await self._link.keep(self._connect)
+        finally:
+            self._mailbox.close()
+
+    def arrivals(self) -> AsyncIterator[Arrivals]:
+        """See `Source.arrivals`."""
+        return aiter(self._mailbox)
+
+    @abstractmethod
+    async def _connect(self) -> None:
+        """One connection's life; calls `_subscribed`, raises SourceError at its end."""
+
+    def _subscribed(self, codes: list[int], wanted: int, *, session_present: bool) -> None:
+        """Judge the broker's answer to the subscriptions, and say what is not as it ought.
+
+        Args:
+            codes: the broker's answer to each of ``settings.filters``: the QoS it grants, or
+                0x80 and above for a refusal.
+            wanted: the QoS that was asked for.
+            session_present: whether the broker had kept our session.
+
+        Raises:
+            SourceRefused: not one was granted.
+        """
+        filters = self._settings.filters
+        pairs = list(zip(filters, codes, strict=True))
+        refused = [f"{pattern} (0x{code:02X})" for pattern, code in pairs if code >= 0x80]
+        if len(refused) == len(pairs):
+            raise SourceRefused(
+                f"the broker refused every subscription: {', '.join(refused)}; check its access "
+                "rules for this user"
+            )
+        lost = self._session_expected and not session_present
+        self._session_expected = True
+        self._link.up(session_present=session_present, topics=filters)
+        if lost:
+            self.sessions_lost += 1
+            self._link.trouble(
+                "session lost",
+                "the broker has forgotten our session; what it had queued for us is lost. Check "
+                "its persistence and session expiry",
+            )
+        lower = [pattern for pattern, code in pairs if code < wanted]
+        if lower:
+            self._link.trouble(
+                "subscription granted at a lower QoS", f"{', '.join(lower)}: asked for {wanted}"
+            )
+        if refused:
+            self._link.trouble("subscription refused", ", ".join(refused))

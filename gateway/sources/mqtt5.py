@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from typing import TYPE_CHECKING
 
 import mqtt5
 
-from gateway.errors import SourceError, SourceLost, SourceRefused
+from gateway.errors import SourceError, SourceLost
 from gateway.sources import Arrivals
-from gateway.sources.link import Link, Mailbox, connection_error, tls_context
+from gateway.sources.link import LinkedSource, Mailbox, connection_error, tls_context
 from gateway.sources.mqtt5_session import Chunk, Memory, Session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    import random
+    from collections.abc import Callable
 
     from gateway.sources import BrokerSettings
 
 TOPIC_ALIASES = 1_024
 
 
-class Mqtt5Source:
+class Mqtt5Source(LinkedSource):
     """Messages of one broker that speaks MQTT 5, acknowledged when they are told to be safe.
 
     Args:
@@ -41,40 +41,15 @@ class Mqtt5Source:
         clock: Callable[[], int] = time.time_ns,
         rng: random.Random | None = None,
     ) -> None:
-        self.name = settings.name
-        self.sessions_lost = 0
-        self._settings = settings
-        self._clock = clock
-        self._memory = Memory(established=session_expected)
-        self._mailbox = Mailbox(max_messages=1)
-        self._link = Link(settings, rng or random.Random())  # noqa: S311  # a delay is no secret
+        super().__init__(
+            settings,
+            Mailbox(max_messages=1),  # the session has a bounded inbox of its own
+            session_expected=session_expected,
+            clock=clock,
+            rng=rng,
+        )
+        self._memory = Memory()
         self._session: Session | None = None
-
-    @property
-    def connected(self) -> bool:
-        """Whether the broker is there and has accepted the subscriptions."""
-        return self._link.connected
-
-    @property
-    def reconnects(self) -> int:
-        """How often the connection was made again."""
-        return self._link.reconnects
-
-    @property
-    def last_error(self) -> str | None:
-        """What is wrong now; None when all is well."""
-        return self._link.last_error
-
-    async def run(self) -> None:
-        """See `Source.run`."""
-        try:
-            await self._link.keep(self._connect)
-        finally:
-            self._mailbox.close()
-
-    def arrivals(self) -> AsyncIterator[Arrivals]:
-        """See `Source.arrivals`."""
-        return aiter(self._mailbox)
 
     def acknowledge(self, arrivals: Arrivals) -> None:
         """See `Source.acknowledge`."""
@@ -154,32 +129,11 @@ class Mqtt5Source:
                 for pattern in settings.filters
             ]
         )
-        pairs = list(zip(settings.filters, answers, strict=True))
-        refused = [
-            f"{pattern}: {code.name.replace('_', ' ').lower()} (0x{code.value:02X})"
-            for pattern, code in pairs
-            if code.value >= 0x80
-        ]
-        if len(refused) == len(pairs):
-            raise SourceRefused(f"the broker refused every subscription: {'; '.join(refused)}")
-        lost = session.session_lost
-        self._memory.established = True
-        self._link.up(session_present=session.connack.session_present, topics=settings.filters)
-        if lost:
-            self.sessions_lost += 1
-            self._link.trouble(
-                "session lost",
-                "the broker has forgotten our session; what it had queued for us is lost. Check "
-                "its persistence and session expiry",
-            )
-        lower = [pattern for pattern, code in pairs if code.value < settings.qos]
-        if lower:
-            self._link.trouble(
-                "subscription granted at a lower QoS",
-                f"{', '.join(lower)}: asked for {settings.qos}",
-            )
-        if refused:
-            self._link.trouble("subscription refused", "; ".join(refused))
+        self._subscribed(
+            [code.value for code in answers],
+            settings.qos,
+            session_present=session.connack.session_present,
+        )
 
     def _connect_packet(self) -> mqtt5.ConnectPacket:
         settings = self._settings

@@ -54,7 +54,6 @@ class Memory:
     """What a client must remember from one connection to the next [MQTT-4.1.0]."""
 
     epoch: int = 0
-    established: bool = False
     receipts: dict[int, Receipt] = field(default_factory=dict)
 
     def record(self, chunk: Chunk) -> None:
@@ -175,11 +174,6 @@ class Session:
         if self.lost is None:
             self._write(mqtt5.DisconnectPacket().write())
         await self._shut()
-
-    @property
-    def session_lost(self) -> bool:
-        """Whether the server has forgotten what it was to keep for us."""
-        return self.memory.established and not self.connack.session_present
 
     # --- receiving
 
