@@ -233,6 +233,8 @@ class Processor:
         offset = max(self.snapshot_offset, self.ledger.first_offset)
         if offset < self.offset:
             log.info("rebuilding check state", since=offset, until=self.offset)
+        # A profile may have been mended since: what was refused then has not been judged.
+        refused = {row.message.ledger_offset for row in self.store.quarantine()}
         while offset < self.offset:
             try:
                 batch = self.ledger.read(offset, min(self.commit_messages, self.offset - offset))
@@ -241,7 +243,8 @@ class Processor:
                 continue
             if not len(batch):
                 break
-            self.decider.decide(batch, Counters())
+            for part in _without(batch, refused):
+                self.decider.decide(part, Counters())
             offset = batch.first_offset + len(batch)
 
     def step(self) -> int:
@@ -343,6 +346,19 @@ class Processor:
     def not_judged(self) -> Mapping[tuple[str, str], int]:
         """How often a check could not judge, by code and reason."""
         return self.decider.judge.not_judged
+
+
+def _without(batch: Batch, offsets: set[int]) -> list[Batch]:
+    """The batch in parts, without the messages at these offsets."""
+    first, end = batch.first_offset, batch.first_offset + len(batch)
+    cuts = sorted(offset for offset in offsets if first <= offset < end)
+    parts = []
+    for start, stop in zip([first, *(cut + 1 for cut in cuts)], [*cuts, end], strict=True):
+        inside = slice(start - first, stop - first)
+        parts.append(
+            Batch(batch.topics[inside], batch.payloads[inside], batch.received_at[inside], start)
+        )
+    return parts
 
 
 def _sum(one: Counters, other: Counters) -> Counters:

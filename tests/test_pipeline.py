@@ -1,0 +1,204 @@
+"""The way of a message, from a ledger to a real store."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.checks import read_tariffs
+from gateway.pipeline import Decider, Processor
+from gateway.profiles import load_profiles
+from gateway.records import Batch, Counters, Device
+from gateway.store.duckdb import DuckDBStore
+from gateway.testing import MemoryLedger
+
+PROFILES = Path(__file__).parents[1] / "device_profiles"
+START = 1_767_225_600_000
+SECOND = 10**9
+
+
+@pytest.fixture(scope="module")
+def profiles():
+    return load_profiles([PROFILES])
+
+
+@pytest.fixture(scope="module")
+def tariffs():
+    return read_tariffs((PROFILES / "reference" / "tariffs").glob("*.yaml"))
+
+
+def water(device: int, number: int, **changes: object) -> tuple[str, bytes]:
+    body = {
+        "type": "periodic",
+        "seq": number,
+        "ts": START + number * 60_000,
+        "volume": round(100 + number * 0.01, 3),
+        **changes,
+    }
+    return f"meters/110000/water_meter/W-{device}/up", json.dumps(body).encode()
+
+
+def fill(ledger: MemoryLedger, messages: list[tuple[str, bytes]]) -> None:
+    for i, (topic, payload) in enumerate(messages):
+        received = START * 10**6 + ledger.next_offset * SECOND + 3600 * SECOND * 24 + i
+        ledger.append(Batch([topic], [payload], [received]))
+
+
+def mixed() -> list[tuple[str, bytes]]:
+    """A hundred honest messages with a gap, a fall, a redelivery and poison between them."""
+    messages = [water(number % 3, number // 3) for number in range(100)]
+    messages[50:50] = [
+        water(0, 17),  # delivered again? no: number 17 of device 0 is still to come
+        water(1, 10),  # a redelivery
+        water(2, 400, volume=5000.0),
+        water(2, 401, volume=3.0),
+        ("meters/110000/water_meter/W-1/up", b"\xff\x00 not json"),
+        ("nobody/knows/this", b"{}"),
+        ("meters/110000/water_meter/W-1/up", b'{"type":"periodic","seq":1,"ts":1,"volume":1}'),
+    ]
+    return messages
+
+
+def everything(store: DuckDBStore) -> tuple[list[object], list[object], list[object], Counters]:
+    readings = sorted(store.readings(), key=lambda r: (r.ledger_offset, r.channel or ""))
+    flags = sorted(store.flags(), key=lambda flag: flag.id)
+    quarantine = sorted(store.quarantine(), key=lambda row: row.message.ledger_offset)
+    return readings, flags, quarantine, store.checkpoint().counters
+
+
+def run(ledger, store, profiles, tariffs, **settings):
+    devices = {f"W-{i}": Device(device_id=f"W-{i}") for i in range(3)}
+    processor = Processor(ledger, store, Decider(profiles, devices, tariffs), **settings)
+    while processor.step():
+        pass
+    return processor
+
+
+def test_every_message_is_decided_and_the_counters_balance(tmp_path, profiles, tariffs):
+    ledger = MemoryLedger()
+    fill(ledger, mixed())
+    store = DuckDBStore(tmp_path / "store.duckdb")
+    counters = run(ledger, store, profiles, tariffs).counters
+    assert counters.decided == ledger.next_offset
+    assert counters.quarantined == 3
+    assert counters.duplicates == 2  # numbers 10 of device 1 and 17 of device 0 came twice
+    reasons = {row.message.reason for row in store.quarantine()}
+    assert reasons == {"unparseable", "no_profile", "bad_time"}
+    assert {flag.code for flag in store.flags()} >= {"sequence_gap", "register_decrease"}
+    store.close()
+
+
+def test_the_same_ledger_gives_the_same_store_bit_for_bit(tmp_path, profiles, tariffs):
+    ledger = MemoryLedger()
+    fill(ledger, mixed())
+    outcomes = []
+    for name in ("one", "two"):
+        store = DuckDBStore(tmp_path / f"{name}.duckdb")
+        run(ledger, store, profiles, tariffs, commit_messages=7 if name == "one" else 5000)
+        outcomes.append(everything(store))
+        store.close()
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("snapshot_messages", [1, 20, 1_000_000])
+def test_a_restart_at_any_commit_neither_forgets_nor_repeats(
+    tmp_path, profiles, tariffs, snapshot_messages
+):
+    ledger = MemoryLedger()
+    fill(ledger, mixed())
+    whole = DuckDBStore(tmp_path / "whole.duckdb")
+    run(ledger, whole, profiles, tariffs)
+    expected = everything(whole)
+    whole.close()
+
+    store = DuckDBStore(tmp_path / "broken.duckdb")
+    devices = {f"W-{i}": Device(device_id=f"W-{i}") for i in range(3)}
+    while True:
+        # Each step has a processor of its own: all it knows comes from store and ledger.
+        processor = Processor(
+            ledger,
+            store,
+            Decider(profiles, devices, tariffs),
+            commit_messages=9,
+            snapshot_messages=snapshot_messages,
+        )
+        if not processor.step():
+            break
+    assert everything(store) == expected
+    store.close()
+
+
+def test_junk_does_not_hold_up_what_follows(tmp_path, profiles, tariffs):
+    ledger = MemoryLedger()
+    junk = [("meters/110000/water_meter/W-0/up", b"[" * 2000)] * 3000
+    fill(ledger, [*junk, water(0, 1)])
+    store = DuckDBStore(tmp_path / "store.duckdb")
+    processor = run(ledger, store, profiles, tariffs, commit_messages=500)
+    assert processor.counters.quarantined == 3000
+    assert processor.counters.stored == 1
+    store.close()
+
+
+def test_a_message_is_stored_whole_or_not_at_all(tmp_path, profiles, tariffs):
+    good = {
+        "Type": "UploadPumpTransaction",
+        "Data": {
+            "DateTime": "2026-01-01T06:14:00", "Pump": 1, "Nozzle": 1, "Transaction": 1,
+            "Volume": 20.5, "Price": 7.0, "Amount": 143.5,
+        },
+    }  # fmt: skip
+    bad = {"Type": "UploadPumpTransaction", "Data": {**good["Data"], "Volume": "a lot"}}
+    ledger = MemoryLedger()
+    body = {"Protocol": "jsonPTS", "PtsId": "1", "Packets": [good, bad]}
+    fill(ledger, [("pts/1/upload", json.dumps(body).encode())])
+    store = DuckDBStore(tmp_path / "store.duckdb")
+    counters = run(ledger, store, profiles, tariffs).counters
+    assert (counters.stored, counters.quarantined) == (0, 1)
+    assert list(store.readings()) == []
+    store.close()
+
+
+def test_quarantine_is_decided_again_after_the_profile_is_mended(tmp_path, profiles, tariffs):
+    mended = tmp_path / "profiles"
+    mended.mkdir()
+    text = (PROFILES / "electricity_meter" / "tasmota-teleinfo.yaml").read_text()
+    (mended / "tasmota-teleinfo.yaml").write_text(text)
+    payload = b'{"Time":"2026-01-01T08:00:00","TIC":{"ADCO":"1","BASE":"000123456"}}'
+    ledger = MemoryLedger()
+    fill(ledger, [("elsewhere/tele/unit/SENSOR", payload), water(0, 1)])
+    store = DuckDBStore(tmp_path / "store.duckdb")
+    assert run(ledger, store, profiles, tariffs).counters.quarantined == 1
+
+    (mended / "tasmota-teleinfo.yaml").write_text(
+        text.replace('"{site}/tele/SENSOR"', '"{site}/tele/{unit}/SENSOR"')
+    )
+    after = load_profiles([PROFILES / "kinds", mended])
+    outcome = Processor(ledger, store, Decider(after, {}, tariffs)).retry_quarantined()
+    assert outcome.stored == 1
+    assert list(store.quarantine()) == []
+    counters = store.checkpoint().counters
+    assert (counters.stored, counters.quarantined, counters.decided) == (2, 0, 2)
+    assert [r.quantities["energy_import"] for r in store.readings(device_id="1")] == [123.456]
+    store.close()
+
+
+def test_a_registered_devices_own_profile_goes_before_others(profiles, tariffs):
+    devices = {"plug": Device(device_id="plug", profile="tasmota-sensor-energy")}
+    decider = Decider(profiles, devices, tariffs)
+    plans = decider.route("tele/plug/SENSOR")
+    assert [plan.profile.name for plan, _ in plans] == ["tasmota-sensor-energy"]
+
+
+def test_the_packaged_readings_of_two_profiles_on_one_topic_are_told_apart(profiles, tariffs):
+    decider = Decider(profiles, {}, tariffs)
+    body = {"src": "s", "method": "NotifyStatus", "params": {"ts": 1767225600}}
+    em = {**body, "params": {**body["params"], "emdata:0": {"total_act": 1.0}}}
+    switch = {**body, "params": {**body["params"], "switch:0": {"aenergy": {"total": 1}}}}
+    batch = Batch(
+        ["s/events/rpc"] * 2, [json.dumps(em).encode(), json.dumps(switch).encode()], [1, 1], 0
+    )
+    decided = decider.decide(batch, Counters())
+    assert [r.profile.split("@")[0] for r in decided.readings] == [
+        "shelly-pro-3em",
+        "shelly-1pm-gen4",
+    ]
