@@ -1,1 +1,103 @@
 """Real databases on free ports."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def free_port() -> int:
+    """A port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class VictoriaMetrics:
+    """One server with its own folder; it can be stopped and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        binary = shutil.which("victoria-metrics")
+        if binary is None:
+            pytest.fail("victoria-metrics is missing: apt-get install victoria-metrics")
+        self._binary = binary
+        self._folder = folder
+        self._log = folder / "victoria-metrics.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers."""
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [
+                    self._binary,
+                    f"-storageDataPath={self._folder / 'data'}",
+                    f"-httpListenAddr=127.0.0.1:{self.port}",
+                    "-retentionPeriod=100y",
+                    # A point that is written again is one point: what InfluxDB does by itself.
+                    "-dedup.minScrapeInterval=1ms",
+                    "-memory.allowedBytes=64MB",
+                ],
+                stdout=out,
+                stderr=out,
+            )
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            try:
+                self._get("/health")
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.05)
+            else:
+                return
+        self.stop()
+        pytest.fail(f"victoria-metrics did not start:\n{self._log.read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """Stops the server; what it has accepted stays in its folder."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def series(self, selector: str) -> list[dict[str, Any]]:
+        """Every raw series of a selector: ``metric`` (labels), ``values``, ``timestamps`` (ms)."""
+        self._get("/internal/force_flush")
+        query = urllib.parse.urlencode({"match[]": selector})
+        answer = self._get(f"/api/v1/export?{query}")
+        return [json.loads(line) for line in answer.splitlines()]
+
+    def _get(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+            body: bytes = response.read()
+            return body
+
+
+@pytest.fixture
+def victoria_metrics(tmp_path: Path) -> Iterator[VictoriaMetrics]:
+    """A running VictoriaMetrics of this test's own."""
+    folder = tmp_path / "victoria-metrics"
+    folder.mkdir()
+    server = VictoriaMetrics(folder)
+    server.start()
+    yield server
+    server.stop()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.records import Flag, Quarantined, Reading, Results
     from gateway.store import DeviceSummary, QuarantinedRow
 
+_PAGE: Final = 2048
 _UPSERT: Final = (
     "INSERT INTO flags BY NAME SELECT * FROM incoming ON CONFLICT (id) DO UPDATE SET "
     "measured_at = excluded.measured_at, since = excluded.since, until = excluded.until, "
@@ -284,29 +285,44 @@ class DuckDBStore:
         if kind is not None and kind not in KINDS:
             raise StoreError(f"store: kind {kind!r} is none of {', '.join(KINDS)}")
         conditions = {
-            "position > ?": after,
             # What is committed while this runs would show in some tables and not in others.
             "position <= ?": self._position,
             "device_id = ?": device_id,
             rows.time_bound("measured_at", ">="): since,
             rows.time_bound("measured_at", "<"): until,
         }
-        streams = [self._stream(each, conditions) for each in (KINDS if kind is None else [kind])]
+        kinds = KINDS if kind is None else [kind]
+        streams = [self._stream(each, after, conditions) for each in kinds]
         return (reading for _, reading in heapq.merge(*streams, key=_by_position))
 
-    def _stream(self, kind: str, conditions: dict[str, Any]) -> Iterator[tuple[int, Reading]]:
-        clause, parameters = rows.where(conditions)
-        sql = f"SELECT {schema.selected(kind)} FROM {schema.table(kind)}{clause}"
-        # Rows come in the order of insertion, which is that of the positions.
-        return rows.readings(kind, self._connections.rows(sql, parameters))
+    def _stream(
+        self, kind: str, after: int, conditions: dict[str, Any]
+    ) -> Iterator[tuple[int, Reading]]:
+        """Readings of one kind, a page at a time.
+
+        One long query would be simpler, but while it is open DuckDB cannot fold its log into the
+        file: a slow reader would let the log grow without bound.
+        """
+        while True:
+            clause, parameters = rows.where({"position > ?": after} | conditions)
+            # Rows come in the order of insertion, which is that of the positions.
+            found = self._connections.all(
+                f"SELECT {schema.selected(kind)} FROM {schema.table(kind)}{clause} LIMIT {_PAGE}",
+                parameters,
+            )
+            yield from rows.readings(kind, found)
+            if len(found) < _PAGE:
+                return
+            after = found[-1][0]
 
     def tail(self, after: int, limit: int = 5000) -> Tail:
         """At most ``limit`` readings behind the position ``after``, and the position reached."""
         last = min(after + limit, self._position)
         if last <= after:
             return Tail([], after)
-        conditions = {"position > ?": after, "position <= ?": last}
-        found = [item for kind in KINDS for item in self._stream(kind, conditions)]
+        found = [
+            item for kind in KINDS for item in self._stream(kind, after, {"position <= ?": last})
+        ]
         found.sort(key=_by_position)
         return Tail([reading for _, reading in found], last)
 

@@ -1,0 +1,540 @@
+"""The embedded store: what is committed comes back, once, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.errors import StoreError, StoreLocked, StoreRefused, StoreUnavailable
+from gateway.quantities import KINDS
+from gateway.records import Counters, Reading
+from gateway.store.duckdb import DuckDBStore
+from gateway.store.rebuild import swap
+from tests.store.made import (
+    SECOND,
+    START,
+    flag,
+    mixed,
+    quarantined,
+    reading,
+    results,
+    sale,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_VALUES = {
+    "number": 1234.5678,
+    "money": 98.7,
+    "text": "R32'); DROP TABLE flags;--",
+    "flag": False,
+    "time": START + 123_456_789,
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckDBStore]:
+    opened = DuckDBStore(tmp_path / "store.duckdb")
+    yield opened
+    opened.close()
+
+
+def _child(body: str, *arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(body), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"PYTHONPATH": "."},
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_quantity_of_every_kind_comes_back_as_it_was(store: DuckDBStore, kind: str):
+    quantities = {quantity.name: _VALUES[quantity.type] for quantity in KINDS[kind]}
+    sent = reading(
+        3,
+        kind=kind,
+        channel="L1",
+        currency="USD",
+        status=("leak", "tilt"),
+        measured_at=START + 123_456_789,
+        quantities=quantities,
+    )
+    store.commit(results([sent]))
+    assert list(store.readings()) == [sent]
+
+
+def test_readings_of_many_kinds_and_layouts_come_back_in_the_order_of_arrival(store: DuckDBStore):
+    sent = mixed(seed=1, count=500)
+    store.commit(results(sent[:200]))
+    store.commit(results(sent[200:]))
+    found = list(store.readings())
+    assert [r.ledger_offset for r in found] == list(range(500))
+    assert [(r.device_id, r.quantities, r.status) for r in found] == [
+        (r.device_id, r.quantities, r.status) for r in sent
+    ]
+
+
+@given(
+    amounts=st.lists(
+        st.decimals(
+            min_value=Decimal("-999999999999.999999"),
+            max_value=Decimal("999999999999.999999"),
+            allow_nan=False,
+            places=2,
+        )
+        | st.decimals(min_value=-999_999_999, max_value=999_999_999, places=6),
+        min_size=1,
+        max_size=40,
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_money_is_stored_to_the_last_place_that_was_sent(
+    tmp_path_factory: pytest.TempPathFactory, amounts: list[Decimal]
+):
+    store = DuckDBStore(tmp_path_factory.mktemp("money") / "store.duckdb")
+    sent = [sale(n, amount=float(amount)) for n, amount in enumerate(amounts)]
+    # Another layout in between, so that blocks with and without large amounts meet.
+    sent.append(sale(len(sent), amount=0.07, product="95"))
+    store.commit(results(sent))
+    found = list(store.readings())
+    store.close()
+    with duckdb.connect(str(store.path)) as file:
+        raw = file.execute("SELECT amount FROM readings_fuel_dispenser ORDER BY position")
+        exact = [amount for (amount,) in raw.fetchall()]
+    assert exact == [*amounts, Decimal("0.07")]
+    assert [r.quantities["amount"] for r in found] == [s.quantities["amount"] for s in sent]
+
+
+def test_checkpoint_counters_and_snapshot_move_with_the_readings(tmp_path: Path):
+    store = DuckDBStore(tmp_path / "store.duckdb")
+    assert store.checkpoint().next_offset == 0
+    assert store.checkpoint().snapshot is None
+    store.commit(results([reading(0)], snapshot=b"state \x00 one"))
+    store.commit(results([reading(1)]))
+    store.close()
+    again = DuckDBStore(tmp_path / "store.duckdb")
+    checkpoint = again.checkpoint()
+    again.close()
+    assert (checkpoint.next_offset, checkpoint.snapshot_offset) == (2, 1)
+    assert checkpoint.snapshot == b"state \x00 one"
+    assert checkpoint.counters == Counters(stored=2, readings=1)
+
+
+def test_snapshots_replace_each_other_without_growing_the_file(tmp_path: Path):
+    path = tmp_path / "store.duckdb"
+    store = DuckDBStore(path)
+    for number in range(150):
+        blob = random.Random(number).randbytes(500_000)
+        store.commit(results([reading(number)], snapshot=blob))
+    store.close()
+    assert path.stat().st_size < 40_000_000
+
+
+def test_a_later_version_of_a_flag_replaces_the_earlier(store: DuckDBStore):
+    store.commit(results(flags=[flag(0), flag(1), flag(0, until=START + 99 * SECOND)]))
+    store.commit(results(flags=[flag(1, status="ended", evidence={"observed": 7})]))
+    found = list(store.flags())
+    assert [f.id for f in found] == ["flag-0", "flag-1"]
+    assert found[0].until == START + 99 * SECOND
+    assert (found[1].status, found[1].evidence) == ("ended", {"observed": 7})
+
+
+def test_withdrawn_flags_are_kept_but_shown_only_on_request(store: DuckDBStore):
+    store.commit(results(flags=[flag(0), flag(1)]))
+    store.commit(results(flags=[flag(0, status="withdrawn")], next_offset=2))
+    assert [f.id for f in store.flags()] == ["flag-1"]
+    assert [f.id for f in store.flags(withdrawn=True)] == ["flag-0", "flag-1"]
+    assert [d.flags for d in store.devices()] == [1]
+
+
+def test_queries_choose_by_every_filter(store: DuckDBStore):
+    store.commit(results([reading(n) for n in range(20)] + [sale(20, volume=3.0)]))
+    chosen = store.readings(
+        kind="water_meter", device_id="w-1", since=START + SECOND, until=START + 15 * SECOND
+    )
+    assert [r.ledger_offset for r in chosen] == [1, 8]
+    assert [r.ledger_offset for r in store.readings(kind="fuel_dispenser")] == [20]
+    assert [r.ledger_offset for r in store.readings(after=18)] == [18, 19, 20]
+    assert list(store.readings(device_id="x' OR '1'='1")) == []
+    with pytest.raises(StoreError, match="none of fuel_dispenser"):
+        store.readings(kind="clock")
+
+
+def test_flags_are_found_by_the_time_they_span(store: DuckDBStore):
+    store.commit(results(flags=[flag(0), flag(100, code="leak_suspected")]))
+    assert [f.id for f in store.flags(since=START + 5 * SECOND, until=START + 6 * SECOND)] == [
+        "flag-0"
+    ]
+    assert [f.id for f in store.flags(since=START + 11 * SECOND)] == ["flag-100"]
+    assert [f.id for f in store.flags(code="leak_suspected", device_id="w-2")] == ["flag-100"]
+
+
+def test_devices_tell_span_counts_and_latest_profile(store: DuckDBStore):
+    newer = reading(7, profile="water/reference@2.0.0")
+    store.commit(results([reading(0), newer], [flag(0), flag(3)]))
+    with_readings, flags_only = store.devices()
+    assert with_readings.device_id == "w-0"
+    assert with_readings.profile == "water/reference@2.0.0"
+    assert with_readings.first_measured_at == START
+    assert with_readings.last_measured_at == START + 7 * SECOND
+    assert (with_readings.readings, with_readings.flags) == (2, 1)
+    assert (flags_only.device_id, flags_only.readings, flags_only.flags) == ("w-3", 0, 1)
+    assert flags_only.first_measured_at is None
+
+
+def test_quarantine_keeps_64_kib_and_says_how_large_the_payload_was(store: DuckDBStore):
+    huge = quarantined(0, payload=b"\xff" * 100_000, detail="lone \ud800 surrogate")
+    store.commit(results(quarantine=[huge, quarantined(1, reason="no_profile")]))
+    first, second = store.quarantine()
+    assert (len(first.message.payload), first.payload_size) == (65_536, 100_000)
+    assert first.message.detail == "lone \\ud800 surrogate"
+    assert second.message == quarantined(1, reason="no_profile")
+    assert [r.message.ledger_offset for r in store.quarantine(reason="no_profile")] == [1]
+
+
+def test_reprocessed_messages_leave_quarantine_as_their_readings_come(store: DuckDBStore):
+    refused = quarantined(1, stage="sink:influx", reason="refused")
+    store.commit(results([reading(1)], [], [quarantined(0), refused, quarantined(2)]))
+    again = results([reading(0)], quarantine=[quarantined(2, reason="missing_field")])
+    store.replace_quarantined([0, 2], again)
+    assert [r.ledger_offset for r in store.readings()] == [1, 0]
+    assert [(r.message.ledger_offset, r.message.reason) for r in store.quarantine()] == [
+        (1, "refused"),
+        (2, "missing_field"),
+    ]
+    assert store.checkpoint().next_offset == 3
+    with pytest.raises(StoreError, match="1 of 1 offsets to replace are not in quarantine"):
+        store.replace_quarantined([0], again)
+    assert store.position == 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"quantities": {"volume": "many"}}, "'w-1' at ledger offset 8: volume should be a number"),
+        ({"quantities": {"valve": 7}}, "valve should be a text, got 7"),
+        ({"quantities": {"speed": 1.0}}, "water_meter has no quantity speed"),
+        ({"names": ("volume",), "values": ()}, "1 names but 0 values"),
+        ({"measured_at": 2**63}, "at ledger offset 8"),
+        ({"device_id": "\ud800"}, "surrogates not allowed"),
+        ({"kind": "clock"}, "kind 'clock' is none of"),
+    ],
+)
+def test_a_reading_that_no_column_holds_is_named_and_nothing_is_stored(
+    store: DuckDBStore, bad: dict[str, object], said: str
+):
+    good = [reading(n) for n in range(8)]
+    with pytest.raises(StoreRefused, match=said):
+        store.commit(results([*good, reading(8, **bad)]))
+    assert list(store.readings()) == []
+    store.commit(results(good))
+    assert len(list(store.readings())) == 8
+
+
+def test_results_that_go_back_are_refused(store: DuckDBStore):
+    store.commit(results([reading(0), reading(1)]))
+    with pytest.raises(StoreError, match="everything below 2 is decided"):
+        store.commit(results([reading(0)]))
+
+
+def test_a_second_process_is_told_who_has_the_store(store: DuckDBStore):
+    body = """
+        import sys
+        from pathlib import Path
+        from gateway.errors import StoreLocked
+        from gateway.store.duckdb import DuckDBStore
+        for read_only in (False, True):
+            try:
+                DuckDBStore(Path(sys.argv[1]), read_only=read_only)
+            except StoreLocked as fault:
+                print(fault)
+    """
+    said, _ = _child(body, store.path).communicate(timeout=20)
+    assert said.count(f"process {os.getpid()} has {store.path} open: stop it first") == 2
+    assert issubclass(StoreLocked, StoreError)
+
+
+def test_several_processes_may_read_a_store_that_nobody_writes(tmp_path: Path):
+    writer = DuckDBStore(tmp_path / "store.duckdb")
+    writer.commit(results([reading(0)]))
+    writer.close()
+    reader = DuckDBStore(tmp_path / "store.duckdb", read_only=True)
+    body = """
+        import sys
+        from pathlib import Path
+        from gateway.store.duckdb import DuckDBStore
+        print(len(list(DuckDBStore(Path(sys.argv[1]), read_only=True).readings())))
+    """
+    said, _ = _child(body, reader.path).communicate(timeout=20)
+    assert said == "1\n"
+    with pytest.raises(StoreError):
+        reader.commit(results([reading(1)]))
+    reader.close()
+
+
+def test_a_missing_store_is_not_made_by_reading_it(tmp_path: Path):
+    with pytest.raises(StoreError, match="has the gateway ever run"):
+        DuckDBStore(tmp_path / "store.duckdb", read_only=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_foreign_or_newer_file_is_left_alone(tmp_path: Path):
+    foreign = tmp_path / "foreign.duckdb"
+    with duckdb.connect(str(foreign)) as file:
+        file.execute("CREATE TABLE mine (x INTEGER)")
+    with pytest.raises(StoreError, match="not a store of the gateway"):
+        DuckDBStore(foreign)
+    newer = tmp_path / "newer.duckdb"
+    DuckDBStore(newer).close()
+    with duckdb.connect(str(newer)) as file:
+        file.execute("UPDATE schema_version SET version = 99")
+    with pytest.raises(StoreError, match="has layout 99, this gateway knows 1"):
+        DuckDBStore(newer)
+
+
+_COMMIT_FOR_EVER = """
+    import sys
+    from pathlib import Path
+    from gateway.store.duckdb import DuckDBStore
+    from tests.store.made import flag, quarantined, reading, results, sale
+    store = DuckDBStore(Path(sys.argv[1]), wal_limit="1MB")
+    offset = store.checkpoint().next_offset
+    while True:
+        readings = [reading(n) if n % 3 else sale(n, amount=n / 100)
+                    for n in range(offset, offset + 199)]
+        offset += 200
+        store.commit(results(readings, [flag(offset % 50), flag(offset)],
+                             [quarantined(offset - 1)], next_offset=offset,
+                             snapshot=str(offset).encode() * 1000))
+        print(offset, flush=True)
+"""
+
+
+def test_what_was_committed_survives_kill_9_and_nothing_is_doubled(tmp_path: Path):
+    path = tmp_path / "store.duckdb"
+    chosen = random.Random(5)
+    for _ in range(6):
+        child = _child(_COMMIT_FOR_EVER, path)
+        assert child.stdout is not None
+        said = int(child.stdout.readline())
+        time.sleep(chosen.random() * 0.4)
+        child.kill()
+        said = int([str(said), *child.stdout.read().splitlines()][-1])
+        child.wait()
+        child.stdout.close()
+        started = time.perf_counter()
+        store = DuckDBStore(path)
+        opened = time.perf_counter() - started
+        checkpoint = store.checkpoint()
+        offsets = [r.ledger_offset for r in store.readings()]
+        held = [r.message.ledger_offset for r in store.quarantine()]
+        ids = [f.id for f in store.flags()]
+        store.close()
+        assert checkpoint.next_offset >= said
+        assert checkpoint.snapshot == str(checkpoint.next_offset).encode() * 1000
+        assert sorted(offsets + held) == list(range(checkpoint.next_offset))
+        assert len(ids) == len(set(ids))
+        assert opened < 2
+
+
+@pytest.mark.parametrize("reading_goes_on", [False, True])
+def test_the_write_ahead_log_stays_bounded(tmp_path: Path, reading_goes_on: bool):
+    path = tmp_path / "store.duckdb"
+    wal = path.with_name("store.duckdb.wal")
+    store = DuckDBStore(path, wal_limit="2MB")
+    store.commit(results([reading(n) for n in range(5000)]))
+    slow_reader = store.readings()
+    if reading_goes_on:
+        next(slow_reader)
+    largest = 0
+    for commit in range(3, 23):
+        store.commit(results([reading(commit * 2000 + n) for n in range(2000)]))
+        largest = max(largest, wal.stat().st_size if wal.exists() else 0)
+    assert 0 < largest < 3_000_000
+    assert sum(1 for _ in slow_reader) + reading_goes_on == 5000
+    store.close()
+    assert not wal.exists()
+
+
+@pytest.fixture
+def file_size_limit() -> Iterator[object]:
+    """A way to let the system refuse files to grow, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (soft if size is None else size, hard)
+    )
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_stops_commits_and_loses_and_doubles_nothing(
+    tmp_path: Path, file_size_limit: object
+):
+    limit = file_size_limit
+    assert callable(limit)
+    path = tmp_path / "store.duckdb"
+    store = DuckDBStore(path, wal_limit="1MB")
+    limit(3_000_000)
+    offset, failed = 0, 0
+    while failed < 3:
+        batch = [reading(offset + n, device_id=os.urandom(20).hex()) for n in range(3000)]
+        try:
+            store.commit(results(batch))
+        except StoreUnavailable:
+            failed += 1
+            if failed == 3:
+                limit(None)
+                store.commit(results(batch))
+                offset += 3000
+        else:
+            offset += 3000
+    assert [r.ledger_offset for r in store.readings()] == list(range(offset))
+    assert store.position == offset
+    store.close()
+
+
+def test_a_commit_that_failed_after_reaching_the_disk_is_not_stored_again(tmp_path: Path):
+    store = DuckDBStore(tmp_path / "store.duckdb")
+    sent = results([reading(0), reading(1)])
+    store.commit(sent)
+    # What is left behind when only the confirmation of that commit had failed.
+    store._attempt = (store._commits, sent.next_offset)
+    store.commit(sent)
+    assert len(list(store.readings())) == 2
+    store._attempt = (store._commits, sent.next_offset)
+    with pytest.raises(StoreError, match="read the checkpoint again"):
+        store.commit(results([reading(0), reading(1), reading(2)]))
+    store.close()
+
+
+def test_threads_read_and_move_sinks_while_another_commits(store: DuckDBStore):
+    done = threading.Event()
+    faults: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            while not done.is_set():
+                before = store.position
+                offsets = [r.ledger_offset for r in store.readings()]
+                assert offsets == list(range(len(offsets)))
+                assert len(offsets) >= before
+                assert sum(1 for _ in store.flags()) >= 0
+        except BaseException as fault:
+            faults.append(fault)
+            raise
+
+    def follow(name: str) -> None:
+        try:
+            at = 0
+            while not (done.is_set() and at == store.position):
+                tail = store.tail(at, 333)
+                assert [r.ledger_offset for r in tail.readings] == list(range(at, tail.position))
+                at = tail.position
+                store.advance_sink(name, at, [quarantined(at)] if tail.readings else [])
+        except BaseException as fault:
+            faults.append(fault)
+            raise
+
+    threads = [threading.Thread(target=read), threading.Thread(target=read)]
+    threads += [threading.Thread(target=follow, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for commit in range(40):
+        store.commit(results(mixed(commit, 250, first=commit * 250), [flag(commit)]))
+    done.set()
+    for thread in threads:
+        thread.join(30)
+    assert not faults
+    assert store.sink_position("one") == store.sink_position("two") == 10_000
+    assert store.checkpoint().next_offset == 10_000
+
+
+def test_a_query_left_half_way_does_not_hold_its_connection(store: DuckDBStore):
+    store.commit(results([reading(n) for n in range(5000)]))
+    store.commit(results(flags=[flag(n) for n in range(5000)]))
+    for _ in range(50):
+        half = store._connections.rows("SELECT id FROM flags")
+        next(half)
+        del half
+    assert not store._connections._busy
+    store.commit(results([reading(5000)]))
+
+
+def test_a_sink_moves_only_forward_and_refusals_come_once(store: DuckDBStore):
+    store.commit(results([reading(n) for n in range(10)]))
+    assert store.sink_position("influx") == 0
+    refused = quarantined(4, stage="sink:influx", reason="refused")
+    store.advance_sink("influx", 10, [refused])
+    store.advance_sink("influx", 10, [refused])
+    store.advance_sink("influx", 5)
+    assert store.sink_position("influx") == 10
+    assert [r.message for r in store.quarantine(stage="sink:influx")] == [refused]
+    assert store.tail(7).position == 10
+    assert [r.ledger_offset for r in store.tail(7).readings] == [7, 8, 9]
+
+
+def test_a_store_built_anew_keeps_what_the_pruned_ledger_no_longer_has(tmp_path: Path):
+    old = DuckDBStore(tmp_path / "store.duckdb")
+    old.commit(
+        results(
+            [reading(0), sale(1, amount=2.5), reading(4), reading(6)],
+            [flag(1), flag(5)],
+            [quarantined(2), quarantined(5)],
+            next_offset=8,
+        )
+    )
+    new = DuckDBStore(tmp_path / "new.duckdb")
+    new.copy_before(5, old)
+    assert new.checkpoint().next_offset == 5
+    counters = new.counters()
+    assert counters == Counters(stored=3, quarantined=1, ignored=1, readings=3, flags=1)
+    assert counters.decided == 5
+    new.commit(results([reading(5)], next_offset=8))
+    with pytest.raises(StoreError, match="is not empty"):
+        new.copy_before(5, old)
+    old.close()
+    with pytest.raises(StoreError, match=r"new\.duckdb was not closed"):
+        swap(tmp_path / "new.duckdb", tmp_path / "store.duckdb")
+    new.close()
+    swap(tmp_path / "new.duckdb", tmp_path / "store.duckdb")
+    swapped = DuckDBStore(tmp_path / "store.duckdb")
+    assert [r.ledger_offset for r in swapped.readings()] == [0, 1, 4, 5]
+    assert swapped.position == 4
+    swapped.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["store.duckdb"]
+
+
+def test_a_closed_store_says_so(tmp_path: Path):
+    store = DuckDBStore(tmp_path / "store.duckdb")
+    store.close()
+    store.close()
+    with pytest.raises(StoreUnavailable, match="is closed"):
+        store.commit(results([reading(0)]))
+    with pytest.raises(StoreUnavailable, match="is closed"):
+        store.checkpoint()
+
+
+def test_currencies_name_the_kinds_that_have_readings(store: DuckDBStore):
+    yen: Reading = reading(1, kind="taximeter", currency="JPY", quantities={"fare": 730.0})
+    store.commit(results([reading(0), yen, sale(2, amount=1.0)]))
+    assert store.currencies() == {
+        "fuel_dispenser": ["CNY"],
+        "taximeter": ["JPY"],
+        "water_meter": [],
+    }
