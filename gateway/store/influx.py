@@ -14,14 +14,14 @@ import time
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.rest import ApiException
 
-from gateway.errors import StoreRefused, StoreUnavailable
+from gateway.errors import ConfigError, StoreRefused, StoreUnavailable
 from gateway.records import Quarantined
 from gateway.store.lines import ReadingLines
 
@@ -60,6 +60,9 @@ class InfluxSink:
         first_wait: seconds to wait after the first failure, doubled at each further one ...
         longest_wait: ... up to this.  A Retry-After of the database is honoured up to an hour.
         clock: wall time in s, for a Retry-After that is a date.
+
+    Raises:
+        ConfigError: the url is not an address, or carries a password.
     """
 
     def __init__(
@@ -80,13 +83,12 @@ class InfluxSink:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
-        self.url = _without_credentials(url)
+        self.url = _checked(name, url)
         self.bucket = bucket
         self.written = 0
         self.refused = 0
         self.last_error: str | None = None
         self._store = store
-        self._address = url
         self._token = token
         self._org = org
         self._random = random
@@ -129,7 +131,7 @@ class InfluxSink:
             StoreError: the store itself fails for good.
         """
         async with InfluxDBClientAsync(
-            self._address, self._token, org=self._org, timeout=round(self._timeout * 1000)
+            self.url, self._token, org=self._org, timeout=round(self._timeout * 1000)
         ) as client:
             # The client's own gzip is level 9 on the event loop: 12 µs a line (DECISIONS.md, 6).
             client.api_client.set_default_header("Content-Encoding", "gzip")  # type: ignore[no-untyped-call]
@@ -278,7 +280,10 @@ def _message(fault: ApiException) -> str:
     return " ".join(text.split())
 
 
-def _without_credentials(url: str) -> str:
-    """The address as it may be shown."""
+def _checked(name: str, url: str) -> str:
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"sink {name}: url: should be http://HOST:PORT or https://HOST:PORT")
+    if parts.username or parts.password or parts.query:
+        raise ConfigError(f"sink {name}: url: may not carry a password or a query: use token")
+    return url

@@ -1,5 +1,4 @@
 """Readings, flags and results for the tests of stores."""
-# ruff: noqa: ANN401 - a field of a record may be anything
 
 from __future__ import annotations
 
