@@ -8,7 +8,7 @@ from simulators import tariffs
 from simulators.clock import local_hour
 from simulators.electricity_meter import FULL_SCALE as ENERGY_SCALE
 from simulators.faults import Case, Fault, Sent
-from simulators.fuel_dispenser import FULL_SCALE as FUEL_SCALE
+from simulators.fuel_dispenser import AMOUNT_SCALE
 from simulators.instrument import half_up, shown, units_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class AmountRaised(Fault):
             self._booked[nozzle] = self._booked.get(nozzle, 0) + more
             self.case.happened(body["started_at"], body["ended_at"])
         total = units_of(body["totaliser_amount"], 2) + self._booked.get(nozzle, 0)
-        body["totaliser_amount"] = shown(total, 2, FUEL_SCALE)
+        body["totaliser_amount"] = shown(total, 2, AMOUNT_SCALE)
         return ((0, body),)
 
 
@@ -85,7 +85,7 @@ class Overcharge(Fault):
 
 
 class NightRateByDay(Fault):
-    """Trips between 6:00 and 22:00 run at the night rate where that is 2 CNY or more."""
+    """Trips between 6:00 and 22:00 run at the night rate where that makes 3 CNY or more."""
 
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
         """Computes the fare anew as if it were night; surcharge and times stay true."""
@@ -100,7 +100,7 @@ class NightRateByDay(Fault):
         distance, waiting = units_of(body["distance"], 2), body["waiting_time"] * 1000
         trip = (distance, waiting, body["started_at"])
         more = tariffs.whole_trip(*trip, night=True) - tariffs.whole_trip(*trip, night=False)
-        if more >= 2:
+        if more >= 3:
             body["fare"] += float(more)
             self.case.happened(body["started_at"], body["ended_at"])
         return ((0, body),)

@@ -49,8 +49,8 @@ _BELOW_ZERO: Final = -3276.8
 """What a broken 16-bit temperature channel shows; no temperature is below -273.15."""
 
 
-def _set_back(fields: tuple[str, ...], decimals: int, full_scale: int) -> Cheat:
-    return Cheat("register_decrease", lambda case: SetBack(case, fields, decimals, full_scale))
+def _set_back(decimals: int, fields: dict[str, int], channel: str | None = None) -> Cheat:
+    return Cheat("register_decrease", lambda case: SetBack(case, fields, decimals, channel))
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -60,15 +60,13 @@ KINDS: Final[dict[str, Kind]] = {
         HOUR,
         {
             "amount_raised": Cheat("amount_mismatch", AmountRaised),
-            "totaliser_set_back": Cheat(
-                "register_decrease",
-                lambda case: SetBack(
-                    case,
-                    ("totaliser_volume", "totaliser_amount"),
-                    2,
-                    fuel_dispenser.FULL_SCALE,
-                    channel="nozzle",
-                ),
+            "totaliser_set_back": _set_back(
+                2,
+                {
+                    "totaliser_volume": fuel_dispenser.VOLUME_SCALE,
+                    "totaliser_amount": fuel_dispenser.AMOUNT_SCALE,
+                },
+                channel="nozzle",
             ),
             "sales_hidden": Cheat(
                 "sequence_gap", lambda case: Hidden(case, ("transaction",), 0.15)
@@ -85,7 +83,7 @@ KINDS: Final[dict[str, Kind]] = {
             "overcharge": Cheat("fare_mismatch", Overcharge),
             "night_rate_by_day": Cheat("fare_mismatch", NightRateByDay),
             "trips_hidden": Cheat("sequence_gap", lambda case: Hidden(case, ("trip",), 0.2)),
-            "odometer_set_back": _set_back(("total_distance",), 2, taximeter.FULL_SCALE),
+            "odometer_set_back": _set_back(2, {"total_distance": taximeter.FULL_SCALE}),
             **_ANY,
         },
     ),
@@ -95,7 +93,7 @@ KINDS: Final[dict[str, Kind]] = {
         15 * MINUTE,
         {
             "register_set_back": _set_back(
-                ("energy.import", "energy.T2"), 2, electricity_meter.FULL_SCALE
+                2, dict.fromkeys(("energy.import", "energy.T2"), electricity_meter.FULL_SCALE)
             ),
             "tariff_shifted": Cheat("tariff_sum_mismatch", TariffShifted),
             "overvoltage": Cheat(
@@ -110,7 +108,7 @@ KINDS: Final[dict[str, Kind]] = {
         "wm",
         HOUR,
         {
-            "register_set_back": _set_back(("volume",), 3, water_meter.FULL_SCALE),
+            "register_set_back": _set_back(3, {"volume": water_meter.FULL_SCALE}),
             "sensor_absurd": Cheat(
                 "value_out_of_range", lambda case: Absurd(case, "temperature", _BELOW_ZERO)
             ),
@@ -123,7 +121,9 @@ KINDS: Final[dict[str, Kind]] = {
         "gm",
         HOUR,
         {
-            "register_set_back": _set_back(("volume", "volume_base"), 3, gas_meter.FULL_SCALE),
+            "register_set_back": _set_back(
+                3, dict.fromkeys(("volume", "volume_base"), gas_meter.FULL_SCALE)
+            ),
             "sensor_absurd": Cheat(
                 "value_out_of_range", lambda case: Absurd(case, "temperature", _BELOW_ZERO)
             ),

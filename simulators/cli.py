@@ -300,7 +300,7 @@ def _show_score(result: Score) -> None:
     table = Table(title=_SAY("score.title"))
     table.add_column(_SAY("score.code"), no_wrap=True)
     for name in ("found", "recall", "flags_column", "false", "rate", "delay"):
-        table.add_column(_SAY(f"score.{name}"), justify="right")
+        table.add_column(_SAY(f"score.{name}"), justify="right", min_width=6)
     for code, tally in result.codes.items():
         table.add_row(code, *_cells(tally))
     table.add_section()

@@ -146,24 +146,23 @@ class SetBack(Fault):
 
     Args:
         case: as for every fault.
-        fields: the registers, dotted; all fall by the same number of display units.
+        fields: the registers, dotted, each with the display units at which it returns to zero;
+            all fall by the same number of display units.
         decimals: of the registers.
-        full_scale: display units at which they return to zero.
         channel: the field that names the channel, when only the first channel met is hit.
     """
 
     def __init__(
         self,
         case: Case,
-        fields: tuple[str, ...],
+        fields: dict[str, int],
         decimals: int,
-        full_scale: int,
         channel: str | None = None,
     ) -> None:
         super().__init__(case)
         self._fields = [tuple(field.split(".")) for field in fields]
         self._decimals = decimals
-        self._full_scale = full_scale
+        self._full_scales = list(fields.values())
         self._channel = channel
         self._hit: str | None = None
         self._back = 0
@@ -184,8 +183,8 @@ class SetBack(Fault):
             self._set_back(units, body["ts"])
         self._last, self._before = units, body["ts"]
         if self._back:
-            for (holder, name), honest in zip(places, units, strict=True):
-                holder[name] = shown(honest - self._back, self._decimals, self._full_scale)
+            for (holder, name), honest, full in zip(places, units, self._full_scales, strict=True):
+                holder[name] = shown(honest - self._back, self._decimals, full)
         return ((0, body),)
 
     def _set_back(self, units: list[int], at: int) -> None:

@@ -16,8 +16,11 @@ from simulators.instrument import Body, Setting, day_curve, half_up, shown, star
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FULL_SCALE: Final = 10**10
-"""Totalisers have 8 digits before the point and 2 after it."""
+VOLUME_SCALE: Final = 10**10
+"""Totalisers of volume have 8 digits before the point and 2 after it."""
+
+AMOUNT_SCALE: Final = 10**11
+"""Totalisers of money have 9 digits before the point and 2 after it."""
 
 _BUSY = day_curve(
     (1, 1, 1, 1, 1, 2, 4, 8, 9, 7, 6, 6, 6, 6, 6, 6, 7, 9, 10, 8, 6, 4, 3, 2)
@@ -49,8 +52,8 @@ class _Nozzle:
         self.name = name
         self.product = product
         self.sales_a_day = rng.uniform(10, 60)
-        self.volume = start_register(rng, (10**6, 4 * 10**8), FULL_SCALE, 200_000)
-        self.amount = start_register(rng, (10**7, 3 * 10**9), FULL_SCALE, 1_000_000)
+        self.volume = start_register(rng, (10**6, 4 * 10**8), VOLUME_SCALE, 200_000)
+        self.amount = start_register(rng, (10**7, 3 * 10**9), AMOUNT_SCALE, 1_000_000)
         self.price = 0
         self.price_until = 0
 
@@ -176,8 +179,8 @@ class FuelDispenser:
         nozzle.volume += sale.volume
         nozzle.amount += sale.amount
         self._tanks[nozzle.product] -= sale.volume
-        sale.body["totaliser_volume"] = shown(nozzle.volume, 2, FULL_SCALE)
-        sale.body["totaliser_amount"] = shown(nozzle.amount, 2, FULL_SCALE)
+        sale.body["totaliser_volume"] = shown(nozzle.volume, 2, VOLUME_SCALE)
+        sale.body["totaliser_amount"] = shown(nozzle.amount, 2, AMOUNT_SCALE)
         return sale.body
 
     def _totalisers(self, nozzle: _Nozzle, at: int) -> Body:
@@ -186,8 +189,8 @@ class FuelDispenser:
             "seq": 0,
             "ts": at,
             "nozzle": nozzle.name,
-            "totaliser_volume": shown(nozzle.volume, 2, FULL_SCALE),
-            "totaliser_amount": shown(nozzle.amount, 2, FULL_SCALE),
+            "totaliser_volume": shown(nozzle.volume, 2, VOLUME_SCALE),
+            "totaliser_amount": shown(nozzle.amount, 2, AMOUNT_SCALE),
         }
 
     def _tank(self, product: str, at: int) -> Body:

@@ -14,8 +14,8 @@ from simulators.instrument import Body, Setting, day_curve, shown, start_registe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FULL_SCALE: Final = 10**8
-"""Registers have 5 digits before the point and 3 after it, in m3."""
+FULL_SCALE: Final = 10**9
+"""Registers have 6 digits before the point and 3 after it, in m3."""
 
 _COOK: Final = day_curve(
     (0.2, 0.2, 0.2, 0.2, 0.3, 2, 8, 9, 4, 2, 5, 12, 8, 3, 2, 3, 6, 12, 13, 8, 4, 3, 1, 0.5)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from random import Random
 
-FULL_SCALE: Final = 10**8
-"""Odometers have 6 digits before the point and 2 after it, in km."""
+FULL_SCALE: Final = 10**9
+"""Odometers have 7 digits before the point and 2 after it, in km."""
 
 _STEP: Final = 20 * SECOND
 _DEMAND: Final = day_curve(

@@ -10,8 +10,8 @@ from simulators.instrument import Body, Setting, day_curve, shown, start_registe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FULL_SCALE: Final = 10**8
-"""Registers have 5 digits before the point and 3 after it, in m3."""
+FULL_SCALE: Final = 10**9
+"""Registers have 6 digits before the point and 3 after it, in m3."""
 
 _USE: Final = day_curve(
     (1, 0.5, 0.3, 0.3, 0.5, 2, 6, 10, 8, 5, 4, 5, 6, 4, 3, 3, 4, 7, 10, 11, 10, 8, 5, 2)
