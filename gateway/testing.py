@@ -1,4 +1,4 @@
-"""Doubles for tests: a source that is a list, a ledger in memory, a clock moved by hand.
+"""Doubles for tests: a source that is a list, ledger and store in memory, a clock moved by hand.
 
 They keep the same contracts as the real parts and can be made to fail on purpose.
 """
@@ -9,13 +9,18 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
-from gateway.records import Batch
+import msgspec
+
+from gateway.errors import StoreError
+from gateway.records import Batch, Checkpoint, Counters
 from gateway.sources import Arrivals
+from gateway.store import DeviceSummary, QuarantinedRow, Tail
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 
     from gateway.errors import LedgerError
+    from gateway.records import Flag, Quarantined, Reading, Results
 
 
 class ManualClock:
@@ -145,6 +150,173 @@ class MemoryLedger:
     def prune(self, **limits: object) -> None:
         """Keep everything; ``limits`` do not matter here."""
         del limits
+
+    def close(self) -> None:
+        """Note that it was closed."""
+        self.closed = True
+
+
+class ListStore:
+    """A store in memory with the same answers as the embedded one.
+
+    Attributes:
+        failure: raised by `commit` and `replace_quarantined` as long as it is not None.
+        commits: the results that were committed, in order.
+    """
+
+    def __init__(self) -> None:
+        self.failure: StoreError | None = None
+        self.commits: list[Results] = []
+        self.closed = False
+        self._readings: list[Reading] = []
+        self._flags: dict[str, Flag] = {}
+        self._quarantine: list[Quarantined] = []
+        self._checkpoint = Checkpoint(0, Counters(), 0, None)
+        self._sinks: dict[str, int] = {}
+
+    @property
+    def position(self) -> int:
+        """The number of readings."""
+        return len(self._readings)
+
+    def checkpoint(self) -> Checkpoint:
+        """Where processing stands."""
+        return self._checkpoint
+
+    def counters(self) -> Counters:
+        """Totals of the last commit."""
+        return self._checkpoint.counters
+
+    def commit(self, results: Results) -> None:
+        """Take all of it, or raise `failure` and take nothing."""
+        if self.failure is not None:
+            raise self.failure
+        if results.next_offset < self._checkpoint.next_offset:
+            raise StoreError(f"results up to {results.next_offset} go back")
+        self._insert(results)
+        taken = (self._checkpoint.snapshot_offset, self._checkpoint.snapshot)
+        if results.snapshot is not None:
+            taken = (results.next_offset, results.snapshot)
+        self._checkpoint = Checkpoint(
+            results.next_offset, msgspec.structs.replace(results.counters), *taken
+        )
+        self.commits.append(results)
+
+    def _insert(self, results: Results) -> None:
+        self._readings += results.readings
+        self._flags |= {flag.id: flag for flag in results.flags}
+        self._quarantine += results.quarantined
+
+    def replace_quarantined(self, offsets: Collection[int], results: Results) -> None:
+        """Put results in the place of quarantine rows."""
+        if self.failure is not None:
+            raise self.failure
+        wanted = set(offsets)
+        replaced = [
+            row
+            for row in self._quarantine
+            if row.ledger_offset in wanted and not row.stage.startswith("sink:")
+        ]
+        if {row.ledger_offset for row in replaced} != wanted:
+            raise StoreError("some offsets to replace are not in quarantine")
+        self._quarantine = [row for row in self._quarantine if row not in replaced]
+        self._insert(results)
+        self._checkpoint = msgspec.structs.replace(self._checkpoint, counters=results.counters)
+
+    def readings(
+        self,
+        *,
+        kind: str | None = None,
+        device_id: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        after: int = 0,
+    ) -> Iterator[Reading]:
+        """Readings by position."""
+        return (
+            reading
+            for reading in self._readings[after:]
+            if kind in (None, reading.kind)
+            and device_id in (None, reading.device_id)
+            and (since is None or reading.measured_at >= since)
+            and (until is None or reading.measured_at < until)
+        )
+
+    def flags(
+        self,
+        *,
+        code: str | None = None,
+        device_id: str | None = None,
+        kind: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        withdrawn: bool = False,
+    ) -> Iterator[Flag]:
+        """Flags by ledger offset and id."""
+        chosen = (
+            flag
+            for flag in self._flags.values()
+            if code in (None, flag.code)
+            and device_id in (None, flag.device_id)
+            and kind in (None, flag.kind)
+            and (since is None or flag.until >= since)
+            and (until is None or flag.since < until)
+            and (withdrawn or flag.status != "withdrawn")
+        )
+        return iter(sorted(chosen, key=lambda flag: (flag.ledger_offset, flag.id)))
+
+    def quarantine(
+        self, *, stage: str | None = None, reason: str | None = None, device_id: str | None = None
+    ) -> Iterator[QuarantinedRow]:
+        """Rows of quarantine in the order in which they came there."""
+        return (
+            QuarantinedRow(row, len(row.payload))
+            for row in self._quarantine
+            if stage in (None, row.stage)
+            and reason in (None, row.reason)
+            and device_id in (None, row.device_id)
+        )
+
+    def devices(self) -> Iterator[DeviceSummary]:
+        """Every device with a reading or a flag."""
+        readings: dict[tuple[str, str], list[Reading]] = {}
+        flags: dict[tuple[str, str], list[Flag]] = {}
+        for reading in self._readings:
+            readings.setdefault((reading.device_id, reading.kind), []).append(reading)
+        for flag in self.flags():
+            flags.setdefault((flag.device_id, flag.kind), []).append(flag)
+        for device_id, kind in sorted(readings.keys() | flags.keys()):
+            read = readings.get((device_id, kind), [])
+            found = flags.get((device_id, kind), [])
+            times = [reading.measured_at for reading in read]
+            records: list[Reading | Flag] = [*(read or found)]
+            profile = max(records, key=lambda record: record.ledger_offset).profile
+            first, last = (min(times), max(times)) if times else (None, None)
+            yield DeviceSummary(device_id, kind, profile, first, last, len(read), len(found))
+
+    def currencies(self) -> dict[str, list[str]]:
+        """The kinds that have readings, each with their currencies."""
+        found: dict[str, set[str]] = {}
+        for reading in self._readings:
+            words = found.setdefault(reading.kind, set())
+            if reading.currency is not None:
+                words.add(reading.currency)
+        return {kind: sorted(held) for kind, held in sorted(found.items())}
+
+    def tail(self, after: int, limit: int = 5000) -> Tail:
+        """At most ``limit`` readings behind ``after``."""
+        readings = self._readings[after : after + limit]
+        return Tail(readings, after + len(readings))
+
+    def sink_position(self, name: str) -> int:
+        """How far a sink came."""
+        return self._sinks.get(name, 0)
+
+    def advance_sink(self, name: str, position: int, refused: Sequence[Quarantined] = ()) -> None:
+        """Remember how far a sink came."""
+        if position > self.sink_position(name):
+            self._sinks[name] = position
+            self._quarantine += refused
 
     def close(self) -> None:
         """Note that it was closed."""
