@@ -7,10 +7,11 @@ At run time a conversion is one multiplication or one division by a whole number
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from fractions import Fraction
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from ucumvert import PintUcumRegistry
@@ -23,12 +24,24 @@ _ATOMS: Final = {
     "Wh": "W.h", "varh": "V.A.h", "var.h": "V.A.h", "VAh": "V.A.h", "var": "V.A", "VA": "V.A",
 }  # fmt: skip
 _KNOWN: Final = (
-    "kWh", "Wh", "MWh", "J", "kJ", "MJ", "GJ", "W", "kW", "MW", "VA", "kVA", "var", "kvar",
-    "var.h", "kvar.h", "V", "mV", "kV", "A", "mA", "Hz", "L", "mL", "m3", "dm3", "L/h", "L/min",
-    "m3/h", "m3/s", "L/s", "Cel", "[degF]", "K", "Pa", "kPa", "hPa", "bar", "mbar", "km", "m",
-    "[mi_i]", "km/h", "m/s", "[mi_i]/h", "s", "min", "h", "kg/m3", "g/cm3", "%", "1", "deg", "mm",
-    "cm", "1/km", "1/L", "1/m3",
+    "kWh", "Wh", "MWh", "J", "kJ", "MJ", "GJ", "W", "kW", "MW", "VA", "kVA", "var", "kvar", "Mvar",
+    "varh", "kvarh", "var.h", "kvar.h", "V", "mV", "kV", "A", "mA", "kA", "Hz", "L", "mL", "m3",
+    "dm3", "L/h", "L/min", "m3/h", "m3/s", "L/s", "Cel", "[degF]", "K", "Pa", "kPa", "MPa", "hPa",
+    "bar", "mbar", "[psi]", "km", "m", "[mi_i]", "km/h", "m/s", "[mi_i]/h", "s", "ms", "min", "h",
+    "kg/m3", "g/cm3", "kg/L", "%", "1", "deg", "rad", "mm", "cm", "1/km", "1/m", "1/L", "1/m3",
+    "[gal_us]",
 )  # fmt: skip
+_MISTAKES: Final = {
+    "°c": "Cel", "℃": "Cel", "degc": "Cel", "c": "Cel", "celsius": "Cel", "°f": "[degF]",
+    "degf": "[degF]", "f": "[degF]", "°": "deg", "degree": "deg", "degrees": "deg", "nm3": "m3",
+    "cbm": "m3", "sm3": "m3", "liter": "L", "litre": "L", "hr": "h", "hour": "h", "sec": "s",
+    "mi": "[mi_i]", "mile": "[mi_i]", "mph": "[mi_i]/h", "kph": "km/h", "psi": "[psi]",
+    "gal": "[gal_us]", "lpm": "L/min", "volt": "V", "amp": "A", "watt": "W", "percent": "%",
+}  # fmt: skip
+_PLAIN_LETTERS: Final = str.maketrans({"³": "3", "²": "2", "·": ".", "^": None, " ": None})
+_FOLDED: Final = {code.lower(): code for code in reversed(_KNOWN)} | _MISTAKES
+_ANGLE: Final = re.compile(r"(?<![A-Za-z\[])(?:deg|rad|gon)(?![A-Za-z])|'")
+_ANNOTATION: Final = re.compile(r"\{[^{}]*\}")
 
 
 class UnitError(ValueError):
@@ -68,18 +81,28 @@ def _registry() -> PintUcumRegistry:
 
 
 def _ucum(code: str) -> str:
-    return _TRADE.sub(lambda m: m["prefix"] + _ATOMS[m["unit"]], code)
+    bare = _ANNOTATION.sub("", code)
+    return _TRADE.sub(lambda m: m["prefix"] + _ATOMS[m["unit"]], bare) or "1"
 
 
-def _power_sort(code: str) -> str:
-    """Active, reactive and apparent power share a dimension and must not be mixed."""
+def _sort(code: str) -> str:
+    """What the dimension does not tell apart and must not be mixed.
+
+    Active, reactive and apparent power share a dimension; so do an angle and a pure number.
+    """
+    if _ANGLE.search(code):
+        return "angle"
     match = _TRADE.search(code)
-    return match["unit"].replace(".", "").removesuffix("h") if match and "W" not in code else ""
+    if match is None:
+        return "VA" if "V.A" in code or "A.V" in code else ""
+    return match["unit"].replace(".", "").removesuffix("h") if "W" not in code else ""
 
 
 @cache
 def conversion(unit: str, canonical: str, scale: str = "1") -> Conversion:
     """How a value in ``unit`` (times ``scale``) becomes one in ``canonical``.
+
+    A canonical ``K`` is a difference of temperatures: ``Cel`` passes to it unchanged.
 
     Args:
         unit: UCUM code as the profile writes it; trade forms such as ``kWh`` are understood.
@@ -97,35 +120,79 @@ def conversion(unit: str, canonical: str, scale: str = "1") -> Conversion:
             f"money takes the unit {canonical!r} (the currency is said once, by 'currency'); "
             f"got {unit!r}; for cents use 'scale: 0.01'"
         )
-    if _power_sort(unit) != _power_sort(canonical):
-        raise UnitError(f"{unit!r} does not measure what {canonical!r} does")
+    zero, slope = _line(unit, canonical)
+    offset = 0.0 if canonical == "K" else zero
+    ratio = _exact(slope) * factor
+    return Conversion(ratio.numerator, ratio.denominator, Fraction(offset).limit_denominator(10**6))
+
+
+def _line(unit: str, canonical: str) -> tuple[float, float]:
+    """Where 0 of ``unit`` lies on the canonical scale, and how far 1 is from there."""
     from pint import DimensionalityError  # noqa: PLC0415
 
-    registry = _registry()
-    quantities = []
-    for code in (unit, canonical):
-        try:
-            quantities.append(registry.from_ucum(_ucum(code)))
-        except Exception as error:
-            near = difflib.get_close_matches(code, _KNOWN, n=1, cutoff=0.5)
-            choices = ", ".join(_KNOWN[:8])
-            hint = f"; did you mean {near[0]!r}?" if near else f"; for example {choices}"
-            raise UnitError(f"{code!r} is not a UCUM unit{hint}") from error
-    source, target = quantities
+    source, target = _parsed(unit), _parsed(canonical)
     try:
-        # Two points fix the line, whether the scale has an offset (temperatures) or not.
-        zero, one = (
-            registry.Quantity(raw * source.magnitude, source.units).to(target.units).magnitude
-            / target.magnitude
-            for raw in (0.0, 1.0)
+        # Points fix the line, whether the scale has an offset (temperatures) or not; a third one
+        # tells a logarithmic scale from a line.
+        zero, one, two = (
+            registry_value.to(target.units).magnitude / target.magnitude
+            for registry_value in (
+                _registry().Quantity(raw * source.magnitude, source.units) for raw in (0.0, 1, 2)
+            )
         )
-    except DimensionalityError as error:
-        raise UnitError(f"{unit!r} does not measure what {canonical!r} does") from error
-    ratio = Fraction(one - zero).limit_denominator(10**9) * factor
-    return Conversion(ratio.numerator, ratio.denominator, Fraction(zero).limit_denominator(10**6))
+    except DimensionalityError:
+        raise UnitError(_unfit(unit, canonical)) from None
+    slope = float(one - zero)
+    if _sort(unit) != _sort(canonical) or abs(two - one - slope) > 1e-9 * abs(slope) or slope <= 0:
+        raise UnitError(_unfit(unit, canonical))
+    return float(zero), slope
 
 
-_NUMBER: Final = re.compile(r"^\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*(\S*)\s*$")
+def _parsed(code: str) -> Any:  # noqa: ANN401 - pint types are made at run time
+    try:
+        found = _registry().from_ucum(_ucum(code))
+        found.magnitude, found.units  # noqa: B018 - a lone annotation gives neither
+    except Exception as error:
+        raise UnitError(f"{code!r} is not a UCUM unit{_meant(code)}") from error
+    return found
+
+
+def _meant(code: str) -> str:
+    plain = code.translate(_PLAIN_LETTERS)
+    near = _FOLDED.get(plain.lower()) or (plain if plain in _KNOWN else None)
+    if near is None:
+        near = next(iter(difflib.get_close_matches(code, _KNOWN, n=1, cutoff=0.5)), None)
+    return f"; did you mean {near!r}?" if near else f"; for example {', '.join(_KNOWN[:8])}"
+
+
+def _unfit(unit: str, canonical: str) -> str:
+    known, target = [], _parsed(canonical)
+    for code in _KNOWN:
+        parsed = _parsed(code)
+        if _sort(code) == _sort(canonical) and parsed.is_compatible_with(target):
+            known.append(code)
+    meant = _MISTAKES.get(unit.lower())
+    hint = f"; did you mean {meant!r}?" if meant in known else f"; one of {', '.join(known)}"
+    return f"{unit!r} does not measure what {canonical!r} does{hint}"
+
+
+def _exact(ratio: float) -> Fraction:
+    """The short fraction that a float of 15 good digits stands for, or just the float."""
+    exact = Fraction(ratio)
+    for candidate in (
+        exact.limit_denominator(10**4),
+        Fraction(f"{ratio:.12g}"),
+        1 / Fraction(f"{1 / ratio:.12g}"),
+        exact.limit_denominator(10**7),
+    ):
+        if abs(candidate / exact - 1) < Fraction(1, 10**13):
+            return candidate
+    return Fraction(repr(ratio))
+
+
+_NUMBER: Final = re.compile(
+    r"^\s*([-+]?\d{1,40}(?:\.\d{1,40})?(?:[eE][-+]?\d{1,4})?)\s*(\S*)\s*$", re.ASCII
+)
 
 
 def parse_value(text: str, canonical: str) -> float:
@@ -138,4 +205,7 @@ def parse_value(text: str, canonical: str) -> float:
     if match is None:
         raise UnitError(f"expected a number and a unit such as '198 V', got {text!r}")
     number, unit = match.groups()
-    return conversion(unit or canonical, canonical).apply(float(number))
+    value = conversion(unit or canonical, canonical).apply(float(number))
+    if not math.isfinite(value):
+        raise UnitError(f"{text!r} is too large a number")
+    return value
