@@ -16,7 +16,10 @@ from gateway.registry import read_registry
 from gateway.times import rfc3339
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode="markdown", help="The registry: import, list."
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="The registry: import, list.",
 )
 _TIMES = ("commissioned_at", "verified_at", "verified_until")
 

@@ -1,0 +1,158 @@
+"""``gateway export``: what the store holds, in files that others read."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from gateway import log as logs
+from gateway.checks import CATALOGUE
+from gateway.cli.output import Data, existing, progress_console
+from gateway.errors import ConfigError, StoreLocked
+from gateway.quantities import KINDS
+from gateway.store.duckdb import DuckDBStore
+from gateway.store.export import (
+    export_devices,
+    export_flags,
+    export_quarantine,
+    export_readings,
+)
+from gateway.times import nanoseconds
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+class What(StrEnum):
+    """What can be exported."""
+
+    READINGS = "readings"
+    FLAGS = "flags"
+    QUARANTINE = "quarantine"
+    DEVICES = "devices"
+
+
+class Format(StrEnum):
+    """How it is written; lp is InfluxDB line protocol."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+    LP = "lp"
+
+
+def _time(text: str | None, option: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        return nanoseconds(text if "T" in text else f"{text}T00:00:00Z")
+    except ValueError as error:
+        raise ConfigError(f"{option}: {error}") from None
+
+
+@app.command(
+    epilog="Examples: `gateway export readings --data data --kind water_meter -o readings.jsonl`, "
+    "`gateway export flags --data data --code amount_mismatch --since 2026-03-01`",
+)
+def export(
+    what: Annotated[What, typer.Argument(help="readings, flags, quarantine or devices")],
+    *,
+    data: Data = Path("data"),
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="Default: by the suffix of the file, else jsonl."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File; default is standard output.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="RFC 3339 or a date (UTC); included.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="RFC 3339 or a date (UTC); not included.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Only this device.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind of instrument.")] = None,
+    code: Annotated[str | None, typer.Option(help="Only this flag code.")] = None,
+) -> None:
+    """Writes readings, flags, quarantine or devices out of the store.
+
+    Times are those of the measurement. What is absent is left out, never written as 0. A running
+    gateway has the store to itself: stop it first, or ask its API.
+    """
+    logs.configure("warning")
+    if kind is not None and kind not in KINDS:
+        raise ConfigError(f"--kind: unknown kind {kind!r}; known are {', '.join(KINDS)}")
+    if code is not None and code not in CATALOGUE:
+        raise ConfigError(f"--code: unknown flag code {code!r}; known are {', '.join(CATALOGUE)}")
+    _only_for(what, since=since, until=until, device=device, kind=kind, code=code)
+    begin, end = _time(since, "--since"), _time(until, "--until")
+    chosen = str(format_ or _by_suffix(output))
+    try:
+        store = DuckDBStore(existing(data, "store.duckdb") / "store.duckdb", read_only=True)
+    except StoreLocked as error:
+        raise StoreLocked(
+            f"{error}; a running gateway has it: stop the gateway, or export from its API"
+        ) from None
+    try:
+        with _opened(output) as out:
+            match what:
+                case What.READINGS:
+                    written = export_readings(
+                        store, out, chosen, kind=kind, device_id=device, since=begin, until=end
+                    )
+                case What.FLAGS:
+                    written = export_flags(
+                        store,
+                        out,
+                        chosen,
+                        titles={info.code: info.title for info in CATALOGUE.values()},
+                        code=code,
+                        device_id=device,
+                        kind=kind,
+                        since=begin,
+                        until=end,
+                    )
+                case What.QUARANTINE:
+                    written = export_quarantine(store, out, chosen)
+                case What.DEVICES:
+                    written = export_devices(store, out, chosen)
+            out.flush()
+    finally:
+        store.close()
+    progress_console().print(f"{what}: {written:,} written")
+
+
+def _only_for(what: What, **given: str | None) -> None:
+    """Options that would be silently without effect are refused."""
+    allowed = {
+        What.READINGS: {"since", "until", "device", "kind"},
+        What.FLAGS: {"since", "until", "device", "kind", "code"},
+    }.get(what, set())
+    stray = [name for name, value in given.items() if value is not None and name not in allowed]
+    if stray:
+        raise ConfigError(
+            f"export {what}: --{' and --'.join(stray)} cannot be used here; "
+            f"usable are {', '.join('--' + name for name in sorted(allowed)) or 'none'}"
+        )
+
+
+def _by_suffix(output: Path | None) -> str:
+    suffix = output.suffix.removeprefix(".") if output else ""
+    return suffix if suffix in list(Format) else Format.JSONL
+
+
+class _Stdout:
+    def __enter__(self) -> IO[bytes]:
+        return sys.stdout.buffer
+
+    def __exit__(self, *_failure: object) -> None:
+        sys.stdout.buffer.flush()
+
+
+def _opened(output: Path | None) -> IO[bytes] | _Stdout:
+    if output is None or str(output) == "-":
+        return _Stdout()
+    try:
+        return output.open("wb")
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,140 @@
+"""Decides the ledger anew: all of it, or what is in quarantine.
+
+All of it goes into a new store that then takes the old one's place.  The ledger's writer lock is
+held meanwhile, so no gateway can start on the same data.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway.assembly import DataDirectory, make_decider, read_devices, read_profiles
+from gateway.errors import ConfigError
+from gateway.ledger.sqlite import SqliteLedger
+from gateway.pipeline import Processor
+from gateway.records import Batch, Counters, Results
+from gateway.store.duckdb import DuckDBStore
+from gateway.store.rebuild import swap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from gateway.pipeline import Decider
+
+_AT_ONCE = 1_000
+
+
+class Reprocessed(msgspec.Struct, frozen=True):
+    """Totals before and after; ``decided`` messages were decided anew."""
+
+    decided: int
+    before: Counters
+    after: Counters
+
+
+def reprocess(
+    data: Path,
+    *,
+    profiles: Sequence[Path] = (),
+    quarantine_only: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Reprocessed:
+    """Decides messages anew with the profiles and the registry of today.
+
+    Args:
+        data: the data directory; no gateway may be using it.
+        profiles: directories of profiles, or the packaged ones.
+        quarantine_only: only messages in quarantine; they are judged as if they came late.
+        progress: called with messages decided and messages in all.
+
+    Raises:
+        ConfigError: there is nothing to reprocess.
+        GatewayError: profiles, ledger or store fail; the store is as it was.
+    """
+    directory = DataDirectory(data)
+    if not directory.ledger.exists() or not directory.store.exists():
+        raise ConfigError(f"--data {data}: no ledger and store in it; has a gateway run there?")
+    devices = read_devices(directory, None)
+    decider = make_decider(read_profiles(profiles), devices, profiles)
+    tell = progress or (lambda _done, _all: None)
+    with SqliteLedger(directory.ledger) as ledger:
+        if quarantine_only:
+            return _quarantined(directory, ledger, decider, tell)
+        return _everything(directory, ledger, decider, tell)
+
+
+def _everything(
+    directory: DataDirectory,
+    ledger: SqliteLedger,
+    decider: Decider,
+    tell: Callable[[int, int], None],
+) -> Reprocessed:
+    """Builds the new store beside the old one, then swaps."""
+    fresh = directory.store.with_name("store-reprocessing.duckdb")
+    for left in (fresh, fresh.with_name(fresh.name + ".wal")):
+        left.unlink(missing_ok=True)
+    old, new = DuckDBStore(directory.store), None
+    try:
+        new = DuckDBStore(fresh)
+        if ledger.first_offset > 0:
+            new.copy_before(ledger.first_offset, old)
+        before = old.counters()
+        processor = Processor(ledger, new, decider)
+        begin, end = processor.offset, ledger.next_offset
+        while processor.step():
+            tell(processor.offset - begin, end - begin)
+        processor.finish()
+    finally:
+        old.close()
+        if new is not None:
+            new.close()
+    swap(fresh, directory.store)
+    return Reprocessed(processor.offset - begin, before, processor.counters)
+
+
+def _quarantined(
+    directory: DataDirectory,
+    ledger: SqliteLedger,
+    decider: Decider,
+    tell: Callable[[int, int], None],
+) -> Reprocessed:
+    store = DuckDBStore(directory.store)
+    try:
+        processor = Processor(ledger, store, decider)
+        before = store.counters()
+        offsets = [
+            row.message.ledger_offset
+            for row in store.quarantine()
+            if row.message.stage in ("decode", "normalise")
+            and row.message.ledger_offset >= ledger.first_offset
+        ]
+        for at in range(0, len(offsets), _AT_ONCE):
+            _again(ledger, store, processor, offsets[at : at + _AT_ONCE])
+            tell(min(at + _AT_ONCE, len(offsets)), len(offsets))
+        return Reprocessed(len(offsets), before, store.counters())
+    finally:
+        store.close()
+
+
+def _again(
+    ledger: SqliteLedger, store: DuckDBStore, processor: Processor, offsets: list[int]
+) -> None:
+    """Decides some messages again and puts what comes of them in the place of their rows."""
+    counters = msgspec.structs.replace(processor.counters)
+    counters.quarantined -= len(offsets)
+    results = Results([], [], [], processor.offset, counters)
+    for offset in offsets:
+        for message in ledger.messages(offset, offset):
+            batch = Batch([message.topic], [message.payload], [message.received_at], offset)
+            decided = processor.decider.decide(batch, counters)
+            results.readings += decided.readings
+            results.flags += decided.flags
+            results.quarantined += decided.quarantined
+    store.replace_quarantined(offsets, results)
+    # What the checks have learnt goes with it, or a restart would not know these readings.
+    snapshot = processor.decider.judge.snapshot()
+    store.commit(Results([], [], [], processor.offset, counters, snapshot))
+    processor.counters = counters
