@@ -51,6 +51,12 @@ class Mqtt5Source(LinkedSource):
         self._memory = Memory()
         self._session: Session | None = None
 
+    @property
+    def connected(self) -> bool:
+        """See `Source.connected`; also right while a full ledger holds the reading up."""
+        session = self._session
+        return super().connected and session is not None and session.lost is None
+
     def acknowledge(self, arrivals: Arrivals) -> None:
         """See `Source.acknowledge`."""
         chunk = arrivals.token

@@ -175,6 +175,11 @@ class Session:
             self._write(mqtt5.DisconnectPacket().write())
         await self._shut()
 
+    @property
+    def waiting(self) -> int:
+        """Messages that were read and not yet taken; reading stops when they become many."""
+        return self._inbox_messages
+
     # --- receiving
 
     async def chunks(self) -> AsyncIterator[Chunk]:

@@ -18,24 +18,33 @@ from gateway.sources.mqtt311 import Mqtt311Source
 from gateway.testing import MemoryLedger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+
+    Decorator = Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]
 
 BOTH = (Mqtt5Source, Mqtt311Source)
 AnySource = Mqtt5Source | Mqtt311Source
 
 
-def asynchronous(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Run a test on the gateway's loop, for a minute at most."""
+def on(runner: Callable[[Coroutine[Any, Any, None]], None]) -> Decorator:
+    """Run a test on this loop, for a minute at most."""
 
-    @functools.wraps(test)
-    def run(*args: object, **kwargs: object) -> None:
-        async def limited() -> None:
-            async with asyncio.timeout(60):
-                await test(*args, **kwargs)
+    def decorate(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+        @functools.wraps(test)
+        def run(*args: object, **kwargs: object) -> None:
+            async def limited() -> None:
+                async with asyncio.timeout(60):
+                    await test(*args, **kwargs)
 
-        uvloop.run(limited())
+            runner(limited())
 
-    return run
+        return run
+
+    return decorate
+
+
+asynchronous = on(uvloop.run)  # the gateway's loop
+on_plain_asyncio = on(asyncio.run)
 
 
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
@@ -144,6 +153,6 @@ class Cable:
                 await self._flowing.wait()
                 writer.write(data)
                 await writer.drain()
-        except OSError:
-            pass  # the other end is gone, so is this one
+        except (OSError, RuntimeError):
+            pass  # the other end is gone (uvloop: "the handler is closed"), so is this one
         writer.close()

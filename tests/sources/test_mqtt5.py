@@ -153,6 +153,20 @@ async def test_an_identifier_that_a_confused_server_gives_to_other_content_is_no
 
 
 @asynchronous
+async def test_a_new_session_of_the_server_forgets_what_was_received():
+    async with FakeServer() as server:  # it never has a session for us
+        source = make(Mqtt5Source, server.port)
+        async with intake(source) as (group, ledger):
+            server.send(message(b"same", 8, QoS.EXACTLY_ONCE))
+            await until(lambda: group.appended == 1)
+            server.drop()
+            await server.ready.wait()
+            server.send(message(b"same", 8, QoS.EXACTLY_ONCE))
+            await until(lambda: group.appended == 2)
+            assert payloads(ledger) == [b"same", b"same"]
+
+
+@asynchronous
 async def test_a_release_of_something_unknown_is_completed():
     async with FakeServer() as server, intake(make(Mqtt5Source, server.port)):
         server.send(mqtt5.PubRelPacket(77))
@@ -222,6 +236,22 @@ async def test_a_refusal_is_told_in_words_and_tried_again_until_it_is_mended():
         events = [line["event"] for line in logs if line["event"] != "closed"]
         assert events == ["refused by the broker", "connected"]
         assert "not authorized (0x87)" in logs[0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("code", "fewest", "most"),
+    [
+        (ConnAckReasonCode.NOT_AUTHORIZED, 2, 6),  # always the longest delay
+        (ConnAckReasonCode.SERVER_BUSY, 6, 16),  # 25, 50, 100, 200, 200, ... ms
+    ],
+)
+@asynchronous
+async def test_attempts_back_off(code: ConnAckReasonCode, fewest: int, most: int):
+    async with FakeServer(lambda: ConnAckPacket(reason_code=code)) as server:
+        source = make(Mqtt5Source, server.port, reconnect_min=0.025, reconnect_max=0.2)
+        async with intake(source, connected=False):
+            await asyncio.sleep(0.6 if fewest == 2 else 1.2)
+            assert fewest <= server.connections <= most
 
 
 @asynchronous
