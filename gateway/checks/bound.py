@@ -160,9 +160,15 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                 key = counter.extended = counter.extended + 1
                 counter.last = number
                 counter.following = number + 1 if number + 1 < modulus else 0
-                counter.at = at
+                # A number in order tells the order where a clock was set back.
+                if at < counter.at:
+                    at = counter.at
+                else:
+                    counter.at = at
             else:
                 key = place(track, reading, at, fingerprint, flags)
+                if key == counter.extended and at < counter.at:
+                    at = counter.at
             window = track.window
             keys = window.keys
             if keys and key <= keys[-1]:

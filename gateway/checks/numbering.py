@@ -112,7 +112,7 @@ def _advance(numbering: Numbering, modulus: int, key: int, number: int, at: int)
     numbering.extended = key
     numbering.last = number
     numbering.following = (number + 1) % modulus
-    numbering.at = at
+    numbering.at = max(numbering.at, at)
 
 
 def _behind(track: Track, reading: Reading, at: int, key: int, flags: list[Flag]) -> int:
@@ -122,7 +122,10 @@ def _behind(track: Track, reading: Reading, at: int, key: int, flags: list[Flag]
     number = (reading.sequence or 0) % modulus
     missing = any(gap.low <= key <= gap.high for gap in numbering.gaps)
     clock = bound.layout.measured
-    if at > numbering.at and (clock or not missing):
+    known = track.window.find(key, reading.ledger_offset)
+    # History sent again with other values keeps its times; a counter that restarted does not.
+    elsewhere = known and all(entry.measured_at != reading.measured_at for entry in known)
+    if (at > numbering.at or elsewhere) and (clock or not missing):
         if number <= 1 and not missing and numbering.extended - key > _RESTART:
             return _restart(track, reading, at, flags)
         if number == (numbering.suspect_number + 1) % modulus and at >= numbering.suspect_at:

@@ -107,7 +107,14 @@ def _after_fall(track: Track, dial: Dial, reading: Reading, at: int, flags: list
 
 def _late(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
     state, value = dial.state, dial.shown(reading)
-    if at < state.level_since or state.flag is not None or value <= state.value + dial.tolerance:
+    if at < state.level_since or state.flag is not None:
+        return
+    bound = track.bound
+    if not bound.modulus and state.at - at <= bound.clock_minor:
+        # Without numbers a clock that was set back a little cannot be told from a late reading.
+        state.value = max(state.value, value)
+        return
+    if value <= state.value + dial.tolerance:
         return
     before = _Shown(value, reading.measured_at, reading.ledger_offset)
     over = _rolled_over(dial, value, state.value)
@@ -121,7 +128,7 @@ def _late(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]
         until=state.at,
         ledger_offset=state.offset,
     )
-    track.bound.emit(flag, flags)
+    bound.emit(flag, flags)
     state.level_since = state.at
 
 

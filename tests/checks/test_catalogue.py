@@ -1,0 +1,100 @@
+"""Every code of the public surface is described, and what is judged is documented."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gateway.checks import CATALOGUE
+from gateway.checks.findings import SEVERITIES
+from gateway.checks.settings import MODELS
+from gateway.quantities import KINDS
+
+README = Path(__file__).parents[2] / "gateway" / "checks" / "README.md"
+PUBLIC = [
+    "unregistered_device",
+    "verification_expired",
+    "identity_clash",
+    "firmware_changed",
+    "constant_changed",
+    "tamper_alarm",
+    "device_fault",
+    "clock_drift",
+    "future_timestamp",
+    "sequence_gap",
+    "conflicting_duplicate",
+    "silent_device",
+    "burst_after_silence",
+    "register_decrease",
+    "register_rollover",
+    "register_stuck",
+    "register_spike",
+    "value_out_of_range",
+    "amount_mismatch",
+    "totaliser_mismatch",
+    "unbilled_delivery",
+    "flow_rate_out_of_range",
+    "below_minimum_quantity",
+    "price_mismatch",
+    "delivery_factor_shift",
+    "wet_stock_surplus",
+    "wet_stock_loss",
+    "round_amount_shortfall",
+    "fare_mismatch",
+    "distance_mismatch",
+    "waiting_time_mismatch",
+    "trip_overlap",
+    "impossible_speed",
+    "distance_factor_shift",
+    "tariff_sum_mismatch",
+    "voltage_out_of_limits",
+    "frequency_out_of_limits",
+    "phase_loss",
+    "reverse_energy",
+    "leak_suspected",
+    "burst_suspected",
+    "backflow",
+    "consumption_drop",
+    "zero_consumption",
+    "energy_balance_mismatch",
+    "conversion_mismatch",
+    "heat_balance_mismatch",
+    "power_energy_mismatch",
+    "session_energy_mismatch",
+    "signature_invalid",
+    "session_overlap",
+]
+
+
+def test_the_codes_are_those_of_the_public_surface():
+    assert sorted(CATALOGUE) == sorted(PUBLIC)
+
+
+@pytest.mark.parametrize("code", PUBLIC)
+def test_a_code_is_described_in_both_languages_with_severity_and_basis(code):
+    info = CATALOGUE[code]
+    assert info.code == code
+    assert info.title["en"].isascii()
+    assert re.search("[一-鿿]", info.title["zh"])
+    assert info.severity in SEVERITIES
+    assert set(info.kinds) <= KINDS.keys()
+    assert all(info.basis_for(kind) for kind in KINDS)
+
+
+def test_judged_codes_have_parameters_evidence_and_tolerance():
+    judged = {code for code, info in CATALOGUE.items() if info.implemented}
+    assert judged == set(MODELS)
+    assert all(CATALOGUE[code].tolerance and CATALOGUE[code].doc for code in judged)
+
+
+def test_the_readme_has_a_section_for_every_judged_code_and_no_other():
+    sections = re.findall(r"^### `(\w+)`", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sections == [code for code, info in CATALOGUE.items() if info.implemented]
+
+
+def test_the_readme_names_every_parameter():
+    text = README.read_text(encoding="utf-8")
+    for code, model in MODELS.items():
+        section = text.split(f"### `{code}`")[1].split("\n### ")[0]
+        for name in model.model_fields:
+            assert name == "root" or f"`{name}`" in section, f"{code}: {name}"

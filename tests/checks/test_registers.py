@@ -1,0 +1,184 @@
+"""Registers that only grow: falls, rollovers, glitches and new levels."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.checks import Judge
+from gateway.records import Device
+from tests.checks.support import MINUTE, T0, final, flags_of, judged, reading, water_layout
+
+LAYOUT = water_layout()
+
+
+def series(*values, layout=LAYOUT, minutes=None):
+    times = minutes or range(len(values))
+    return [
+        reading(layout, t, t, offset=o, late=600, volume=v)
+        for o, (v, t) in enumerate(zip(values, times, strict=True))
+    ]
+
+
+def found(readings, layout=LAYOUT, settings=None):
+    return [
+        (f.code, f.status, f.evidence["observed"], f.evidence["expected"])
+        for f in final(flags_of(readings, layout, settings)).values()
+        if f.code.startswith("register")
+    ]
+
+
+def test_a_growing_or_standing_register_is_no_finding():
+    assert flags_of(series(1.0, 1.0, 2.5, 2.5, 9.0), LAYOUT) == []
+
+
+def test_a_fall_is_flagged_with_the_reading_before():
+    (flag,) = flags_of(series(5.0, 3.0), LAYOUT)
+    assert (flag.code, flag.severity) == ("register_decrease", "major")
+    assert flag.evidence == {
+        "quantity": "volume",
+        "observed": 3.0,
+        "expected": 5.0,
+        "tolerance": 0.001,
+        "unit": "m3",
+        "previous_measured_at": T0,
+        "previous_ledger_offset": 0,
+        "full_scale": 100_000.0,
+        "count": 1,
+    }
+
+
+def test_one_glitch_down_gives_one_flag_that_ends():
+    (glitch,) = found(series(5.0, 3.0, 6.0, 7.0))
+    assert glitch == ("register_decrease", "ended", 3.0, 5.0)
+
+
+def test_one_glitch_up_gives_one_flag():
+    (glitch,) = found(series(5.0, 900.0, 6.0, 7.0, 8.0))
+    assert glitch == ("register_decrease", "ended", 6.0, 900.0)
+
+
+def test_a_register_set_back_for_good_gives_one_flag_and_then_a_new_level():
+    flags = flags_of(series(500.0, 0.0, 1.0, 2.0, 1.0), LAYOUT)
+    assert [(f.evidence["expected"], f.status) for f in final(flags).values()] == [
+        (500.0, "ended"),
+        (2.0, "open"),
+    ]
+
+
+def test_a_register_that_runs_backwards_is_one_flag_that_counts():
+    (flag,) = final(flags_of(series(50.0, 40.0, 30.0, 20.0), LAYOUT)).values()
+    assert (flag.evidence["count"], flag.evidence["observed"]) == (3, 20.0)
+
+
+def test_jitter_of_the_last_digit_is_no_fall_but_creeping_down_is():
+    assert found(series(5.0, 4.999, 5.0, 5.001)) == []
+    assert found(series(5.0, 4.9995, 4.998)) == [("register_decrease", "open", 4.998, 5.0)]
+
+
+def test_a_rollover_is_told_and_the_register_goes_on():
+    flags = flags_of(series(99_998.0, 3.0, 4.0), LAYOUT)
+    assert [(f.code, f.severity) for f in flags] == [("register_rollover", "info")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(90_000.0, 3.0), (99_998.0, 6_000.0)], ids=["not near the top", "too far"]
+)
+def test_a_step_too_large_for_a_rollover_is_a_fall(before, after):
+    assert found(series(before, after))[0][0] == "register_decrease"
+
+
+def test_a_fall_is_never_a_rollover_where_the_digits_are_not_known():
+    layout = water_layout(full_scale=None)
+    assert found(series(99_998.0, 3.0, layout=layout), layout)[0][0] == "register_decrease"
+
+
+def test_the_registry_knows_the_digits_of_one_device():
+    layout = water_layout(full_scale=None)
+    device = Device(device_id="d1", parameters={"register_digits": 4})
+    judge = Judge({"d1": device}, {})
+    bound = judge.bind(layout, {}, "t")
+    _, flags = judged(judge, bound, series(9_999.0, 3.0, layout=layout))
+    assert [f.code for f in flags] == ["register_rollover"]
+
+
+def test_a_rollover_that_is_not_to_be_told_is_no_fall_either():
+    assert found(series(99_998.0, 3.0, 4.0), settings={"register_rollover": False}) == []
+
+
+def test_late_readings_in_their_place_are_no_finding():
+    assert found(series(1.0, 9.0, 3.0, 5.0, minutes=(0, 9, 3, 5))) == []
+
+
+def test_a_late_reading_above_the_latest_gives_the_flag_that_order_would_have_given():
+    late = final(flags_of(series(1.0, 5.0, 7.0, minutes=(0, 9, 3)), LAYOUT))
+    in_order = final(flags_of(series(1.0, 7.0, 5.0, minutes=(0, 3, 9)), LAYOUT))
+    (one,), (other,) = (
+        [f for f in flags.values() if f.code == "register_decrease"] for flags in (late, in_order)
+    )
+    assert one.id == other.id
+    assert one.evidence["observed"] == other.evidence["observed"] == 5.0
+    assert one.evidence["expected"] == other.evidence["expected"] == 7.0
+
+
+def test_late_readings_of_the_level_before_a_replacement_are_not_compared():
+    readings = series(500.0, 0.0, 1.0, 499.0, 499.5, minutes=(0, 10, 11, 5, 6))
+    assert len(found(readings)) == 1
+
+
+def test_one_reading_from_the_far_future_does_not_make_all_that_follow_late():
+    years = 60 * 24 * 365 * 50
+    ahead = reading(LAYOUT, 2, years, offset=2, late=-years + 2, volume=3.0)
+    readings = [
+        reading(LAYOUT, 0, 0, offset=0, volume=1.0),
+        reading(LAYOUT, 1, 1, offset=1, volume=2.0),
+        ahead,
+        reading(LAYOUT, 3, 3, offset=3, volume=1.5),
+    ]
+    assert found(readings) == [("register_decrease", "open", 1.5, 3.0)]
+
+
+def test_a_register_is_one_whatever_event_it_comes_in():
+    periodic, alarm = LAYOUT, water_layout(event="alarm")
+    judge = Judge({}, {})
+    bounds = {layout.event: judge.bind(layout, {}, "t") for layout in (periodic, alarm)}
+    flags = []
+    judge.judge(bounds["periodic"], reading(periodic, 1, 1, offset=1, volume=9.0), flags)
+    judge.judge(bounds["alarm"], reading(alarm, 2, 2, offset=2, volume=4.0), flags)
+    assert [f.code for f in flags] == ["register_decrease"]
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=40), st.floats(0, 99_999))
+def test_no_honest_register_is_ever_flagged_as_fallen(steps, start):
+    total, readings = start, []
+    for minute, step in enumerate(steps):
+        total += step
+        shown = round(total % 100_000.0, 3) % 100_000.0
+        readings.append(reading(LAYOUT, minute, minute, offset=minute, volume=shown))
+    assert all(f.code != "register_decrease" for f in flags_of(readings, LAYOUT))
+
+
+def test_measured_times_bound_the_condition():
+    flags = flags_of(series(50.0, 40.0, 30.0, 60.0), LAYOUT)
+    assert (flags[-1].status, flags[-1].since, flags[-1].until) == (
+        "ended",
+        T0 + MINUTE,
+        T0 + 2 * MINUTE,
+    )
+
+
+def test_a_clock_that_is_set_back_is_no_fall_where_numbers_tell_the_order():
+    layout = LAYOUT
+    readings = [
+        reading(layout, n, t, offset=n, late=600, volume=float(n))
+        for n, t in enumerate((0, 10, 20, 3, 4, 5))
+    ]
+    assert found(readings) == []
+
+
+def test_a_clock_that_is_set_back_a_little_is_no_fall_without_numbers():
+    layout = water_layout(modulus=None)
+    readings = [
+        reading(layout, None, t, offset=n, late=600, volume=float(n))
+        for n, t in enumerate((0, 1, 2, 1.5, 1.7, 3))
+    ]
+    assert found(readings, layout) == []
