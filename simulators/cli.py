@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Annotated, Any, NoReturn
 
 import msgspec
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -368,4 +370,7 @@ def _recorded(series: str, file: str, region: str) -> Recorded:
 
 def main() -> None:
     """Entry point of the command."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    # paho tells of every broken link by itself; the publisher says it once, in its own words
+    logging.getLogger("mqtt").addHandler(logging.NullHandler())
     app(prog_name="simulate")

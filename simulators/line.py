@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 SEQUENCES: Final = 2**32
 """Sequence numbers run from 0 to 4294967295 and begin again."""
 
-_LONGEST_PENDING: Final = 5_000
+LONGEST_PENDING: Final = 5_000
+"""Messages that a device keeps while its link is away; then the link is back."""
+
 _NEVER: Final = 2**62
 
 
@@ -131,7 +133,7 @@ class Line:
         latency = 30 + int(rng.random() * 270)
         if at < self._away_until:
             self._hold(self._away_until + latency + self._held % 1000 * 20, payload)
-            if len(self._pending) >= _LONGEST_PENDING:
+            if len(self._pending) >= LONGEST_PENDING:
                 self._away_until = at
             return 0
         draw = rng.random()

@@ -1,0 +1,116 @@
+"""Fleets and lines: deterministic by seed, in order of arrival, honest troubles only."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from itertools import pairwise
+
+import pytest
+
+from simulators.catalogue import KINDS
+from simulators.clock import DAY, parse_time
+from simulators.line import LONGEST_PENDING, SEQUENCES, Line, Troubles
+from tests.simulators.fleets import START, bodies, device_of, fleet, run
+
+ALL = tuple(KINDS)
+ROUGH = Troubles(duplicate=0.1, late=0.1, restarts=3, outages=2)
+
+
+def test_the_same_seed_gives_the_same_messages_and_another_seed_others():
+    options = {"devices": 10, "days": 0.3, "cheats": (("all", 0.1),), "troubles": ROUGH}
+    first, second = run(*ALL, seed=5, **options), run(*ALL, seed=5, **options)
+    assert first == second
+    assert run(*ALL, seed=6, **options)[0] != first[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_larger_fleet_holds_the_smaller_one_unchanged(kind):
+    small, _ = run(kind, devices=3, days=0.3, troubles=ROUGH)
+    large, _ = run(kind, devices=9, days=0.3, troubles=ROUGH)
+    known = {device_of(each) for each in small}
+    assert [each for each in large if device_of(each) in known] == small
+
+
+def test_messages_come_in_the_order_of_arrival():
+    messages, _ = run(*ALL, devices=20, troubles=ROUGH)
+    assert all(a.received_at <= b.received_at for a, b in pairwise(messages))
+    assert len({device_of(each) for each in messages}) == 20
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_troubles_lose_nothing_and_alter_nothing(kind):
+    smooth, _ = run(kind, devices=2)
+    rough, _ = run(kind, devices=2, troubles=Troubles(0.1, 0.1, 0.0, 3))
+    assert {each.payload for each in rough} == {each.payload for each in smooth}
+    assert len(rough) > len(smooth)
+    late = sum(
+        body["ts"] + 10_000 < message.received_at
+        for message, (_, body) in zip(rough, bodies(rough), strict=True)
+    )
+    assert late > 0.05 * len(rough)
+    # nothing arrives before it was measured
+    for message, (_, body) in zip(rough, bodies(rough), strict=True):
+        assert message.received_at > body["ts"]
+
+
+def test_a_restart_pauses_periodic_messages_and_goes_on_counting():
+    calm, _ = run("taximeter", devices=2)
+    messages, _ = run("taximeter", devices=2, troubles=Troubles(0, 0, 5, 0))
+    assert len({each.payload for each in messages}) < len(calm)
+    numbers = defaultdict(set)
+    for device, body in bodies(messages):
+        numbers[device].add(body["seq"])
+    for seen in numbers.values():
+        assert max(seen) - min(seen) + 1 == len(seen)
+    # no trip is lost by a restart
+    trips = {(device, body["ended_at"]) for device, body in bodies(messages, "trip")}
+    assert trips == {(device, body["ended_at"]) for device, body in bodies(calm, "trip")}
+
+
+def test_numbers_begin_again_after_the_largest():
+    made, _ = fleet("water_meter", devices=150, days=2)
+    wrapped = 0
+    for device in made.devices:
+        found = [
+            json.loads(each.payload)["seq"] for each in device.line.messages(0, START + 2 * DAY)
+        ]
+        steps = {(b - a) % SEQUENCES for a, b in pairwise(found)}
+        assert steps == {1}
+        wrapped += SEQUENCES - 1 in found and 0 in found
+    assert wrapped >= 1
+
+
+def test_a_line_that_is_away_keeps_a_bounded_number_of_messages():
+    made, _ = fleet("taximeter", devices=1, interval=100, troubles=Troubles(0, 0, 0, 24))
+    line: Line = made.devices[0].line
+    largest = 0
+    for _ in line.messages(0, START + DAY // 4):
+        largest = max(largest, len(line._pending))
+    assert LONGEST_PENDING // 2 < largest < LONGEST_PENDING + 10
+
+
+def test_the_registry_knows_every_device_and_what_checks_need():
+    made, _ = fleet(*ALL, devices=15)
+    lines = list(made.registry())
+    assert len({line["device_id"] for line in lines}) == 15
+    for line in lines:
+        assert line["profile"] == line["kind"].replace("_", "-") + "-reference"
+        assert line["verified_until"] > "2026-01-06"
+        assert line["region"] == "110000"
+    parameters = {line["kind"]: line["parameters"] for line in lines}
+    assert parameters["taximeter"]["tariff"] == "beijing-2013"
+    assert parameters["fuel_dispenser"]["k_factor"] > 0
+
+
+def test_the_price_list_of_the_registry_is_what_sales_cost():
+    made, _ = fleet("fuel_dispenser", devices=1, days=20)
+    sales = [body for _, body in bodies(list(made.messages()), "transaction")]
+    [line] = made.registry()
+    lists = line["parameters"]["unit_prices"]
+    for sale in sales:
+        at = sale["started_at"]
+        from_then = [
+            each["price"] for each in lists[sale["product"]] if parse_time(each["from"]) <= at
+        ]
+        assert from_then[-1] == sale["unit_price"]
