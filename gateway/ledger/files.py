@@ -113,6 +113,9 @@ class WriterLock:
                 f"{directory}: process {holder or 'unknown'} writes this ledger; a ledger has one "
                 "writer: stop that process, or use another data directory"
             ) from error
+        except OSError:  # a file system without locks
+            os.close(self._descriptor)
+            raise
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
 

@@ -90,17 +90,13 @@ class Verifier:
             segment.close()
 
     def _structure(self, segment: Segment) -> Iterator[LedgerFault]:
-        first = segment.info.begins
-        try:
-            findings = segment.structure()
-        except LedgerCorrupt as error:
-            findings = [str(error)]
+        findings = segment.structure()
+        if segment.header_damage is not None:
+            findings.append(segment.header_damage)
         if findings:
+            batch, first = segment.info.begins.next_batch, segment.info.begins.next_offset
             got = f"{segment.path.name}: {'; '.join(findings)[:500]}"
-            last = self._here.next_offset - 1
-            yield LedgerFault(
-                first.next_batch, first.next_offset, last, "structure", "a sound SQLite file", got
-            )
+            yield LedgerFault(batch, first, first - 1, "structure", "a sound SQLite file", got)
 
     def _entries(self, segment: Segment) -> Iterator[LedgerFault]:
         try:

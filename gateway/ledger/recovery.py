@@ -74,7 +74,7 @@ def open_to_append(directory: Path, now: int) -> Opened:
     copy = None
     if listing and not (head and head.clean):
         copy = copy_write_ahead_log(listing[-1][1])
-    found = _last_segment(directory, listing, now)
+    found = _last_segment(directory, listing, now, check=not (head and head.clean))
     if head_fault is not None:
         found.faults.insert(0, head_fault)
         found.aside.append(str(move_aside(directory, [directory / "head"], now).name))
@@ -135,7 +135,13 @@ def _head(directory: Path) -> tuple[Head | None, LedgerFault | None]:
         return None, LedgerFault(-1, 0, -1, "head", "a readable head file", str(error))
 
 
-def _last_segment(directory: Path, listing: list[tuple[int, Path]], now: int) -> _Found:
+def _last_segment(
+    directory: Path, listing: list[tuple[int, Path]], now: int, *, check: bool
+) -> _Found:
+    """Find where the ledger ends; ``check`` the file's structure, after an end that was no close.
+
+    A file that is broken further up may still take batches which nobody could then read back.
+    """
     found = _Found(None, Position(0, 0, GENESIS), certain=True, faults=[], aside=[])
     lowest = 0
     for first, path in reversed(listing):
@@ -150,10 +156,19 @@ def _last_segment(directory: Path, listing: list[tuple[int, Path]], now: int) ->
             continue
         try:
             found.end = found.segment.tail()
+            broken = found.segment.structure() if check else []
+            if found.segment.header_damage is not None:
+                broken.append(found.segment.header_damage)
         except LedgerCorrupt as error:
             found.certain = False
             found.end = found.segment.stated_tail()
             found.faults.append(_tail_fault(found.end, error))
+            break
+        if broken:
+            batch, got = found.end.next_batch, f"{path.name}: {'; '.join(broken)[:500]}"
+            fault = LedgerFault(batch, first, first - 1, "structure", "a sound SQLite file", got)
+            found.faults.append(fault)
+            found.certain = False
         break
     if found.end.next_offset < lowest:
         found.end = msgspec.structs.replace(found.end, next_offset=lowest)

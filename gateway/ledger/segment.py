@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sqlite3
 import struct
 import sys
@@ -14,68 +13,24 @@ import msgspec
 from gateway.errors import LedgerCorrupt, LedgerError, LedgerFull
 from gateway.ledger.batch import Position, Row, Unpacker
 from gateway.ledger.files import (
-    UNFINISHED,
     companions,
     remove_segment,
     segment_path,
-    sync_directory,
 )
+from gateway.ledger.schema import COLUMNS, FORMAT, PAGE_BYTES, create_segment, seal_of, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FORMAT = 1
-APPLICATION_ID = 0x4D4C4731  # "MLG1"
-PAGE_BYTES = 8192
 CHECKPOINT_PAGES = 512
 BUSY_SECONDS = 10.0
 HEADERS_AT_ONCE = 1000
 
-_COLUMNS = (
-    "first_offset, batch, count, first_received_at, last_received_at, content_size, codec, "
-    "content_hash, previous, chain"
-)
-_TYPES = """
-    count INTEGER NOT NULL, first_received_at INTEGER NOT NULL, last_received_at INTEGER NOT NULL,
-    content_size INTEGER NOT NULL, codec INTEGER NOT NULL, content_hash BLOB NOT NULL,
-    previous BLOB NOT NULL, chain BLOB NOT NULL, content BLOB NOT NULL
-"""
-_SCHEMA = (
-    """CREATE TABLE segment (format INTEGER, next_batch INTEGER, next_offset INTEGER, chain BLOB,
-    created_at INTEGER, seal BLOB)""",
-    f"CREATE TABLE batches (first_offset INTEGER PRIMARY KEY, batch INTEGER NOT NULL, {_TYPES})",
-    f"CREATE TABLE notes (first_offset INTEGER NOT NULL, batch INTEGER PRIMARY KEY, {_TYPES})",
-)
-_VALUES = f"({_COLUMNS}, content) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+_VALUES = f"({COLUMNS}, content) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 _INSERT_BATCH, _INSERT_NOTE = f"INSERT INTO batches {_VALUES}", f"INSERT INTO notes {_VALUES}"
-_SELECT = f"SELECT {_COLUMNS}, content FROM "  # noqa: S608 - names of columns, no input
-_SELECT_HEADERS = f"SELECT {_COLUMNS} FROM batches "  # noqa: S608 - names of columns, no input
-_SEAL = struct.Struct(">qqqq")
-
-_REFUSED = {
-    sqlite3.SQLITE_FULL: "no room on the disk; free some, the gateway goes on by itself",
-    sqlite3.SQLITE_IOERR: "the disk refuses; look at the kernel's log",
-    sqlite3.SQLITE_READONLY: "the file can't be written; look at the mount and its permissions",
-    sqlite3.SQLITE_CANTOPEN: "the file can't be opened; look at room, permissions, open files",
-    sqlite3.SQLITE_PERM: "no permission",
-    sqlite3.SQLITE_AUTH: "no permission",
-    sqlite3.SQLITE_BUSY: "another program holds the file locked; close it",
-    sqlite3.SQLITE_LOCKED: "another program holds the file locked; close it",
-    sqlite3.SQLITE_PROTOCOL: "another program holds the file locked; close it",
-}
-_DAMAGED_READS = {
-    sqlite3.SQLITE_IOERR_READ,
-    sqlite3.SQLITE_IOERR_SHORT_READ,
-    sqlite3.SQLITE_IOERR_CORRUPTFS,
-}
-
-
-def _translated(path: Path, error: sqlite3.Error) -> LedgerError:
-    code: int | None = getattr(error, "sqlite_errorcode", None)
-    if code is not None and code not in _DAMAGED_READS and (code & 0xFF) in _REFUSED:
-        return LedgerFull(f"{path}: SQLite says {str(error)!r}: {_REFUSED[code & 0xFF]}")
-    return LedgerCorrupt(f"{path}: SQLite says {str(error)!r}")
+_SELECT = f"SELECT {COLUMNS}, content FROM "  # noqa: S608 - names of columns, no input
+_SELECT_HEADERS = f"SELECT {COLUMNS} FROM batches "  # noqa: S608 - names of columns, no input
 
 
 class SegmentInfo(msgspec.Struct, frozen=True):
@@ -83,48 +38,6 @@ class SegmentInfo(msgspec.Struct, frozen=True):
 
     begins: Position
     created_at: int
-
-
-def _seal(begins: Position, created_at: int) -> bytes:
-    fields = _SEAL.pack(FORMAT, begins.next_batch, begins.next_offset, created_at)
-    return hashlib.sha256(fields + begins.chain).digest()
-
-
-def create_segment(directory: Path, begins: Position, created_at: int) -> Path:
-    """Make an empty segment, whole or not at all, and return its file.
-
-    Raises:
-        LedgerFull: no room, or the disk refuses.
-        LedgerError: a segment that begins there exists.
-    """
-    path = segment_path(directory, begins.next_offset)
-    if path.exists():
-        raise LedgerError(f"{path}: a segment that begins at {begins.next_offset} exists already")
-    unfinished = directory / UNFINISHED
-    for file in (*companions(unfinished), directory / f"{UNFINISHED}-journal"):
-        file.unlink(missing_ok=True)
-    row = (FORMAT, begins.next_batch, begins.next_offset, begins.chain, created_at)
-    try:
-        connection = sqlite3.connect(unfinished, isolation_level=None)
-        with contextlib.closing(connection):
-            connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={FORMAT}")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("BEGIN")
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            seal = _seal(begins, created_at)
-            connection.execute("INSERT INTO segment VALUES (?,?,?,?,?,?)", (*row, seal))
-            connection.execute("COMMIT")
-            connection.execute("PRAGMA journal_mode=WAL")
-        unfinished.rename(path)
-        sync_directory(directory)
-    except sqlite3.Error as error:
-        raise _translated(unfinished, error) from error
-    except OSError as error:
-        raise LedgerFull(f"{path}: can't begin a segment: {error}") from error
-    return path
 
 
 def begin_segment(directory: Path, begins: Position, now: int, note: Row | None = None) -> Segment:
@@ -151,6 +64,9 @@ def begin_segment(directory: Path, begins: Position, now: int, note: Row | None 
 class Segment:
     """An open segment.  A connection of its own, so one thread at a time.
 
+    ``header_damage`` says what is wrong with its header row, if ``info`` had to be taken from the
+    first batch instead.
+
     Raises:
         LedgerCorrupt: the file is no segment, or its header is damaged.
         LedgerError: a newer gateway wrote it.
@@ -160,9 +76,10 @@ class Segment:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self._unpacker = Unpacker()
+        self.header_damage: str | None = None
         self._connection = self._connected(read_only)
         try:
-            self.info = self._read_info()
+            self.info = self._stated_info()
         except BaseException:
             self._connection.close()
             raise
@@ -188,7 +105,7 @@ class Segment:
                 timeout=BUSY_SECONDS,
             )
         except sqlite3.Error as error:
-            raise _translated(self.path, error) from error
+            raise translated(self.path, error) from error
         try:
             connection.execute("PRAGMA trusted_schema=OFF")
             connection.execute("PRAGMA cell_size_check=ON")
@@ -201,7 +118,7 @@ class Segment:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
         except sqlite3.Error as error:
             connection.close()
-            raise _translated(self.path, error) from error
+            raise translated(self.path, error) from error
         return connection
 
     def _query(self, statement: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
@@ -211,7 +128,7 @@ class Segment:
         except (sqlite3.Error, OverflowError) as error:
             if isinstance(error, OverflowError):
                 raise LedgerCorrupt(f"{self.path}: {error}") from error
-            raise _translated(self.path, error) from error
+            raise translated(self.path, error) from error
 
     def _rows(self, statement: str, arguments: tuple[Any, ...] = ()) -> list[Row]:
         found = self._query(statement, arguments)
@@ -221,6 +138,19 @@ class Segment:
             raise LedgerCorrupt(f"{self.path}: a row has a column of another type: {error}") from (
                 error
             )
+
+    def _stated_info(self) -> SegmentInfo:
+        try:
+            return self._read_info()
+        except LedgerCorrupt as error:
+            # batches say themselves what was before them, so a damaged header costs none of them
+            rows = self._rows(_SELECT_HEADERS + "ORDER BY first_offset LIMIT 1")
+            if not rows or segment_path(self.path.parent, rows[0].first_offset) != self.path:
+                raise
+            self.header_damage = str(error)
+            row = rows[0]
+            begins = Position(row.batch, row.first_offset, row.previous)
+            return SegmentInfo(begins, row.first_received_at)
 
     def _read_info(self) -> SegmentInfo:
         found = self._query(
@@ -232,7 +162,7 @@ class Segment:
         try:
             begins = msgspec.convert((batch, offset, chain), tuple[int, int, bytes])
             info = SegmentInfo(Position(*begins), msgspec.convert(created_at, int))
-            expected = _seal(info.begins, info.created_at)
+            expected = seal_of(info.begins, info.created_at)
         except (msgspec.ValidationError, struct.error) as error:
             raise LedgerCorrupt(f"{self.path}: segment header: {error}") from error
         if isinstance(version, int) and version > FORMAT:
@@ -270,7 +200,7 @@ class Segment:
             with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-            raise _translated(self.path, error) from error
+            raise translated(self.path, error) from error
 
     def tail(self) -> Position:
         """The position behind the last entry, whose hashes are checked.
@@ -350,16 +280,24 @@ class Segment:
         return nearest
 
     def headers(self, *, backwards: bool = False) -> Iterator[Row]:
-        """Every batch without its content, in order of offset or against it."""
+        """Every batch without its content, in order of offset or against it.
+
+        Raises:
+            LedgerCorrupt: after the last one that can be reached from this end.
+        """
         step, order, after = ("<", "DESC", (1 << 63) - 1) if backwards else (">", "ASC", -(1 << 63))
+        statement = _SELECT_HEADERS + f"WHERE first_offset {step} ? ORDER BY first_offset {order} "
+        at_once = HEADERS_AT_ONCE
         while True:
-            rows = self._rows(
-                _SELECT_HEADERS + f"WHERE first_offset {step} ? "
-                f"ORDER BY first_offset {order} LIMIT {HEADERS_AT_ONCE}",
-                (after,),
-            )
+            try:
+                rows = self._rows(statement + f"LIMIT {at_once}", (after,))
+            except LedgerCorrupt:
+                if at_once == 1:
+                    raise
+                at_once = 1  # up to the very edge of the hole
+                continue
             yield from rows
-            if len(rows) < HEADERS_AT_ONCE:
+            if len(rows) < at_once:
                 return
             after = rows[-1].first_offset
 
@@ -390,7 +328,10 @@ class Segment:
 
     def structure(self) -> list[str]:
         """What SQLite itself finds wrong with the file; empty when nothing."""
-        found = self._query("PRAGMA quick_check(20)")
+        try:
+            found = self._query("PRAGMA quick_check(20)")
+        except LedgerCorrupt as error:
+            return [str(error)]
         return [str(line) for (line,) in found if line != "ok"]
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.ledger.batch import Position
+    from gateway.ledger.recovery import Opened
     from gateway.ledger.segment import SegmentInfo
     from gateway.records import Batch
 
@@ -63,7 +64,7 @@ class Writer:
     def _open(self) -> None:
         with contextlib.ExitStack() as undo:
             undo.callback(self._lock.release)
-            opened = open_to_append(self._directory, self._clock())
+            opened = self._opened()
             undo.callback(opened.segment.close)
             self._head = HeadFile(self._directory)
             undo.pop_all()
@@ -75,6 +76,13 @@ class Writer:
         self._head_failed = False
         self._reserve.fill()
         self._remember(durable=True)
+
+    def _opened(self) -> Opened:
+        try:
+            return open_to_append(self._directory, self._clock())
+        except LedgerFull:  # SQLite needs a little room even to open a file
+            self._reserve.release()
+            return open_to_append(self._directory, self._clock())
 
     def append(self, batch: Batch) -> int:
         """Make the messages durable; see ``Ledger.append``."""

@@ -102,3 +102,13 @@ def flip(path: Path, position: int, bit: int = 0) -> None:
         byte = file.read(1)[0]
         file.seek(position)
         file.write(bytes([byte ^ (1 << bit)]))
+
+
+def break_a_leaf(path: Path) -> None:
+    """Make one page of batches in the middle of a closed segment unreadable."""
+    page = 8192
+    content = path.read_bytes()
+    leaves = [at for at in range(page, len(content), page) if content[at] == 0x0D]
+    with path.open("r+b") as file:
+        file.seek(leaves[len(leaves) // 2])
+        file.write(b"\xff" * 64)

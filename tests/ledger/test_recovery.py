@@ -19,6 +19,7 @@ from tests.ledger.support import (
     Clock,
     as_if_killed,
     batch,
+    break_a_leaf,
     covered,
     fill,
     flip,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = 12
+SEGMENT = 120_000
 
 
 def acknowledged_until_killed(directory: Path, seed: int, seconds: float) -> int:
@@ -71,15 +73,18 @@ def test_nothing_acknowledged_is_missing_after_kills_at_any_moment(tmp_path: Pat
 def killed(tmp_path: Path) -> tuple[Path, int]:
     """A ledger as a kill leaves it, with sealed segments and a log that was folded in once."""
     directory = tmp_path / "original"
-    with SqliteLedger(directory, segment_bytes=30_000) as ledger:
-        end = fill(ledger, [50] * 14)
+    with SqliteLedger(directory, segment_bytes=SEGMENT) as ledger:
+        fill(ledger, [50] * 30)
+    with SqliteLedger(directory, segment_bytes=SEGMENT) as ledger:
+        end = fill(ledger, [50, 7, 1] * 3)
+        assert len(segment_files(directory)) == 2
         left = as_if_killed(ledger, tmp_path / "killed")
     return left, end
 
 
 def opens_and_accounts_for_all(directory: Path, end: int) -> SqliteLedger:
     """Open after damage: what can't be read is named, new offsets are new, verify agrees."""
-    with SqliteLedger(directory, segment_bytes=30_000) as ledger:
+    with SqliteLedger(directory, segment_bytes=SEGMENT) as ledger:
         assert ledger.next_offset >= end, "an acknowledged offset would be given again"
         first_new = ledger.next_offset
         fill(ledger, [20])
@@ -90,7 +95,7 @@ def opens_and_accounts_for_all(directory: Path, end: int) -> SqliteLedger:
         assert lost <= named, f"verify does not name {sorted(lost - named)[:5]}"
         if lost - covered(damages):
             assert ledger.recovery, "messages are gone and opening said nothing"
-    with SqliteLedger(directory, segment_bytes=30_000) as again:
+    with SqliteLedger(directory, segment_bytes=SEGMENT) as again:
         assert again.recovery == (), "what was recovered once is recovered"
         assert again.next_offset == first_new + 20
     return ledger
@@ -146,7 +151,9 @@ def test_a_file_overwritten_at_any_place_is_opened_and_what_is_lost_is_named(
     for turn in range(40):
         struck = tmp_path / f"struck-{turn}"
         shutil.copytree(directory, struck)
-        files = [path for path in struck.iterdir() if path.name.startswith("0")]
+        files = [
+            path for path in struck.iterdir() if path.name.startswith("0") and path.stat().st_size
+        ]
         target = chance.choice(sorted(files))
         with target.open("r+b") as file:
             file.seek(chance.randrange(target.stat().st_size))
@@ -273,6 +280,23 @@ def test_a_segment_that_breaks_before_its_first_batch_makes_room_under_its_name(
     with SqliteLedger(tmp_path) as ledger:
         assert ledger.next_offset == 10
         assert list(ledger.verify()) == []
+
+
+def test_a_segment_found_broken_after_a_kill_takes_no_more_batches(tmp_path: Path):
+    with SqliteLedger(tmp_path / "ledger") as ledger:
+        fill(ledger, [1] * 400)
+    path = segment_files(tmp_path / "ledger")[0]
+    with SqliteLedger(tmp_path / "ledger") as ledger:
+        left = as_if_killed(ledger, tmp_path / "killed")
+    break_a_leaf(left / path.name)
+    with SqliteLedger(left) as ledger:
+        (fault,) = ledger.recovery
+        assert (fault.what, ledger.next_offset) == ("structure", 400)
+        fill(ledger, [1] * 50)
+        assert [int(file.stem) for file in segment_files(left)] == [0, 400]
+        seen, _ = read_all(ledger)
+        assert len(seen) > 400
+        assert set(range(400, 450)) <= seen
 
 
 def test_an_unfinished_segment_is_swept_up(tmp_path: Path):

@@ -41,11 +41,11 @@ def test_what_was_appended_is_read_back_whole_and_verifies(
     reopen: bool,
 ):
     directory = tmp_path_factory.mktemp("ledger")
-    with SqliteLedger(directory, max_batch=max_batch, segment_bytes=25_000) as ledger:
+    with SqliteLedger(directory, max_batch=max_batch, segment_bytes=45_000) as ledger:
         fill(ledger, sizes)
         if reopen:
             ledger.close()
-    with SqliteLedger(directory, max_batch=max_batch, segment_bytes=25_000) as ledger:
+    with SqliteLedger(directory, max_batch=max_batch, segment_bytes=45_000) as ledger:
         assert ledger.recovery == ()
         assert ledger.next_offset == sum(sizes)
         offset = 0
@@ -65,6 +65,14 @@ def test_offsets_begin_at_zero_and_count_messages(tmp_path: Path):
         assert ledger.append(batch(0, 3)) == 3
         assert ledger.append(batch(3, 2)) == 5
         assert ledger.next_offset == 5
+
+
+def test_the_disk_is_waited_for_at_each_append(tmp_path: Path):
+    with SqliteLedger(tmp_path) as ledger:
+        assert ledger._writer is not None
+        connection = ledger._writer._segment._connection
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "2 is FULL"
 
 
 def test_an_empty_batch_changes_nothing(tmp_path: Path):
@@ -139,7 +147,7 @@ def test_a_reader_that_comes_before_the_writer_sees_an_empty_ledger_then_all(tmp
     directory = tmp_path / "later"
     with open_reader(directory) as reader:
         assert (reader.first_offset, reader.next_offset, len(reader.read(0))) == (0, 0, 0)
-        with SqliteLedger(directory, segment_bytes=5_000) as ledger:
+        with SqliteLedger(directory, segment_bytes=40_000) as ledger:
             fill(ledger, [30] * 10)
             assert reader.next_offset == 300
             assert read_all(reader) == (set(range(300)), [])
@@ -165,7 +173,7 @@ def test_a_reader_in_another_process_tails_in_order_while_segments_change(tmp_pa
 
 
 def test_one_thread_reads_while_another_appends(tmp_path: Path):
-    with SqliteLedger(tmp_path, segment_bytes=50_000) as ledger:
+    with SqliteLedger(tmp_path, segment_bytes=90_000) as ledger:
         writer = threading.Thread(target=fill, args=(ledger, [40] * 150))
         writer.start()
         offset = 0
@@ -208,7 +216,7 @@ def test_messages_are_told_one_by_one(tmp_path: Path):
 
 
 def test_the_summary_tells_counts_times_sizes_and_head(tmp_path: Path):
-    with SqliteLedger(tmp_path, segment_bytes=8_000) as ledger:
+    with SqliteLedger(tmp_path, segment_bytes=45_000) as ledger:
         fill(ledger, [100] * 4, START)
         fill(ledger, [100], START + 5)
         summary = ledger.summary()
@@ -267,7 +275,7 @@ def test_offsets_that_a_store_has_decided_are_never_given_again(tmp_path: Path):
 
 def test_read_only_media_can_be_verified(tmp_path: Path):
     directory = tmp_path / "ledger"
-    with SqliteLedger(directory, segment_bytes=5_000) as ledger:
+    with SqliteLedger(directory, segment_bytes=40_000) as ledger:
         fill(ledger, [30] * 5)
     before = {path: path.read_bytes() for path in directory.iterdir()}
     with open_reader(directory) as reader:
