@@ -166,7 +166,10 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                 else:
                     counter.at = at
             else:
-                key = place(track, reading, at, fingerprint, flags)
+                # The same number again is another channel of the message, or a redelivery.
+                key = counter.extended
+                if number != counter.last:
+                    key = place(track, reading, at, fingerprint, flags)
                 if key == counter.extended and at < counter.at:
                     at = counter.at
             window = track.window

@@ -51,13 +51,14 @@ def tariff_sum_check(
         sums = track.device.sums
         if sums is None:
             sums = track.device.sums = TariffSums()
-        judge = _Judge(settings, track, reading, flags)
         if sums.offset != reading.ledger_offset:
-            judge.finish(sums)
-        if reading.measured_at not in sums.groups and len(sums.groups) == _GROUPS:
-            bound.not_judged(CODE, "too many times in one message")
-            return
-        group = sums.groups.setdefault(reading.measured_at, {})
+            _Judge(settings, track, reading, flags).finish(sums)
+        group = sums.groups.get(reading.measured_at)
+        if group is None:
+            if len(sums.groups) == _GROUPS:
+                bound.not_judged(CODE, "too many times in one message")
+                return
+            group = sums.groups[reading.measured_at] = {}
         for index, quantity in columns:
             value = reading.values[index]
             if isinstance(value, float):
@@ -65,6 +66,7 @@ def tariff_sum_check(
                 registers[channel] = value
                 known = sums.known.get(quantity)
                 if known and len(registers) > len(known) and registers.keys() >= {TOTAL, *known}:
+                    judge = _Judge(settings, track, reading, flags)
                     judge.complete(sums, quantity, group.pop(quantity), reading.measured_at)
 
     return check
@@ -107,39 +109,36 @@ class _Judge:
         self, sums: TariffSums, quantity: str, registers: dict[str, float], measured_at: int
     ) -> None:
         """Judges total against tariffs."""
-        tariffs = {name: registers[name] for name in sorted(registers) if name != TOTAL}
         total = registers[TOTAL]
-        residual = total - sum(tariffs.values())
+        tariffs = {name: registers[name] for name in sorted(registers) if name != TOTAL}
+        expected = sum(tariffs.values())
+        now = Residual(total - expected, total, measured_at, 0, settled=False)
         tolerance = self._settings.per_tariff * len(tariffs)
         before = sums.residuals.get(quantity)
         if before is None:
-            plain = residual <= tolerance + _FLOAT_SLACK
-            before = Residual(0.0 if plain else residual, total, measured_at, 0, plain)
-            sums.residuals[quantity] = before
-            if not plain:
+            if now.residual > tolerance + _FLOAT_SLACK:
+                sums.residuals[quantity] = now
                 self._bound.not_judged(CODE, "the total may contain a tariff that is not sent")
                 return
+            before = Residual(0.0, total, measured_at, 0, settled=True)
+            sums.residuals[quantity] = before
+        off = abs(now.residual - before.residual) > tolerance + _FLOAT_SLACK
+        if before.settled and not off and not self._conditions:
+            return
         evidence: dict[str, object] = {
             "observed": total,
-            "expected": sum(tariffs.values()) + before.residual,
+            "expected": expected + before.residual,
             "tolerance": tolerance,
             "unit": "kvar.h" if "reactive" in quantity else "kWh",
-            "residual": residual,
+            "residual": now.residual,
             "residual_before": before.residual,
             "formula": "total = sum of the tariffs + residual_before",
             "inputs": tariffs,
         }
-        off = abs(residual - before.residual) > tolerance + _FLOAT_SLACK
         if before.settled:
             self._level(quantity, measured_at, evidence, off=off)
         elif measured_at >= before.at:
-            self._step(
-                quantity,
-                evidence,
-                before,
-                Residual(residual, total, measured_at, 0, False),
-                off=off,
-            )
+            self._step(quantity, evidence, before, now, off=off)
 
     def _level(
         self, quantity: str, measured_at: int, evidence: dict[str, object], *, off: bool

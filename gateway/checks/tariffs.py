@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _MODES = {"half_up": ROUND_HALF_UP, "up": ROUND_CEILING, "down": ROUND_FLOOR}
 _ZERO, _ONE = Decimal(0), Decimal(1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
+_INSTANT = timedelta(microseconds=1)
 
 
 class _Part(BaseModel):
@@ -204,10 +207,12 @@ class Fare(NamedTuple):
     high: Decimal
 
 
+_Span = tuple[datetime, datetime]
+
+
 def local(moment: int, zone: str) -> datetime:
     """Local time of a time in ns, to the microsecond."""
-    seconds, rest = divmod(moment, 10**9)
-    utc = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=rest // 1000)
+    utc = _EPOCH + timedelta(microseconds=moment // 1000)
     return utc.astimezone(ZoneInfo(zone))
 
 
@@ -215,14 +220,20 @@ def unrounded(tariff: Tariff, trip: Trip) -> Fare:
     """The fare before surcharges and rounding."""
     if tariff.unit is not None:
         return _in_units(tariff.flagfall, tariff.unit, trip)
-    night = _share(tariff, tariff.night, trip)
-    factor = tariff.night.factor if tariff.night else _ONE
-    factors = [f for f, at_night in ((_ONE, False), (factor, True)) if at_night in night]
-    low = min(_apart(tariff, trip, 0, factor, one_way=trip.one_way is True) for factor in factors)
-    high = max(
-        _apart(tariff, trip, 1, factor, one_way=trip.one_way is not False) for factor in factors
+    start = local(trip.started_at, tariff.zone)
+    span = start, max(start, local(trip.ended_at, tariff.zone))
+    factors = [_ONE]
+    if tariff.night is not None:
+        share = _share(tariff.night, span)
+        factors = [
+            f for f, at_night in ((_ONE, False), (tariff.night.factor, True)) if at_night in share
+        ]
+    kilometres = _waiting_kilometres(tariff.waiting, span)
+    low, high = min(factors), max(factors)
+    return Fare(
+        _apart(tariff, trip, 0, low, kilometres[0], one_way=trip.one_way is True),
+        _apart(tariff, trip, 1, high, kilometres[1], one_way=trip.one_way is not False),
     )
-    return Fare(low, high)
 
 
 def fare(tariff: Tariff, trip: Trip) -> Fare:
@@ -265,7 +276,9 @@ def _in_units(flagfall: Flagfall, unit: Unit, trip: Trip) -> Fare:
     return Fare(flagfall.price + unit.price * int(fewest), flagfall.price + unit.price * int(most))
 
 
-def _apart(tariff: Tariff, trip: Trip, side: int, factor: Decimal, *, one_way: bool) -> Decimal:
+def _apart(
+    tariff: Tariff, trip: Trip, side: int, factor: Decimal, kilometres: Decimal, *, one_way: bool
+) -> Decimal:
     driven = trip.distance[side]
     total = tariff.flagfall.price
     steps = tariff.distance
@@ -279,19 +292,17 @@ def _apart(tariff: Tariff, trip: Trip, side: int, factor: Decimal, *, one_way: b
             total += max(_ZERO, until - beyond) * step.price * factor * back.share
     if tariff.waiting is not None:
         periods = int(trip.waiting[side] / tariff.waiting.every)
-        kilometres = _waiting_kilometres(tariff, trip)[side]
         total += periods * kilometres * steps[0].price * (factor if side else _ONE)
     return total
 
 
-def _waiting_kilometres(tariff: Tariff, trip: Trip) -> tuple[Decimal, Decimal]:
-    waiting = tariff.waiting
+def _waiting_kilometres(waiting: Waiting | None, span: _Span) -> tuple[Decimal, Decimal]:
     if waiting is None:
         return _ZERO, _ZERO
     prices = set()
     always = False
     for peak in waiting.peaks:
-        share = _share(tariff, peak, trip)
+        share = _share(peak, span)
         always = always or False not in share
         if True in share:
             prices.add(peak.kilometres)
@@ -300,21 +311,17 @@ def _waiting_kilometres(tariff: Tariff, trip: Trip) -> tuple[Decimal, Decimal]:
     return min(prices), max(prices)
 
 
-def _share(tariff: Tariff, hours: Hours | None, trip: Trip) -> set[bool]:
-    """Which of inside and outside the window some part of the trip was."""
-    if hours is None:
-        return {False}
-    start, end = local(trip.started_at, tariff.zone), local(trip.ended_at, tariff.zone)
-    end = max(start, end)
-    if end - start >= timedelta(days=1):
+def _share(hours: Hours, span: _Span) -> set[bool]:
+    """Which of inside and outside the window some part of the span was."""
+    start, end = span
+    if end - start >= _DAY:
         return {True, False}
     found = {hours.contains(start), hours.contains(end)}
     for day in {start.date(), end.date()}:
         for edge in (hours.start, hours.end):
             moment = datetime.combine(day, edge, tzinfo=start.tzinfo)
             if start < moment < end:
-                before = moment - timedelta(microseconds=1)
-                found |= {hours.contains(moment), hours.contains(before)}
+                found |= {hours.contains(moment), hours.contains(moment - _INSTANT)}
     return found
 
 
