@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
 import structlog
@@ -299,14 +299,18 @@ def _failures(result: Score, min_recall: float | None, max_false: float | None) 
 
 def _show_score(result: Score) -> None:
     console = Console(highlight=False)
+    rows = [(code, *_cells(tally)) for code, tally in result.codes.items()]
+    rows.append((_SAY("score.overall"), *_cells(result.overall)))
+    names = ("code", "found", "recall", "flags_column", "false", "rate", "delay")
     table = Table(title=_SAY("score.title"))
-    table.add_column(_SAY("score.code"), no_wrap=True)
-    for name in ("found", "recall", "flags_column", "false", "rate", "delay"):
-        table.add_column(_SAY(f"score.{name}"), justify="right", min_width=6)
-    for code, tally in result.codes.items():
-        table.add_row(code, *_cells(tally))
+    for name, cells in zip(names, zip(*rows, strict=True), strict=True):
+        # headings may wrap, numbers may not
+        justify: Literal["left", "right"] = "left" if name == "code" else "right"
+        table.add_column(_SAY(f"score.{name}"), justify=justify, min_width=max(map(len, cells)))
+    for row in rows[:-1]:
+        table.add_row(*row)
     table.add_section()
-    table.add_row(_SAY("score.overall"), *_cells(result.overall), style="bold")
+    table.add_row(*rows[-1], style="bold")
     console.print(table)
     days = _SAY(f"score.days_{result.device_days_from}", days=f"{result.device_days:.4g}")
     console.print(days, soft_wrap=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from simulators.clock import HOUR, SECOND, rfc3339
+from simulators.clock import DAY, SECOND, rfc3339
 from simulators.instrument import shown, units_of
 
 if TYPE_CHECKING:
@@ -202,11 +202,15 @@ class SetBack(Fault):
 
 
 class ClockAhead(Fault):
-    """The device's clock is 2 to 26 hours fast from its begin on, for good."""
+    """The device's date is one to three days ahead from its begin on, for good.
+
+    The hour of day stays right, so that tariffs by the hour still agree with the stamps.
+    """
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
-        self._ahead = case.lag + case.rng.randint(2 * HOUR, 26 * HOUR) // SECOND * SECOND
+        behind = -(-case.lag // DAY)
+        self._ahead = (behind + case.rng.randint(1, 3)) * DAY
         self._span: tuple[int, int] | None = None
 
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
