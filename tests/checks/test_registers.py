@@ -125,16 +125,16 @@ def test_late_readings_of_the_level_before_a_replacement_are_not_compared():
     assert len(found(readings)) == 1
 
 
-def test_one_reading_from_the_far_future_does_not_make_all_that_follow_late():
+@pytest.mark.parametrize("modulus", [2**32, None], ids=["numbered", "timed"])
+def test_one_reading_from_the_far_future_does_not_make_all_that_follow_late(modulus):
+    layout = water_layout(modulus=modulus)
     years = 60 * 24 * 365 * 50
-    ahead = reading(LAYOUT, 2, years, offset=2, late=-years + 2, volume=3.0)
+    times = ((0, 1.0, 600), (1, 2.0, 0), (years, 3.0, 2 - years), (3, 1.5, 0))
     readings = [
-        reading(LAYOUT, 0, 0, offset=0, volume=1.0),
-        reading(LAYOUT, 1, 1, offset=1, volume=2.0),
-        ahead,
-        reading(LAYOUT, 3, 3, offset=3, volume=1.5),
+        reading(layout, n if modulus else None, minute, offset=n, late=late, volume=value)
+        for n, (minute, value, late) in enumerate(times)
     ]
-    assert found(readings) == [("register_decrease", "open", 1.5, 3.0)]
+    assert found(readings, layout) == [("register_decrease", "open", 1.5, 3.0)]
 
 
 def test_a_register_is_one_whatever_event_it_comes_in():
