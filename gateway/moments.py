@@ -10,6 +10,8 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from gateway.errors import DecodeError
 from gateway.quantities import STATUS_WORDS
 
@@ -30,17 +32,23 @@ def bad_time(nanoseconds: int) -> DecodeError:
     """The refusal of a time outside 2000 to 2100."""
     return DecodeError(
         "bad_time",
-        f"{nanoseconds / 1e9:.3f} s since 1970 is not between 2000 and 2100: right time form?",
+        f"{nanoseconds / 1e9:.15g} s since 1970 is not between 2000 and 2100: is the clock set, "
+        "and is 'time' the form that the device sends?",
     )
 
 
 def moment(raw: dt.datetime | str, zone: dt.tzinfo) -> int:
-    """RFC 3339 time to nanoseconds; one without offset is local time of ``zone``."""
+    """RFC 3339 time to nanoseconds; one without offset is local time of ``zone``.
+
+    A local time that comes twice, at the end of summer time, is the first of the two.
+    """
     if isinstance(raw, str):
         try:
-            when = dt.datetime.fromisoformat(raw)
-        except ValueError:
-            raise DecodeError("bad_time", f"{raw[:80]!r} is no ISO 8601 time") from None
+            when = msgspec.convert(raw, dt.datetime)
+        except msgspec.ValidationError:
+            raise DecodeError(
+                "bad_time", f"{raw[:80]!r} is no time such as 2026-01-01T08:00:00+08:00 (RFC 3339)"
+            ) from None
     else:
         when = raw
     if when.tzinfo is None:
@@ -67,20 +75,24 @@ class Identities:
 
     An identity is 1 to 128 printable characters; equal ones are one object, so that a million
     readings hold one string a device.
+
+    Args:
+        what: what it identifies: the reason of the refusal is ``bad_`` and this.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "device_id") -> None:
+        self._reason = f"bad_{what}"
         self._known: dict[object, str] = {}
 
     def __call__(self, raw: object) -> str:
-        """The identity; raises DecodeError ``bad_device_id``."""
+        """The identity; raises DecodeError ``bad_device_id`` or ``bad_channel``."""
         known = self._known.get(raw)
         if known is not None:
             return known
         text = str(raw)
         if not 0 < len(text) <= MAX_NAME or not text.isprintable():
             raise DecodeError(
-                "bad_device_id", f"{text[:80]!r} is not 1 to {MAX_NAME} printable characters"
+                self._reason, f"{text[:80]!r} is not 1 to {MAX_NAME} printable characters"
             )
         if len(self._known) >= MAX_MEMORY:
             self._known.clear()
@@ -127,5 +139,6 @@ def status_list(raw: list[str]) -> tuple[str, ...]:
     """A list of status words as it stands; raises DecodeError ``unknown_word``."""
     for word in raw:
         if word not in STATUS_WORDS:
-            raise DecodeError("unknown_word", f"status {word[:80]!r}: {', '.join(STATUS_WORDS)}")
+            known = ", ".join(STATUS_WORDS)
+            raise DecodeError("unknown_word", f"status {word[:80]!r} is none of {known}")
     return tuple(raw)

@@ -8,14 +8,14 @@ and number of the profile comes in by the function's namespace.  ``Normaliser.so
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
-
-from msgspec import UNSET
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway import moments
-from gateway.errors import DecodeError
+from gateway.errors import ConfigError, DecodeError
+from gateway.profiles import scalars
 from gateway.profiles.layout import Layout
 from gateway.profiles.layout import Register as RegisterFace
 from gateway.profiles.models import (
@@ -28,16 +28,18 @@ from gateway.profiles.models import (
     Quantity,
     Scalar,
     When,
-    parse_path,
 )
 from gateway.profiles.models import Register as RegisterModel
-from gateway.profiles.shape import MAX_NUMBER, Node
+from gateway.profiles.notation import parse_path
+from gateway.profiles.paths import quantity_leaf, time_leaf
+from gateway.profiles.scalars import MAX_MONEY
+from gateway.profiles.shape import Node
 from gateway.profiles.template import parse_template
 from gateway.quantities import BY_NAME
 from gateway.records import Device, Reading
 from gateway.units import Conversion, conversion
 
-MAX_MONEY: Final = 1e11
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
 MAX_SEQUENCE_MODULUS: Final = 2**63
 
 Emitted = tuple[int, Reading]
@@ -95,24 +97,16 @@ class _Writer:
         self.scopes: dict[int, tuple[str, Node]] = {}
         self.seen: dict[tuple[str, str], str] = {}
         self.count = 0
-        currencies = {
-            name: str(device.parameters["currency"])
-            for name, device in devices.items()
-            if "currency" in device.parameters
-        }
-        zones = {
-            name: ZoneInfo(str(device.parameters["time_zone"]))
-            for name, device in devices.items()
-            if "time_zone" in device.parameters
-        }
+        currencies, zones = _parameters(devices)
         self.namespace: dict[str, Any] = {
             "R": Reading, "float": float, "round": round, "len": len, "str": str,
-            "IDENT": moments.Identities(), "MISSING": _missing, "FAIL": DecodeError,
+            "IDENT": moments.Identities(), "CHANNEL": moments.Identities("channel"),
+            "MISSING": scalars.missing, "FAIL": DecodeError,
             "CURRENCY": currencies.get, "ZONE": zones.get, "MOMENT": moments.moment,
-            "PATTERN": moments.from_pattern, "NUMBER": _number, "ABSURD": _absurd,
-            "WORD": _unknown_word, "MAX": MAX_NUMBER, "MONEY": MAX_MONEY,
+            "PATTERN": moments.from_pattern, "NUMBER": scalars.number_text,
+            "ABSURD": scalars.absurd, "REQUIRE": scalars.require, "MONEY": MAX_MONEY,
             "LOW": moments.EARLIEST, "HIGH": moments.LATEST, "BADTIME": moments.bad_time,
-            "CLASS": _wrong_class,
+            "CLASS": scalars.wrong_length,
         }  # fmt: skip
 
     # -- small tools -----------------------------------------------------------------------------
@@ -204,12 +198,12 @@ class _Writer:
             if len(values) == 1:
                 return f"{place} == {self.constant(values[0])}"
             return f"{place} in {self.constant(tuple(values))}"
-        return f"{self.constant(_Among(values))}({place})"
+        return f"{self.constant(scalars.Among(values))}({place})"
 
     def read(self) -> None:
         self.line("def read(d, levels, received, offset, out):")
         self.depth = 1
-        self.line("matched = False")
+        self.line("matched = ignored = False")
         each: dict[Path, list[Block]] = {}
         for block in self.model.read:
             if block.each is not None:
@@ -220,17 +214,22 @@ class _Writer:
             elif each.get(block.each):
                 self.items(block.each, each.pop(block.each))
         self.ignored()
-        self.line("if out: return True")
-        self.line(f"raise FAIL('no_reading', {self.constant(_NO_READING)})")
         self.depth = 0
 
     def ignored(self) -> None:
+        """What becomes of a message without a reading: left out on purpose, or refused."""
+        self.line("if out: return True")
+        self.line("if not matched:")
+        self.depth += 1
         for ignore in self.model.ignore:
             if ignore.each is None:
-                test = self.condition(ignore.when, ("d", self.root))
-                self.line(f"if not out and not matched and {test}: return False")
-        if any(ignore.each is not None for ignore in self.model.ignore):
-            self.line("if not out and matched: return False")
+                before = dict(self.seen)
+                self.line(f"if {self.condition(ignore.when, ('d', self.root))}: return False")
+                self.seen = before
+        self.line("if ignored: return False")
+        self.depth -= 1
+        no_value, no_reading = self.constant(_NO_VALUE), self.constant(_NO_READING)
+        self.line(f"raise FAIL('no_reading', {no_value} if matched else {no_reading})")
 
     def items(self, path: Path, blocks: list[Block]) -> None:
         array = self.place(path, ("d", self.root))
@@ -238,18 +237,21 @@ class _Writer:
         node = self.node(path, ("d", self.root)).items()
         self.line(f"for {item} in {array} or ():")
         self.depth += 1
-        self.line(f"if {item} is None: continue")
+        no_item = self.constant(_NO_ITEM)
+        self.line(f"if {item} is None: raise FAIL('no_reading', {no_item})")
         before = dict(self.seen)
-        hit = self.fresh("hit")
-        self.line(f"{hit} = False")
+        hit, length = self.fresh("hit"), self.fresh("length")
+        self.line(f"{hit} = False; {length} = len(out)")
         for block in blocks:
             self.guarded(block, (item, node), hit)
+        self.line(f"if len(out) == {length}:")
+        self.depth += 1
         for ignore in self.model.ignore:
             if ignore.each == path:
                 test = self.condition(ignore.when, (item, node))
-                self.line(f"if not {hit} and {test}: {hit} = True")
-        self.line(f"if not {hit}: raise FAIL('no_reading', {self.constant(_NO_ITEM)})")
-        self.line("matched = True")
+                self.line(f"if not {hit} and {test}: ignored = True; continue")
+        self.line(f"raise FAIL('no_reading', {self.constant(_NO_VALUE)} if {hit} else {no_item})")
+        self.depth -= 1
         self.seen = before
         self.depth -= 1
 
@@ -273,7 +275,10 @@ class _Writer:
         sequence = "None"
         if block.sequence is not None:
             sequence = self.fresh("s")
-            self.value(sequence, block.sequence.from_, scope, optional=block.sequence.optional)
+            optional = block.sequence.optional
+            self.value(sequence, block.sequence.from_, scope, optional=optional)
+            node = self.node(block.sequence.from_, scope)
+            self.narrow(sequence, "integer", node, optional=optional)
         status = self.status(block, scope)
         channel = self.channel(block, scope)
         # Quantities without a channel of their own share a reading with those that name it.
@@ -309,8 +314,7 @@ class _Writer:
         text = f"out.append(({len(self.layouts)}, {reading}))"
         self.layouts.append(layout)
         certain = not members or any(
-            not q.optional and not q.absent and not isinstance(q.channels, dict)
-            for _, _, q in members
+            not q.optional and not q.absent and q.channels is None for _, _, q in members
         )
         if certain:
             self.line(text)
@@ -335,13 +339,16 @@ class _Writer:
             registers={
                 name: self.face(name, quantity)
                 for name, _, quantity in members
-                if quantity.register_ is not False
-                and (quantity.register_ is not None or name in self.model.registers)
+                if self.is_register(name, quantity)
             },
             sequence_modulus=(sequence.modulus or MAX_SEQUENCE_MODULUS) if sequence else None,
             sequence_per_channel=bool(sequence and sequence.scope == "channel"),
             measured=isinstance(block.measured_at, MeasuredAt),
         )
+
+    def is_register(self, name: str, quantity: Quantity) -> bool:
+        said = quantity.register_
+        return name in self.model.registers if said is None else said is not False
 
     def face(self, name: str, quantity: Quantity) -> RegisterFace:
         model = quantity.register_
@@ -369,19 +376,29 @@ class _Writer:
         if not optional and not node.required:
             self.line(f"if {name} is None: raise MISSING({self.constant(node.path)})")
 
+    def narrow(self, name: str, kind: str, node: Node, *, optional: bool = False) -> None:
+        """Sees to the kind of a value where other parts of the profile let others through."""
+        if not node.plain(kind):
+            shown = self.constant(f"`$.{node.path}`")
+            text = f"{name} = REQUIRE({self.constant(kind)}, {name}, {shown})"
+            self.line(f"if {name} is not None: {text}" if optional else text)
+
     def device(self, block: Block, scope: tuple[str, Node]) -> str:
         spec = block.device_id if block.device_id is not None else "{device_id}"
         name = self.fresh("dev")
         if isinstance(spec, DeviceId):
             self.value(name, spec.from_, scope, optional=spec.otherwise is not None)
             if spec.otherwise is not None:
-                unless = self.constant(_Among([*spec.unless, None]))
+                unless = self.constant(scalars.Among([*spec.unless, None]))
                 self.line(f"if {unless}({name}):")
                 self.depth += 1
+                before = dict(self.seen)
                 self.line(f"{name} = {self.template(spec.otherwise, scope)}")
+                self.seen = before
                 self.depth -= 1
+            self.narrow(name, "scalar", self.node(spec.from_, scope))
             self.line(f"{name} = IDENT({name})")
-        elif spec == "{device_id}":
+        elif spec == "{device_id}" and "device_id" in self.levels:
             key = ("levels", "device_id")
             if key in self.seen:
                 return self.seen[key]
@@ -401,6 +418,7 @@ class _Writer:
             else:
                 name = self.fresh("t")
                 self.value(name, part.path or (), scope, optional=False)
+                self.narrow(name, "scalar", self.node(part.path or (), scope))
                 parts.append(f"str({name})")
         return " + ".join(parts)
 
@@ -411,8 +429,10 @@ class _Writer:
             return "received", self.constant("questionable")
         name = self.fresh("at")
         self.value(name, spec.from_, scope, optional=spec.optional)
-        zone = self.model.zone or spec.zone
+        zone = spec.zone or self.model.zone or "UTC"
+        node = self.node(spec.from_, scope)
         if not spec.optional:
+            self.narrow(name, time_leaf(spec.time), node)
             self.time(name, spec.time, zone, device)
             return name, self.constant("raw")
         quality = self.fresh("q")
@@ -421,6 +441,7 @@ class _Writer:
         self.line("else:")
         self.depth += 1
         self.line(f"{quality} = {self.constant('raw')}")
+        self.narrow(name, time_leaf(spec.time), node)
         self.time(name, spec.time, zone, device)
         self.depth -= 1
         return name, quality
@@ -449,13 +470,15 @@ class _Writer:
             return "()"
         name = self.fresh("st")
         self.value(name, spec.from_, scope, optional=spec.optional)
+        kind = "integer" if spec.bits is not None else "words" if spec.list_ else "text"
+        self.narrow(name, kind, self.node(spec.from_, scope), optional=spec.optional)
         if spec.bits is not None:
             reader = self.constant(moments.StatusBits(spec.bits))
         elif spec.words is not None:
             reader = self.constant(moments.StatusWords(spec.words))
         else:
             reader = self.constant(moments.status_list)
-        self.line(f"{name} = {reader}({name}) if {name} else ()")
+        self.line(f"{name} = {reader}({name}) if {name} is not None else ()")
         return name
 
     def channel(self, block: Block, scope: tuple[str, Node]) -> str:
@@ -464,9 +487,10 @@ class _Writer:
             name = self.fresh("ch")
             self.value(name, spec.from_, scope, optional=False)
             if spec.map is None:
-                self.line(f"{name} = IDENT({name})")
+                self.narrow(name, "scalar", self.node(spec.from_, scope))
+                self.line(f"{name} = CHANNEL({name})")
             else:
-                words = self.constant(_Words(spec.map, "channel"))
+                words = self.constant(scalars.Words(spec.map, "channel"))
                 self.line(f"{name} = {words}({name})")
             return name
         return self.constant(self.default_channel(block))
@@ -484,16 +508,27 @@ class _Writer:
             for channel, path in quantity.channels.items():
                 variable = self.fresh("v")
                 self.value(variable, path, scope, optional=True)
-                self.convert(variable, name, quantity, device, optional=True)
+                node = self.node(path, scope)
+                self.convert(variable, name, quantity, device, node=node, optional=True)
                 named.append((channel, variable))
+            places = [self.node(path, scope).path for path in quantity.channels.values()]
+            self.any_of(named, quantity, "`, `$.".join(places))
             return named
         if quantity.each is not None and isinstance(quantity.channels, list):
             return self.array(name, quantity, scope, device)
         variable = self.fresh("v")
         optional = quantity.optional or bool(quantity.absent)
-        self.value(variable, quantity.from_ or (), scope, optional=optional)
-        self.convert(variable, name, quantity, device, optional=optional)
+        path = quantity.from_ or ()
+        self.value(variable, path, scope, optional=optional)
+        node = self.node(path, scope)
+        self.convert(variable, name, quantity, device, node=node, optional=optional)
         return [(None, variable)]
+
+    def any_of(self, named: list[tuple[str | None, str]], quantity: Quantity, shown: str) -> None:
+        """Some channel must be there, unless all of them are optional."""
+        if not quantity.optional and not quantity.absent and len(named) > 1:
+            none = " is ".join(variable for _, variable in named)
+            self.line(f"if {none} is None: raise MISSING({self.constant(shown)})")
 
     def array(
         self, name: str, quantity: Quantity, scope: tuple[str, Node], device: str
@@ -501,8 +536,10 @@ class _Writer:
         items = self.fresh("a")
         channels = quantity.channels or []
         self.value(items, quantity.each or (), scope, optional=quantity.optional)
-        self.line(f"if {items} is None: {items} = ()")
-        shown = self.constant(self.node(quantity.each or (), scope).path)
+        if quantity.optional:
+            self.line(f"if {items} is None: {items} = ()")
+        node = self.node(quantity.each or (), scope)
+        shown = self.constant(node.path)
         fewest = 0 if quantity.optional else 1
         self.line(
             f"if not {fewest} <= len({items}) <= {len(channels)}: "
@@ -512,129 +549,85 @@ class _Writer:
         for i, channel in enumerate(channels):
             variable = self.fresh("v")
             self.line(f"{variable} = {items}[{i}] if len({items}) > {i} else None")
-            self.convert(variable, name, quantity, device, optional=True)
+            self.convert(variable, name, quantity, device, node=node.items(), optional=True)
             found.append((channel, variable))
+        self.any_of(found, quantity, node.path)
         return found
 
     def convert(
-        self, variable: str, name: str, quantity: Quantity, device: str, *, optional: bool
-    ) -> None:
+        self, variable: str, name: str, quantity: Quantity, device: str, *, node: Node,
+        optional: bool,
+    ) -> None:  # fmt: skip
         """Turns the raw value into the canonical one, in place."""
-        steps: list[str] = []
         if quantity.absent:
-            among = self.constant(_Among([*quantity.absent, None]))
+            among = self.constant(scalars.Among([*quantity.absent, None]))
             self.line(f"if {among}({variable}): {variable} = None")
-        known = self.known[name]
-        if quantity.map is not None:
-            words = self.constant(_Words(quantity.map, name))
-            steps.append(f"{variable} = {words}({variable})")
-        if known.type == "time":
-            steps.append("time")
-        elif known.type in {"number", "money"}:
-            steps += self.arithmetic(variable, name, quantity)
-        if not steps:
-            return
+        start = len(self.lines)
         if optional:
             self.line(f"if {variable} is not None:")
             self.depth += 1
-        for step in steps:
-            if step == "time":
-                zone = quantity.zone or self.model.zone or "UTC"
-                self.time(variable, quantity.time or "iso", zone, device)
-            else:
-                self.line(step)
+        known = self.known[name]
+        kind = quantity_leaf(known, quantity)
+        if kind != "any" and not quantity.text:
+            self.narrow(variable, kind, node)
+        if quantity.map is not None:
+            words = self.constant(scalars.Words(quantity.map, name))
+            self.line(f"{variable} = {words}({variable})")
+        if known.type == "time":
+            zone = quantity.zone or self.model.zone or "UTC"
+            self.time(variable, quantity.time or "iso", zone, device)
+        elif known.type in {"number", "money"}:
+            self.arithmetic(variable, name, quantity)
         if optional:
             self.depth -= 1
+            if len(self.lines) == start + 1:
+                self.lines.pop()
 
-    def arithmetic(self, variable: str, name: str, quantity: Quantity) -> list[str]:
-        steps = []
+    def arithmetic(self, variable: str, name: str, quantity: Quantity) -> None:
         shown = self.constant(name)
-        if quantity.text or any(isinstance(v, str) for v in quantity.absent):
-            steps.append(f"{variable} = NUMBER({variable}, {shown})")
-        if quantity.map is not None:
-            return steps
-        convert = self.conversion(name, quantity)
-        if convert.numerator != 1:
-            steps.append(f"{variable} *= {convert.numerator}")
-        if convert.denominator != 1:
-            steps.append(f"{variable} /= {convert.denominator}")
-        if convert.offset:
-            steps.append(f"{variable} += {float(convert.offset)!r}")
-        exact = name in self.model.registers or self.known[name].type == "money"
-        if exact and not convert.identity:
-            # 131881.85 Wh is 131.88185 kWh to an instrument, not 131.88185000000001: fifteen digits
-            # are what a double carries through a conversion, and more than a register shows.
-            steps.append(f"{variable} = float('%.15g' % {variable})")
-        if self.known[name].type == "money":
-            steps.append(f"if not -MONEY < {variable} < MONEY: raise ABSURD({shown}, {variable})")
-        return steps
+        money = self.known[name].type == "money"
+        if quantity.text:
+            self.line(f"{variable} = NUMBER({variable}, {shown})")
+        if quantity.map is None:
+            convert = self.conversion(name, quantity)
+            if convert.numerator != 1:
+                self.line(f"{variable} *= {convert.numerator}")
+            if convert.denominator != 1:
+                self.line(f"{variable} /= {convert.denominator}")
+            if convert.offset:
+                self.line(f"{variable} += {float(convert.offset)!r}")
+            if (money or self.is_register(name, quantity)) and not convert.identity:
+                # 131881.85 Wh is 131.88185 kWh to an instrument, not 131.88185000000001: fifteen
+                # digits are what a double carries through a conversion, and more than a register
+                # shows.
+                self.line(f"{variable} = float('%.15g' % {variable})")
+        if money:
+            self.line(f"if not -MONEY < {variable} < MONEY: raise ABSURD({shown}, {variable})")
 
 
 _NO_READING: Final = (
     "the message fits no block of the profile: add a block, or name it under 'ignore'"
 )
+_NO_VALUE: Final = "a block of the profile fits, but none of its quantities is there"
 _NO_ITEM: Final = (
     "an item of the array fits no block of the profile: add a block, or name it under 'ignore'"
 )
 
 
-class _Among:
-    """Whether a value is one of a few; True and 1 are different, as they are in JSON."""
-
-    def __init__(self, values: Sequence[Any]) -> None:
-        self.values = {(value.__class__ is bool, value) for value in values}
-
-    def __call__(self, value: object) -> bool:
-        try:
-            return (value.__class__ is bool, value) in self.values
-        except TypeError:  # an object or array is no scalar, so it is none of them
-            return False
-
-
-class _Words:
-    """An enumeration: raw scalar to word, refusing what is not in it."""
-
-    def __init__(self, words: Mapping[Any, Any], name: str) -> None:
-        self.words = {(raw.__class__ is bool, raw): word for raw, word in words.items()}
-        self.name = name
-
-    def __call__(self, raw: object) -> Any:  # noqa: ANN401 - words are text, numbers or truth
-        try:
-            word = self.words.get((raw.__class__ is bool, raw), UNSET)
-        except TypeError:
-            word = UNSET
-        if word is UNSET:
-            raise _unknown_word(self.name, raw, [r for _, r in self.words])
-        return float(word) if word.__class__ is int else word
-
-
-def _unknown_word(name: str, raw: object, known: list[Any]) -> DecodeError:
-    shown = ", ".join(repr(word) for word in known[:12])
-    return DecodeError("unknown_word", f"{name}: {str(raw)[:80]!r} is none of {shown}")
-
-
-def _missing(path: str) -> DecodeError:
-    return DecodeError("missing_field", f"`$.{path}` is missing (optional: true if it may be)")
-
-
-def _wrong_class(path: str, got: int, most: int) -> DecodeError:
-    return DecodeError("wrong_type", f"`$.{path}` has {got} items, the profile names {most}")
-
-
-def _absurd(name: str, value: float) -> DecodeError:
-    return DecodeError("absurd_number", f"{name}: {value!r} is beyond ±{MAX_MONEY:g}")
-
-
-def _number(raw: object, name: str) -> float:
-    """A number that came as text (or as a number, where 'absent' allows words)."""
-    if isinstance(raw, str):
-        try:
-            value = float(raw)
-        except ValueError:
-            raise DecodeError("wrong_type", f"{name}: {raw[:80]!r} is no number") from None
-        if not -MAX_NUMBER < value < MAX_NUMBER:
-            raise DecodeError("absurd_number", f"{name}: {raw[:80]!r} is beyond ±{MAX_NUMBER:g}")
-        return value
-    if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise DecodeError("wrong_type", f"{name}: {raw!r} is no number")
-    return float(raw)
+def _parameters(devices: Mapping[str, Device]) -> tuple[dict[str, str], dict[str, ZoneInfo]]:
+    """Currency and time zone of the devices that have their own."""
+    currencies, zones, faults = {}, {}, []
+    for name, device in devices.items():
+        if "currency" in device.parameters:
+            currencies[name] = str(device.parameters["currency"])
+            if _CURRENCY.fullmatch(currencies[name]) is None:
+                faults.append(f"device {name}: currency {currencies[name]!r} is no code like CNY")
+        if "time_zone" in device.parameters:
+            zone = str(device.parameters["time_zone"])
+            try:
+                zones[name] = ZoneInfo(zone)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                faults.append(f"device {name}: no time zone {zone!r}, such as Asia/Shanghai")
+    if faults:
+        raise ConfigError("\n".join(f"registry: {fault}" for fault in faults))
+    return currencies, zones

@@ -40,7 +40,7 @@ _MISTAKES: Final = {
 }  # fmt: skip
 _PLAIN_LETTERS: Final = str.maketrans({"³": "3", "²": "2", "·": ".", "^": None, " ": None})
 _FOLDED: Final = {code.lower(): code for code in reversed(_KNOWN)} | _MISTAKES
-_ANGLE: Final = re.compile(r"(?<![A-Za-z\[])(?:deg|rad|gon)(?![A-Za-z])|'")
+_ANGLE: Final = re.compile(r"(?<![A-Za-z\[])(?:deg|rad|gon)(?![A-Za-z])")
 _ANNOTATION: Final = re.compile(r"\{[^{}]*\}")
 
 

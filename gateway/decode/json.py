@@ -26,7 +26,7 @@ _QUOTES: Final[dict[type, int]] = {
     str: 4, dt.datetime: 4, float: 2, int: 2, bool: 2, type(None): 0,
 }  # fmt: skip
 _NO_PROOF: Final = -1_000_000
-_BARE: Final = frozenset({"number", "integer", "bool"})
+_BARE: Final = frozenset({"number", "integer", "bool", "epoch"})
 _QUOTED: Final = frozenset({"text", "moment"})
 
 Decoder = Callable[[bytes], Any]

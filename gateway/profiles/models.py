@@ -8,9 +8,8 @@ list; ``[0]`` takes an item of an array.
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,49 +20,21 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.profiles.notation import check_moment, check_path, check_time, check_topic, parse_path
 from gateway.quantities import KINDS, STATUS_WORDS, Event
 
 Scalar = str | bool | int | float
 
-_SEGMENT: Final = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
-
-
-def parse_path(value: Any) -> tuple[str | int, ...]:  # noqa: ANN401 - YAML is any data
-    """``"data.u[0]"`` as ``("data", "u", 0)``; raises ValueError with what cannot be read."""
-    if isinstance(value, tuple):
-        return value
-    if isinstance(value, list):
-        if not value or not all(isinstance(part, str | int) for part in value):
-            raise ValueError("a path as a list holds keys (text) and positions (whole numbers)")
-        return tuple(value)
-    if not isinstance(value, str) or not value:
-        raise ValueError("a path is dotted keys such as 'data.ep' or a list of keys")
-    if value == "$":
-        return ("$",)
-    parts: list[str | int] = []
-    rest = value
-    if rest.startswith("$."):
-        parts.append("$")
-        rest = rest[2:]
-    position = 0
-    while position < len(rest):
-        match = _SEGMENT.match(rest, position)
-        if match is None:
-            raise ValueError(f"cannot read the path {value!r} at {rest[position:]!r}")
-        parts.append(match[1] if match[1] is not None else int(match[2]))
-        position = match.end()
-        if position < len(rest) and rest[position] == ".":
-            position += 1
-    return tuple(parts)
-
-
 Path = Annotated[tuple[str | int, ...], BeforeValidator(parse_path)]
+TimeWord = Annotated[str, AfterValidator(check_time)]
 
 
 class Model(BaseModel):
     """Base: unknown keys are faults, values are not coerced silently."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class Title(Model):
@@ -109,7 +80,7 @@ Present = Literal["present", "absent"]
 class Condition(Model):
     """What a value must be: ``{in: [...]}``, or ``{is: present}`` / ``{is: absent}``."""
 
-    in_: list[Scalar] | None = Field(default=None, alias="in")
+    in_: Annotated[list[Scalar], Field(min_length=1)] | None = Field(default=None, alias="in")
     is_: Present | None = Field(default=None, alias="is")
 
     @model_validator(mode="after")
@@ -127,34 +98,20 @@ def _condition(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
     return value
 
 
-When = dict[str, Annotated[Condition, BeforeValidator(_condition)]]
+When = dict[
+    Annotated[str, AfterValidator(check_path)], Annotated[Condition, BeforeValidator(_condition)]
+]
 
 
 def _topics(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
     return [value] if isinstance(value, str) else value
 
 
-_TOPIC_LEVEL: Final = re.compile(r"^(?:\{[a-z_]+\}|[^{}+#]*|#)$")
-
-
-def _check_topic(topic: str) -> str:
-    levels = topic.split("/")
-    for i, level in enumerate(levels):
-        if not _TOPIC_LEVEL.match(level):
-            raise ValueError(
-                f"level {level!r} of topic {topic!r}: a level is a literal, a name in braces such "
-                "as {device_id}, or a last '#'"
-            )
-        if level == "#" and i != len(levels) - 1:
-            raise ValueError(f"'#' may stand only at the end of topic {topic!r}")
-    return topic
-
-
 class Match(Model):
     """Which messages are this model's: topics with named levels, and a look into the content."""
 
     topic: Annotated[
-        list[Annotated[str, AfterValidator(_check_topic)]],
+        list[Annotated[str, AfterValidator(check_topic)]],
         BeforeValidator(_topics),
         Field(min_length=1),
     ]
@@ -168,30 +125,15 @@ class Decode(Model):
     max_bytes: Annotated[int, Field(ge=1, le=64 * 1024 * 1024)] | None = None
 
 
-TIME_FORMS: Final = ("iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
-
-
-def _check_time(value: str) -> str:
-    if value in TIME_FORMS or "%" in value:
-        return value
-    raise ValueError(
-        f"time form {value!r}: one of {', '.join(TIME_FORMS)}, "
-        "or a strptime pattern such as '%d/%m/%Y %H:%M:%S'"
-    )
-
-
-TimeWord = Annotated[str, AfterValidator(_check_time)]
-
-
 class MeasuredAt(Model):
     """The instrument's time. ``zone`` is for times without one; a device may override it.
 
-    ``ambiguous`` hours at the end of summer time are taken as the first of the two.
+    A local time that comes twice, at the end of summer time, is taken as the first of the two.
     """
 
     from_: Path = Field(alias="from")
     time: TimeWord = "iso"
-    zone: str = "UTC"
+    zone: str | None = None
     optional: bool = False
 
 
@@ -199,7 +141,7 @@ class Sequence(Model):
     """The instrument's own numbering: ``modulus`` numbers, then 0 again; counted by ``scope``."""
 
     from_: Path = Field(alias="from")
-    modulus: Annotated[int, Field(ge=2)] | None = None
+    modulus: Annotated[int, Field(ge=2, le=2**63)] | None = None
     scope: Literal["device", "channel"] = "device"
     optional: bool = False
 
@@ -217,7 +159,7 @@ class Status(Model):
     """Status: ``bits`` of a number, ``words`` for a text, or a ``list`` of status words."""
 
     from_: Path = Field(alias="from")
-    bits: dict[Annotated[int, Field(ge=0, le=63)], Word] | None = None
+    bits: dict[Annotated[int, Field(ge=0, le=62)], Word] | None = None
     words: dict[str, Word | None] | None = None
     list_: bool = Field(default=False, alias="list")
     optional: bool = True
@@ -229,11 +171,14 @@ class Status(Model):
         return self
 
 
+ChannelName = Annotated[str, Field(min_length=1, max_length=128)]
+
+
 class Channel(Model):
     """A channel read from the message, with names of our own where they differ."""
 
     from_: Path = Field(alias="from")
-    map: dict[Scalar, str] | None = None
+    map: dict[Scalar, ChannelName] | None = None
 
 
 class DeviceId(Model):
@@ -243,15 +188,21 @@ class DeviceId(Model):
     unless: list[Scalar] = []
     otherwise: str | None = None
 
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if self.unless and self.otherwise is None:
+            raise ValueError("'unless' needs 'otherwise': who the device is then")
+        return self
+
 
 class Quantity(Model):
     """One field: where it stands, in which unit, and what kind of number it is."""
 
     from_: Path | None = Field(default=None, alias="from")
     each: Path | None = None
-    channels: dict[str, Path] | list[str] | None = None
+    channels: dict[ChannelName, Path] | list[ChannelName] | None = None
     unit: str | None = None
-    scale: Annotated[Decimal, Field(gt=0, le=10**9)] | None = None
+    scale: Annotated[Decimal, Field(ge=Decimal("1e-9"), le=10**9)] | None = None
     text: bool = False
     optional: bool = False
     absent: list[Scalar] = []
@@ -270,19 +221,23 @@ class Quantity(Model):
                 "say where it stands: 'from: path', or 'channels: {L1: path, ...}', "
                 "or 'each: path' with 'channels: [L1, ...]'"
             )
+        if self.channels is not None and len(set(self.channels)) < max(len(self.channels), 1):
+            raise ValueError("each channel stands once, and there is at least one")
         return self
 
 
 class Block(BaseModel):
     """A block of ``read``: when it applies, whose reading it is, and its quantities by name."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="allow", frozen=True, populate_by_name=True, allow_inf_nan=False
+    )
     __pydantic_extra__: dict[str, Quantity]
 
     when: When = {}
     each: Path | None = None
     event: Event = "periodic"
-    channel: str | Channel | None = None
+    channel: ChannelName | Channel | None = None
     device_id: str | DeviceId | None = None
     measured_at: MeasuredAt | Literal["received"] = "received"
     sequence: Sequence | None = None
@@ -310,7 +265,7 @@ class Case(Model):
 
     payload: str | dict[str, Any] | list[Any]
     topic: str | None = None
-    received_at: str = "2026-01-01T00:00:00Z"
+    received_at: Annotated[str, AfterValidator(check_moment)] = "2026-01-01T00:00:00Z"
     expect: Annotated[list[dict[str, Any]], BeforeValidator(_blocks)] = []
     flags: list[str] | None = None
     quarantine: str | None = None
@@ -318,8 +273,10 @@ class Case(Model):
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
-        if bool(self.expect) == (self.quarantine is not None):
-            raise ValueError("say what must come out: 'expect: [...]' or 'quarantine: reason'")
+        if bool(self.expect) == (self.quarantine is not None) or not all(self.expect):
+            raise ValueError(
+                "say what must come out: 'expect: {energy_import: 1.5 kWh}' or 'quarantine: reason'"
+            )
         return self
 
 
@@ -338,7 +295,7 @@ class ProfileModel(Model):
     decode: Decode = Decode()
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"
     zone: str | None = None
-    default_channel: str | None = None
+    default_channel: ChannelName | None = None
     registers: list[str] = []
     read: Annotated[list[Block], BeforeValidator(_blocks)] = []
     ignore: Annotated[list[Ignore], BeforeValidator(_blocks)] = []

@@ -12,30 +12,52 @@ from gateway.profiles.models import (
     Quantity,
     TimeWord,
     When,
-    parse_path,
 )
+from gateway.profiles.notation import parse_path
 from gateway.profiles.shape import Node
 from gateway.profiles.template import parse_template
 from gateway.quantities import BY_NAME
+from gateway.quantities import Quantity as Known
+
+
+class ShapeError(ValueError):
+    """A profile takes one place of the message for different things."""
 
 
 def build_shape(model: ProfileModel, levels: set[str]) -> Node:
     """The tree of all places that the profile reads, with its struct types made.
 
     ``levels`` are the topic levels by name: what a template may take without the message.
+
+    Raises:
+        ShapeError: two parts of the profile take one place for different things.
     """
     root = Node("")
     _Paths(root, model, levels).enter_all()
     root.required = True
+    conflicts = list(root.conflicts())
+    if conflicts:
+        raise ShapeError("; ".join(conflicts))
     root.build()
     return root
+
+
+def quantity_leaf(known: Known, quantity: Quantity) -> str:
+    """The leaf type that a quantity needs, after what it calls absent is taken away."""
+    if quantity.map is not None:
+        return "any"
+    if known.type == "time":
+        return time_leaf(quantity.time or "iso")
+    if known.type in {"number", "money"}:
+        return "text" if quantity.text else "number"
+    return {"text": "text", "flag": "bool"}[known.type]
 
 
 def time_leaf(form: TimeWord) -> str:
     """The leaf type of a time form."""
     if form == "iso":
         return "moment"
-    return "text" if "%" in form else "number"
+    return "text" if "%" in form else "epoch"
 
 
 class _Paths:
@@ -130,16 +152,7 @@ class _Paths:
             node.leaf |= kinds
 
     def leaf_kinds(self, name: str, quantity: Quantity) -> set[str]:
-        known = BY_NAME[self.model.kind][name]
-        if quantity.map is not None:
-            return {"any"}
-        if known.type == "time":
-            kind = time_leaf(quantity.time or "iso")
-        elif known.type in {"number", "money"}:
-            kind = "text" if quantity.text else "number"
-        else:
-            kind = {"text": "text", "flag": "bool"}[known.type]
-        kinds = {kind}
+        kinds = {quantity_leaf(BY_NAME[self.model.kind][name], quantity)}
         for value in quantity.absent:
             if isinstance(value, str):
                 kinds.add("text")

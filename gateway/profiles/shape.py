@@ -8,6 +8,7 @@ and the compiled normaliser reads plain attributes.  What nobody reads is skippe
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -21,6 +22,11 @@ _NUMBER: Final = Annotated[float, Meta(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
 _TEXT: Final[Any] = Annotated[str, Meta(max_length=4096)]
 _LIST_LIMIT: Final = 10_000
 
+_CLASSES: Final[dict[str, set[Any]]] = {
+    "number": {int, float}, "epoch": {int, float}, "integer": {int}, "scalar": {str, int},
+    "text": {str}, "moment": {str}, "bool": {bool},
+}  # fmt: skip
+
 # Leaves by what the profile needs of them; a union is built when two blocks need different things.
 LEAVES: Final[dict[str, Any]] = {
     "number": _NUMBER,
@@ -30,6 +36,8 @@ LEAVES: Final[dict[str, Any]] = {
     "text": _TEXT,
     "bool": bool,
     "moment": dt.datetime,
+    "epoch": Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+    | Annotated[float, Meta(gt=-(2.0**63), lt=2.0**63)],
     "any": Any,
     "raw": msgspec.Raw,
     "words": Annotated[list[_TEXT], Meta(max_length=64)],
@@ -68,38 +76,51 @@ class Node:
 
     def build(self) -> Any:  # noqa: ANN401 - a type made at run time
         """Makes the struct types bottom-up and returns this place's type."""
-        options: list[Any] = []
+        kind: Any
         if self.item is not None:
             items = list.__class_getitem__(self.item.build())
-            options.append(Annotated[items, Meta(max_length=_LIST_LIMIT)])
-        if self.children:
-            options.append(self._struct())
-        if "any" in self.leaf:
-            self.type = Any
-            return Any
-        if not options or self.leaf - {"raw"}:
-            options += [LEAVES[kind] for kind in sorted(self._reconciled())]
-        kind = options[0]
-        for other in options[1:]:
-            kind = kind | other
-        if not self.required:
+            kind = Annotated[items, Meta(max_length=_LIST_LIMIT)]
+        elif self.children:
+            kind = self._struct()
+        else:
+            kind = self._leaf_type()
+        if not self.required and kind is not Any:
             kind = kind | None
         self.type = kind
         return kind
 
-    def _reconciled(self) -> set[str]:
-        kinds = set(self.leaf)
-        if len(kinds) > 1:
-            kinds.discard("raw")
-        if {"moment", "text"} <= kinds:
-            kinds.discard("moment")  # one text type a place; the normaliser parses the time
-        if {"number", "integer"} <= kinds or {"scalar", "integer"} <= kinds:
-            kinds.discard("integer")
-        if {"scalar", "text"} <= kinds:
-            kinds.discard("text")
-        if {"scalar", "moment"} <= kinds:
-            kinds.discard("moment")
-        return kinds
+    def conflicts(self) -> Iterator[str]:
+        """Places that the profile reads in ways which exclude each other."""
+        ways = {
+            "an object": bool(self.children),
+            "an array": self.item is not None or "words" in self.leaf,
+            "a plain value": bool(self.leaf - {"raw", "words"}),
+        }
+        if sum(ways.values()) > 1:
+            both = " and as ".join(way for way, taken in ways.items() if taken)
+            yield f"`$.{self.path}` of the message is read as {both}"
+        for child in self.children.values():
+            yield from child.conflicts()
+        if self.item is not None:
+            yield from self.item.conflicts()
+
+    def plain(self, kind: str) -> bool:
+        """Whether the decoder alone sees to it that a value here is of this kind of leaf."""
+        return self.leaf - {"raw"} == {kind}
+
+    def _leaf_type(self) -> Any:  # noqa: ANN401 - a type made at run time
+        kinds = self.leaf - {"raw"} or self.leaf
+        if len(kinds) == 1:
+            return LEAVES[next(iter(kinds))]
+        if "any" in kinds:
+            return Any
+        # Blocks need different things of this place: any of them comes through, and the normaliser
+        # looks whether it is what it needs.
+        classes = sorted(set().union(*(_CLASSES[kind] for kind in kinds)), key=str)
+        union = classes[0]
+        for each in classes[1:]:
+            union = union | each
+        return union
 
     def _struct(self) -> Any:  # noqa: ANN401 - a type made at run time
         fields: list[Any] = []

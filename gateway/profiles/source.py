@@ -1,19 +1,23 @@
 """YAML with positions: every fault can name its file, line and column.
 
 Anchors, aliases and tags are refused: a profile is plain data, so that what a reader sees is what
-is loaded and no small file can unfold into a large one.
+is loaded and no small file can unfold into a large one.  Scalars are read by YAML 1.2.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 MAX_BYTES: Final = 512 * 1024
+MAX_DEPTH: Final = 32
 
-Key = tuple[str | int, ...]
+Key = tuple[str | float, ...]
+"""Keys of mappings and positions of lists, from the root on."""
 
 
 class Fault:
@@ -50,8 +54,12 @@ class Source:
         self.file = file
         self.faults: list[Fault] = []
         self._places: dict[Key, tuple[int, int]] = {}
-        self.data: dict[str, Any] = {}
-        text = file.read_bytes()
+        self.data: dict[Any, Any] = {}
+        try:
+            text = file.read_bytes()
+        except OSError as error:
+            self._fault((), None, f"cannot be read: {error.strerror}")
+            return
         if len(text) > MAX_BYTES:
             self._fault((), None, f"larger than {MAX_BYTES} bytes: split it")
             return
@@ -63,10 +71,13 @@ class Source:
             return
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self._fault((), mark, f"not YAML: {error.problem or error.context}")
+            problem = str(error.problem or error.context)
+            if "cannot start any token" in problem:
+                problem += "; quote a text that begins with % @ or `"
+            self._fault((), mark, f"not YAML: {problem}")
             return
         except yaml.YAMLError as error:
-            self._fault((), None, f"not YAML: {error}")
+            self._fault((), None, f"not YAML: {' '.join(str(error).split())}")
             return
         if not isinstance(node, yaml.MappingNode):
             self._fault((), None, "expected a mapping such as 'profile: acme-m309'")
@@ -91,14 +102,22 @@ class Source:
         self.faults.append(Fault(self.file, line, column, key, message))
 
     def _check_events(self, text: bytes) -> None:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise _Refused(
                     "anchors and aliases (&, *) are not allowed; use 'extends'", event.start_mark
                 )
-            tag = getattr(event, "tag", None)
-            if tag and not str(tag).startswith("tag:yaml.org,2002:"):
-                raise _Refused(f"tags such as {tag!r} are not allowed", event.start_mark)
+            if getattr(event, "tag", None):
+                raise _Refused(
+                    "tags (!) are not allowed; quote a text that begins with '!'", event.start_mark
+                )
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise _Refused(f"nested deeper than {MAX_DEPTH} levels", event.start_mark)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
 
     def _build(self, node: yaml.Node, key: Key) -> Any:  # noqa: ANN401 - YAML is any data
         if isinstance(node, yaml.MappingNode):
@@ -111,16 +130,16 @@ class Source:
             return items
         return _scalar(node)
 
-    def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str | int, Any]:
-        found: dict[str | int, Any] = {}
+    def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str | float, Any]:
+        found: dict[str | float, Any] = {}
         for name_node, value_node in node.value:
             if not isinstance(name_node, yaml.ScalarNode):
                 self._fault(key, name_node.start_mark, "a key must be a word")
                 continue
             name = _scalar(name_node)
-            if not isinstance(name, str | int) or isinstance(name, bool):
+            if name is None:
                 name = str(name_node.value)
-            here = (*key, name)
+            here: Key = (*key, name)
             self._places[here] = (name_node.start_mark.line + 1, name_node.start_mark.column + 1)
             if name in found:
                 self._fault(here, name_node.start_mark, "this key stands twice")
@@ -128,12 +147,27 @@ class Source:
         return found
 
 
-_CONSTRUCTOR: Final = yaml.constructor.SafeConstructor()
+_NUMBER: Final = re.compile(
+    r"(?P<whole>[-+]?(?:0|[1-9][0-9]{0,30}))|"
+    r"[-+]?(?:0|[1-9][0-9]*)?\.?[0-9]+(?:[eE][-+]?[0-9]{1,4})?|[-+]?[0-9]+\.",
+    re.ASCII,
+)
+_WORDS: Final = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
-def _scalar(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML is any data
-    if node.tag == "tag:yaml.org,2002:timestamp":
-        return node.value  # a date is text until the profile says what time it is
-    if node.tag == "tag:yaml.org,2002:float":
-        return float(node.value) if "_" not in node.value else node.value
-    return _CONSTRUCTOR.construct_object(node)
+def _scalar(node: yaml.Node) -> str | bool | float | None:
+    """A scalar by YAML 1.2: ``on``, ``no``, ``12:30`` and ``0123`` are texts, as devices send them.
+
+    YAML 1.1 takes them for truth values, sixties and octal numbers.
+    """
+    text = str(node.value)
+    if getattr(node, "style", None) in {"'", '"', "|", ">"}:
+        return text
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    match = _NUMBER.fullmatch(text)
+    if match is None or (match["whole"] is None and re.match(r"[-+]?0[0-9]", text)):
+        return text
+    if match["whole"] is not None:
+        return int(text)
+    return float(text) if math.isfinite(float(text)) else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from gateway.profiles.models import parse_path
+from gateway.profiles.notation import parse_path
 
 _PART: Final = re.compile(r"\{([^{}]*)\}|([^{}]+)")
 
