@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import msgspec
 import structlog
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -302,7 +303,7 @@ def _show_score(result: Score) -> None:
     rows = [(code, *_cells(tally)) for code, tally in result.codes.items()]
     rows.append((_SAY("score.overall"), *_cells(result.overall)))
     names = ("code", "found", "recall", "flags_column", "false", "rate", "delay")
-    table = Table(title=_SAY("score.title"))
+    table = Table(title=_SAY("score.title"), box=SIMPLE)
     for name, cells in zip(names, zip(*rows, strict=True), strict=True):
         # headings may wrap, numbers may not
         justify: Literal["left", "right"] = "left" if name == "code" else "right"
