@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
+import zstandard
 
 from gateway.checks import Judge, Tariff
 from gateway.decode.json import compile_json
@@ -31,6 +32,10 @@ log = structlog.get_logger(__name__)
 
 SNAPSHOT_MESSAGES: Final = 200_000
 """Messages between snapshots of the checks' state: what a restart may have to judge again."""
+
+
+MAX_SNAPSHOT: Final = 4 * 1024**3
+"""Bytes of an unpacked snapshot; a million devices take about 700 MB."""
 
 
 class Plan:
@@ -225,7 +230,10 @@ class Processor:
         self.snapshot_offset = checkpoint.snapshot_offset
         self.counters = checkpoint.counters
         if checkpoint.snapshot is not None:
-            decider.judge.restore(checkpoint.snapshot)
+            unpacked = zstandard.ZstdDecompressor().decompress(
+                checkpoint.snapshot, max_output_size=MAX_SNAPSHOT
+            )
+            decider.judge.restore(unpacked)
         self._rebuild()
 
     def _rebuild(self) -> None:
@@ -234,7 +242,11 @@ class Processor:
         if offset < self.offset:
             log.info("rebuilding check state", since=offset, until=self.offset)
         # A profile may have been mended since: what was refused then has not been judged.
-        refused = {row.message.ledger_offset for row in self.store.quarantine()}
+        refused = {
+            row.message.ledger_offset
+            for row in self.store.quarantine()
+            if row.message.ledger_offset >= offset
+        }
         while offset < self.offset:
             try:
                 batch = self.ledger.read(offset, min(self.commit_messages, self.offset - offset))
@@ -332,7 +344,7 @@ class Processor:
             quarantined=decided.quarantined,
             next_offset=reached,
             counters=decided.counters,
-            snapshot=self.decider.judge.snapshot() if snapshot else None,
+            snapshot=zstandard.compress(self.decider.judge.snapshot(), 1) if snapshot else None,
         )
 
     def _commit(self, decided: Decided, reached: int, *, snapshot: bool) -> None:
