@@ -7,7 +7,7 @@ mappings merge key by key, everything else replaces.
 
 from __future__ import annotations
 
-import difflib
+import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from gateway.errors import ProfileError
-from gateway.profiles import models
+from gateway.profiles.explain import explain, hint
 from gateway.profiles.meaning import check_meaning
 from gateway.profiles.models import ProfileModel
 from gateway.profiles.source import Fault, Key, Source
-from gateway.quantities import KINDS
 
-_NOT_INHERITED: Final = ("profile", "abstract", "tests", "extends", "caveats")
+_ROUNDS: Final = 4
+_NOT_INHERITED: Final = ("profile", "abstract", "tests", "extends", "caveats", "title")
+# What stands in for a faulty part that a profile must have, so that the rest can be looked at.
+_STAND_INS: Final[dict[Key, Any]] = {
+    ("version",): "0.0.0",
+    ("title",): {"en": "", "zh": ""},
+    ("match",): {"topic": "{device_id}"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,39 +80,46 @@ def load_profiles(directories: Sequence[Path]) -> ProfileSet:
         model = _validate(data, [sources[link] for link in chain], faults)
         if model is None:
             continue
-        digest = hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
+        digest = hashlib.sha256(_canonical(data).encode()).hexdigest()
         profile = Profile(name, model, source.file, digest)
         (found.bases if model.abstract else found.profiles)[name] = profile
     if faults:
-        raise ProfileError("\n".join(str(fault) for fault in faults))
+        faults.sort(key=lambda fault: (str(fault.file), fault.line, fault.column))
+        raise ProfileError("\n".join(dict.fromkeys(str(fault) for fault in faults)))
     return found
 
 
 def _read(directories: Sequence[Path]) -> tuple[dict[str, Source], list[Fault]]:
     sources: dict[str, Source] = {}
     faults: list[Fault] = []
+    seen: set[Path] = set()
     for directory in directories:
         if not directory.exists():
             faults.append(Fault(directory, 1, 1, (), "no such file or directory"))
             continue
-        files = [directory] if directory.is_file() else sorted(directory.rglob("*.yaml"))
+        files = [directory] if directory.is_file() else sorted(directory.rglob("*.y*ml"))
         for file in files:
-            if "reference" in file.relative_to(directory).parts[:-1]:
+            if "reference" in file.relative_to(directory).parts[:-1] or file.resolve() in seen:
                 continue
-            source = Source(file)
-            faults += source.faults
-            name = f"kinds/{file.stem}" if file.parent.name == "kinds" else file.stem
-            if name in sources:
-                other = sources[name].file
-                faults.append(source.fault((), f"profile {name!r} stands already in {other}"))
-                continue
-            said = source.data.get("profile")
-            if not source.faults and said != name:
-                faults.append(
-                    source.fault(("profile",), f"must be the file's name {name!r}, got {said!r}")
-                )
-            sources[name] = source
+            seen.add(file.resolve())
+            _take(Source(file), sources, faults)
     return sources, faults
+
+
+def _take(source: Source, sources: dict[str, Source], faults: list[Fault]) -> None:
+    file = source.file
+    faults += source.faults
+    if file.suffix != ".yaml":
+        faults.append(source.fault((), "a profile's file ends in .yaml: rename it"))
+    name = f"kinds/{file.stem}" if file.parent.name == "kinds" else file.stem
+    if name in sources:
+        faults.append(source.fault((), f"profile {name!r} stands already in {sources[name].file}"))
+        return
+    said = source.data.get("profile")
+    if not source.faults and said != name:
+        faults.append(source.fault(("profile",), f"must be the file's name {name!r}, got {said!r}"))
+        source.data["profile"] = name
+    sources[name] = source
 
 
 def _chain(name: str, sources: Mapping[str, Source], faults: list[Fault]) -> list[str] | None:
@@ -114,14 +127,15 @@ def _chain(name: str, sources: Mapping[str, Source], faults: list[Fault]) -> lis
     chain = [name]
     while (base := sources[chain[0]].data.get("extends")) is not None:
         source = sources[chain[0]]
+        if not isinstance(base, str):
+            faults.append(source.fault(("extends",), f"expected a profile's name, got {base!r}"))
+            return None
         if base in chain:
             faults.append(source.fault(("extends",), f"circle: {' -> '.join([base, *chain])}"))
             return None
         if base not in sources:
             choices = [n for n in sources if n.startswith("kinds/")]
-            faults.append(
-                source.fault(("extends",), f"no profile {base!r}{_hint(str(base), choices)}")
-            )
+            faults.append(source.fault(("extends",), f"no profile {base!r}{hint(base, choices)}"))
             return None
         if sources[base].faults:
             return None
@@ -149,23 +163,73 @@ def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+def _canonical(data: object) -> str:
+    """One text for one content, whatever the order of keys (which may be of several types)."""
+    if isinstance(data, dict):
+        items = sorted((_canonical(key), _canonical(value)) for key, value in data.items())
+        return "{" + ",".join(f"{key}:{value}" for key, value in items) + "}"
+    if isinstance(data, list):
+        return "[" + ",".join(map(_canonical, data)) + "]"
+    return json.dumps(data)
+
+
 def _validate(
     data: dict[str, Any], sources: Sequence[Source], faults: list[Fault]
 ) -> ProfileModel | None:
-    try:
-        model = ProfileModel.model_validate(data)
-    except ValidationError as error:
-        seen = set()
-        for each in error.errors(include_url=False):
-            key = _key(each["loc"], data)
-            message = _message(each, data)
-            if (key, message) not in seen:
-                seen.add((key, message))
-                faults.append(_at(key, sources, message))
-        return None
-    wrong = [_at(_key(key, data), sources, message) for key, message in check_meaning(model)]
-    faults += wrong
+    wrong: dict[tuple[Key, str], None] = {}
+    pruned: list[Key] = []
+    model = _well_formed(data, wrong, pruned)
+    if model is not None:
+        for key, message in check_meaning(model):
+            place = _key(key, data)
+            # What was taken out above is not missed here a second time.
+            if not any(place == gone[: len(place)] for gone in pruned):
+                wrong[place, message] = None
+    faults += [_at(key, sources, message) for key, message in wrong]
     return None if wrong else model
+
+
+def _well_formed(
+    data: dict[str, Any], wrong: dict[tuple[Key, str], None], pruned: list[Key]
+) -> ProfileModel | None:
+    """The model of what is well-formed; the rest is taken out, and its faults go to ``wrong``.
+
+    So the meaning of the sound parts is checked in the same run.
+    """
+    remaining = copy.deepcopy(data)
+    for _ in range(_ROUNDS):
+        try:
+            return ProfileModel.model_validate(remaining)
+        except ValidationError as error:
+            found = [(_key(e["loc"], remaining), e) for e in error.errors(include_url=False)]
+        for key, message in explain(found, data):
+            if not any(key == gone[: len(key)] for gone in pruned):
+                wrong[key, message] = None
+        before = len(pruned)
+        deepest_first = sorted({key for key, _ in found}, key=len, reverse=True)
+        pruned += [key for key in deepest_first if _prune(remaining, key)]
+        if len(pruned) == before:
+            return None
+    return None
+
+
+def _prune(data: Any, key: Key) -> bool:  # noqa: ANN401 - YAML is any data
+    """Takes a mapping's key out; an item of a list goes with the mapping's key above it."""
+    top, mapping = data, None
+    last: str | float = ""
+    for part in key:
+        if isinstance(data, dict) and part in data:
+            mapping, last, data = data, part, data[part]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            return False
+    if mapping is None:
+        return False
+    del mapping[last]
+    if top is mapping and (last,) in _STAND_INS:
+        mapping[last] = _STAND_INS[last,]
+    return True
 
 
 def _at(key: Key, sources: Sequence[Source], message: str) -> Fault:
@@ -182,51 +246,19 @@ def _at(key: Key, sources: Sequence[Source], message: str) -> Fault:
     return sources[-1].fault(key, message)
 
 
-def _key(loc: Sequence[str | int], data: Mapping[str, Any]) -> Key:
+def _key(loc: Sequence[str | float], data: Mapping[str, Any]) -> Key:
     """Pydantic's location as a key path of the file (a single block is written without a list)."""
-    key: list[str | int] = []
+    key: list[str | float] = []
     here: Any = data
     for part in loc:
         if isinstance(part, int) and isinstance(here, dict) and part not in here:
             continue  # a mapping that stands for a list of one
         if isinstance(here, dict) and part not in here:
-            break
-        if not isinstance(here, dict | list):
+            continue  # the name of a form that was tried, or a key that is missing
+        if not isinstance(here, dict | list) or (
+            isinstance(here, list) and part not in range(len(here))
+        ):
             break
         key.append(part)
-        if isinstance(here, dict):
-            here = here[part]
-        else:
-            here = here[part] if isinstance(part, int) and part < len(here) else None
+        here = here[part] if isinstance(here, dict) else here[int(part)]
     return tuple(key)
-
-
-def _message(error: Any, data: Mapping[str, Any]) -> str:  # noqa: ANN401 - pydantic's own record
-    kind, loc = error["type"], error["loc"]
-    if kind == "extra_forbidden":
-        return f"unknown key {loc[-1]!r}{_hint(str(loc[-1]), _known_keys())}"
-    if kind == "missing":
-        return f"key {loc[-1]!r} is missing"
-    text = str(error["msg"]).removeprefix("Value error, ")
-    if kind == "value_error":
-        return text
-    got = error.get("input")
-    shown = repr(got) if len(repr(got)) < 80 else f"{type(got).__name__} of {len(repr(got))} signs"
-    if loc[0] == "kind" and "kind" in data:
-        return f"no kind {data['kind']!r}{_hint(str(data['kind']), list(KINDS))}"
-    return f"{text[0].lower()}{text[1:]}, got {shown}"
-
-
-def _known_keys() -> list[str]:
-    keys = set()
-    for value in vars(models).values():
-        if isinstance(value, type) and issubclass(value, BaseModel):
-            keys |= {f.alias or name for name, f in value.model_fields.items()}
-    return sorted(keys)
-
-
-def _hint(word: str, choices: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; one of {', '.join(sorted(choices))}" if len(choices) <= 20 else ""

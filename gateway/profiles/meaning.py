@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway import quantities
-from gateway.profiles.models import Block, DeviceId, MeasuredAt, ProfileModel, Quantity, Scalar
+from gateway.profiles.models import (
+    BLOCK_KEYS,
+    Block,
+    DeviceId,
+    MeasuredAt,
+    ProfileModel,
+    Quantity,
+)
+from gateway.profiles.paths import ShapeError, build_shape
 from gateway.profiles.template import TemplateError, parse_template
+from gateway.profiles.topics import topic_levels
 from gateway.quantities import BY_NAME
 from gateway.units import UnitError, conversion, parse_value
 
-Found = tuple[tuple[str | int, ...], str]
+Key = tuple[str | float, ...]
+_SYNONYMS: Final = {
+    "current": "amperage",
+    "power": "power_active",
+    "energy_total": "energy_import",
+    "flow": "flow_rate",
+    "price": "unit_price",
+    "quantity": "volume",
+    "mileage": "distance",
+    "soc": "state_of_charge",
+}
+_NO_DEVICE: Final = (
+    "not every topic of 'match' names {device_id}: say 'device_id: {from: path}' or a template "
+    "such as '{site}-{data.no}'"
+)
+Found = tuple[Key, str]
 
 
 def check_meaning(model: ProfileModel) -> Iterator[Found]:
@@ -22,11 +47,40 @@ def check_meaning(model: ProfileModel) -> Iterator[Found]:
     for i, name in enumerate(model.registers):
         if name not in known:
             yield ("registers", i), _unknown(name, model.kind)
+        elif known[name].type not in {"number", "money"}:
+            yield ("registers", i), f"{name} is a {known[name].type}; it cannot be a register"
+    wrong = False
     for i, block in enumerate(model.read):
-        yield from _block(("read", i), block, model)
+        for found in _block(("read", i), block, model):
+            wrong = True
+            yield found
+    if not wrong:
+        yield from _shape(model)
+    yield from _ignored(model)
     limits = model.checks.get("value_out_of_range")
     if isinstance(limits, dict):
         yield from _limits(limits, model.kind)
+
+
+def _levels(model: ProfileModel) -> set[str]:
+    """Names that every topic gives; a base profile leaves the topic to those that extend it."""
+    return topic_levels(model) if model.match is not None else {"device_id"}
+
+
+def _shape(model: ProfileModel) -> Iterator[Found]:
+    try:
+        build_shape(model, _levels(model))
+    except ShapeError as error:
+        yield ("read",), str(error)
+
+
+def _ignored(model: ProfileModel) -> Iterator[Found]:
+    arrays = {block.each for block in model.read if block.each is not None}
+    for i, ignore in enumerate(model.ignore):
+        if ignore.each is not None and ignore.each not in arrays:
+            yield ("ignore", i, "each"), "no block of 'read' has this 'each': nothing is left out"
+        elif not ignore.when:
+            yield ("ignore", i), "say which messages carry no reading: 'when: {type: heartbeat}'"
 
 
 def limits_in_canonical_units(model: ProfileModel) -> dict[str, dict[str, float]]:
@@ -53,20 +107,33 @@ def _limits(limits: dict[str, object], kind: str) -> Iterator[Found]:
             yield key, _unknown(name, kind)
         elif edges is None or edges is False:
             continue
-        elif not isinstance(edges, dict) or not set(edges) <= {"low", "high"}:
-            yield key, f"expected {{low: ..., high: ...}}, got {edges!r}"
+        elif known[name].type not in {"number", "money"}:
+            yield key, f"{name} is a {known[name].type}; it has no limits"
+        elif not isinstance(edges, dict):
+            yield key, f"expected limits such as {{low: 0 V, high: 480 V}}, got {edges!r}"
         else:
-            for edge, value in edges.items():
-                if isinstance(value, str):
-                    try:
-                        parse_value(value, known[name].unit)
-                    except UnitError as error:
-                        yield (*key, edge), str(error)
-                elif isinstance(value, bool) or not isinstance(value, int | float):
-                    yield (*key, edge), f"expected a number or '198 V', got {value!r}"
+            yield from _edges(key, edges, known[name].unit)
 
 
-def _block(key: tuple[str | int, ...], block: Block, model: ProfileModel) -> Iterator[Found]:
+def _edges(key: Key, edges: dict[str, object], unit: str) -> Iterator[Found]:
+    read: dict[str, float] = {}
+    for edge, value in edges.items():
+        if edge not in {"low", "high"}:
+            yield (*key, edge), f"unknown key {edge!r}; one of low, high"
+        elif isinstance(value, str):
+            try:
+                read[edge] = parse_value(value, unit)
+            except UnitError as error:
+                yield (*key, edge), str(error)
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            yield (*key, edge), f"expected a number or text such as '198 V', got {value!r}"
+        else:
+            read[edge] = float(value)
+    if "low" in read and "high" in read and read["low"] >= read["high"]:
+        yield key, f"low ({edges['low']}) must be below high ({edges['high']})"
+
+
+def _block(key: Key, block: Block, model: ProfileModel) -> Iterator[Found]:
     if not block.quantities and block.event != "alarm":
         yield key, "a block needs at least one quantity (or 'event: alarm')"
     if block.event == "alarm" and block.status is None:
@@ -78,9 +145,7 @@ def _block(key: tuple[str | int, ...], block: Block, model: ProfileModel) -> Ite
         yield from _quantity((*key, name), name, quantity, model.kind)
 
 
-def _identity(
-    key: tuple[str | int, ...], spec: str | DeviceId | None, levels: set[str]
-) -> Iterator[Found]:
+def _identity(key: Key, spec: str | DeviceId | None, levels: set[str]) -> Iterator[Found]:
     if isinstance(spec, DeviceId):
         template, key = spec.otherwise, (*key, "otherwise")
     else:
@@ -92,75 +157,79 @@ def _identity(
     except TemplateError as error:
         yield key, str(error)
         return
-    if spec is None and not any(part.level for part in parts):
-        yield (
-            key,
-            "the topic names no {device_id}: say 'device_id: {from: path}' or a template",
-        )
+    if any(part.path == ("device_id",) for part in parts) and "device_id" not in levels:
+        yield key, _NO_DEVICE
 
 
-def _quantity(
-    key: tuple[str | int, ...], name: str, quantity: Quantity, kind: str
-) -> Iterator[Found]:
+def _quantity(key: Key, name: str, quantity: Quantity, kind: str) -> Iterator[Found]:
     known = BY_NAME[kind].get(name)
     if known is None:
         yield key, _unknown(name, kind)
         return
     if known.type in {"number", "money"}:
         yield from _numeric(key, quantity, known)
-    elif quantity.unit is not None:
-        yield (*key, "unit"), f"{name} is a {known.type}; it has no unit"
+    else:
+        yield from _not_numeric(key, quantity, known)
     if known.type == "time" and quantity.time is None:
         yield key, "say the form of the time, e.g. 'time: iso' or 'time: epoch_ms'"
     if known.type != "time" and quantity.time is not None:
         yield (*key, "time"), f"{name} is no time"
-    if known.type == "flag" and quantity.map is not None:
-        yield from _flag_map(key, quantity.map)
     yield from _zone((*key, "zone"), quantity.zone)
 
 
-def _numeric(
-    key: tuple[str | int, ...], quantity: Quantity, known: quantities.Quantity
-) -> Iterator[Found]:
-    if quantity.unit is None and known.unit != "1" and known.type == "number":
+def _numeric(key: Key, quantity: Quantity, known: quantities.Quantity) -> Iterator[Found]:
+    if (
+        quantity.map is None
+        and quantity.unit is None
+        and known.unit != "1"
+        and known.type == "number"
+    ):
         yield key, f"say the unit the device sends, e.g. 'unit: {known.unit}' (UCUM)"
         return
     for raw, word in (quantity.map or {}).items():
-        if isinstance(word, str):
-            yield (*key, "map", str(raw)), f"{known.name} is a number, got {word!r}"
+        if isinstance(word, str | bool):
+            yield (*key, "map", raw), f"{known.name} is a number, got {word!r}"
+    if quantity.map is not None and (quantity.text or quantity.unit or quantity.scale):
+        yield (
+            (*key, "map"),
+            "with 'map' the numbers are final: no 'text', 'unit' or 'scale'",
+        )
     try:
         conversion(quantity.unit or known.unit, known.unit, str(quantity.scale or 1))
     except UnitError as error:
         yield (*key, "unit"), str(error)
 
 
-def _flag_map(key: tuple[str | int, ...], words: dict[Scalar, Scalar]) -> Iterator[Found]:
-    for raw, word in words.items():
-        if not isinstance(word, bool):
-            yield (*key, "map", str(raw)), f"expected true or false, got {word!r}"
+def _not_numeric(key: Key, quantity: Quantity, known: quantities.Quantity) -> Iterator[Found]:
+    said = {
+        "unit": quantity.unit is not None,
+        "scale": quantity.scale is not None,
+        "text": quantity.text,
+        "register": quantity.register_ not in {None, False},
+        "map": known.type == "time" and quantity.map is not None,
+    }
+    for said_key, there in said.items():
+        if there:
+            yield (*key, said_key), f"{known.name} is a {known.type}; it has no {said_key!r}"
+    for raw, word in (quantity.map or {}).items():
+        if known.type == "flag" and not isinstance(word, bool):
+            yield (*key, "map", raw), f"expected true or false, got {word!r}"
+        elif known.type == "text" and not isinstance(word, str):
+            yield (*key, "map", raw), f"expected a text, got {word!r}: quote it"
 
 
-def _levels(model: ProfileModel) -> set[str]:
-    """Names that every topic of the profile captures."""
-    if model.match is None:
-        return {"device_id"}
-    captured = [
-        {level[1:-1] for level in topic.split("/") if level.startswith("{")}
-        for topic in model.match.topic
-    ]
-    return set.intersection(*captured)
-
-
-def _zone(key: tuple[str | int, ...], zone: str | None) -> Iterator[Found]:
+def _zone(key: Key, zone: str | None) -> Iterator[Found]:
     if zone is None:
         return
     try:
         ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         yield key, f"no time zone {zone!r}; a name such as 'Asia/Shanghai' or 'UTC'"
 
 
 def _unknown(name: str, kind: str) -> str:
-    near = difflib.get_close_matches(name, BY_NAME[kind], n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; one of {', '.join(BY_NAME[kind])}"
+    words = {word: word for word in (*BY_NAME[kind], *BLOCK_KEYS)}
+    words |= {word: meant for word, meant in _SYNONYMS.items() if meant in BY_NAME[kind]}
+    near = difflib.get_close_matches(name, words, n=1, cutoff=0.6)
+    hint = f"; did you mean {words[near[0]]!r}?" if near else f"; one of {', '.join(BY_NAME[kind])}"
     return f"{kind} has no quantity {name!r}{hint}"

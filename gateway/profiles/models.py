@@ -9,7 +9,7 @@ list; ``[0]`` takes an item of an array.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -249,6 +249,9 @@ class Block(BaseModel):
         return self.__pydantic_extra__
 
 
+BLOCK_KEYS: Final = tuple(field.alias or name for name, field in Block.model_fields.items())
+
+
 class Ignore(Model):
     """Messages (or items of an array) that carry no reading and are left out on purpose."""
 
@@ -304,6 +307,8 @@ class ProfileModel(Model):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if not self.abstract and (self.match is None or not self.read):
-            raise ValueError("a profile needs 'match' and 'read' (or 'abstract: true')")
+        lacking = [word for word, part in (("match", self.match), ("read", self.read)) if not part]
+        if lacking and not self.abstract:
+            words = " and ".join(map(repr, lacking))
+            raise ValueError(f"a profile needs {words} (a base profile says 'abstract: true')")
         return self

@@ -112,7 +112,7 @@ class Node:
         kinds = self.leaf - {"raw"} or self.leaf
         if len(kinds) == 1:
             return LEAVES[next(iter(kinds))]
-        if "any" in kinds:
+        if "any" in kinds or not kinds:
             return Any
         # Blocks need different things of this place: any of them comes through, and the normaliser
         # looks whether it is what it needs.

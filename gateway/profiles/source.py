@@ -15,6 +15,7 @@ import yaml
 
 MAX_BYTES: Final = 512 * 1024
 MAX_DEPTH: Final = 32
+_TAB: Final = "indent with spaces, not with a tab"
 
 Key = tuple[str | float, ...]
 """Keys of mappings and positions of lists, from the root on."""
@@ -72,8 +73,10 @@ class Source:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             problem = str(error.problem or error.context)
-            if "cannot start any token" in problem:
-                problem += "; quote a text that begins with % @ or `"
+            if mark is not None and "cannot start any token" in problem:
+                at = text.decode(errors="replace").split("\n")[mark.line][mark.column :]
+                tab = at.startswith("\t")
+                problem += "; " + (_TAB if tab else "quote a text that begins with % @ or `")
             self._fault((), mark, f"not YAML: {problem}")
             return
         except yaml.YAMLError as error:

@@ -1,0 +1,126 @@
+"""What is wrong with a profile, in words for the engineer who wrote it.
+
+Pydantic reports a choice between forms (a text or a mapping) as one error for each form; here each
+place gets one line that says what may stand there and what was got.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from gateway.profiles import models
+from gateway.profiles.source import Key
+from gateway.quantities import KINDS
+
+_FORMS: Final = {
+    "string_type": "a text",
+    "model_type": "a mapping",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "decimal_type": "a number",
+    "decimal_parsing": "a number",
+}
+
+
+def explain(
+    errors: Sequence[tuple[Key, Any]], data: Mapping[str, Any]
+) -> Iterator[tuple[Key, str]]:
+    """Key and message of each fault, from pydantic's errors with their keys in the file."""
+    by_key: dict[Key, list[Any]] = {}
+    for key, error in errors:
+        by_key.setdefault(key, []).append(error)
+    for key, found in by_key.items():
+        plain = [error for error in found if _form(error) is None]
+        if plain:
+            for error in plain:
+                yield key, _message(error, data)
+        elif not any(len(other) > len(key) and other[: len(key)] == key for other in by_key):
+            wanted = list(dict.fromkeys(str(_form(error)) for error in found))
+            got = found[0].get("input")
+            bare = isinstance(got, int | float) and "a text" in wanted
+            quote = ": put it in quotation marks" if bare else ""
+            yield key, f"expected {' or '.join(wanted)}, got {_shown(got)}{quote}"
+
+
+def _form(error: Any) -> str | None:  # noqa: ANN401 - pydantic's own record
+    """What one form of a choice would be; None when the error is no matter of forms."""
+    if error["type"] == "literal_error" and str(error["loc"][-1]).startswith("literal["):
+        return str(error["ctx"]["expected"])
+    return _FORMS.get(error["type"])
+
+
+def hint(word: str, choices: Sequence[str]) -> str:
+    """``; did you mean 'kWh'?``, or the choices when none is near and they are few."""
+    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; one of {', '.join(sorted(choices))}" if len(choices) <= 24 else ""
+
+
+def _message(  # noqa: PLR0911 - a sort of error each
+    error: Any,  # noqa: ANN401 - pydantic's own record
+    data: Mapping[str, Any],
+) -> str:
+    kind, loc, got = error["type"], error["loc"], error.get("input")
+    if kind == "extra_forbidden":
+        return f"unknown key {loc[-1]!r}{hint(str(loc[-1]), _known_keys(loc))}"
+    if kind == "missing":
+        way = "; say 'extends: kinds/...' or a kind" if loc == ("kind",) else ""
+        return f"key {loc[-1]!r} is missing{way}"
+    text = str(error["msg"]).removeprefix("Value error, ")
+    if kind == "value_error":
+        return text
+    if loc[0] == "kind":
+        return f"no kind {data.get('kind')!r}{hint(str(data.get('kind')), list(KINDS))}"
+    if kind == "literal_error":
+        expected = error["ctx"]["expected"].replace("' or '", "', '").strip("'").split("', '")
+        return f"{_shown(got)} is no {str(loc[-1])!r}{hint(str(got), expected)}"
+    if kind == "string_pattern_mismatch":
+        sample = {"version": "three numbers such as '1.0.0'", "currency": "a code such as CNY"}
+        return f"expected {sample.get(str(loc[-1]), text)}, got {_shown(got)}"
+    if kind == "too_short":
+        return "must not be empty"
+    text = text.replace("Input should", "must").replace("String should", "must")
+    return f"{text[0].lower()}{text[1:]}, got {_shown(got)}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict | list) and len(repr(value)) > 60:
+        return f"{'a mapping' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    return "nothing" if value is None else repr(value)[:80]
+
+
+_PLACES: Final[dict[str, type[BaseModel]]] = {
+    "title": models.Title,
+    "instrument": models.Instrument,
+    "match": models.Match,
+    "decode": models.Decode,
+    "measured_at": models.MeasuredAt,
+    "sequence": models.Sequence,
+    "status": models.Status,
+    "register": models.Register,
+    "channel": models.Channel,
+    "device_id": models.DeviceId,
+    "when": models.Condition,
+    "ignore": models.Ignore,
+    "tests": models.Case,
+}
+
+
+def _known_keys(loc: Sequence[str | int]) -> list[str]:
+    """The keys that may stand where an unknown one was found."""
+    model: type[BaseModel] = models.Quantity if len(loc) > 1 else models.ProfileModel
+    for part in loc[:-1]:
+        model = _PLACES.get(str(part), model)
+    return [field.alias or name for name, field in model.model_fields.items()]
