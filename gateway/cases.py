@@ -6,19 +6,22 @@ in canonical units or text with a unit (``"1234.56 kWh"``); times are RFC 3339.
 
 from __future__ import annotations
 
-import datetime as dt
+import difflib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.checks import Tariff
-from gateway.moments import moment
+from gateway.errors import ProfileError
 from gateway.pipeline import Decided, Decider
 from gateway.profiles import Profile, ProfileSet
+from gateway.profiles.explain import hint
 from gateway.profiles.models import Case
 from gateway.quantities import BY_NAME
 from gateway.records import Batch, Counters, Reading, Value
+from gateway.times import nanoseconds, rfc3339
 from gateway.units import UnitError, parse_value
 
 _PLAIN = ("device_id", "event", "channel", "sequence", "quality", "currency", "kind")
@@ -42,10 +45,21 @@ class CaseResult:
 def run_cases(
     profiles: ProfileSet, tariffs: Mapping[str, Tariff], names: Iterable[str] | None = None
 ) -> list[CaseResult]:
-    """Runs the cases of the named profiles (all when None), each on its own fresh state."""
-    wanted = profiles.profiles if names is None else {n: profiles.profiles[n] for n in names}
+    """Runs the cases of the named profiles (all when None), each on its own fresh state.
+
+    Raises:
+        ProfileError: a name is no profile's.
+    """
+    wanted = list(profiles.profiles) if names is None else list(names)
+    unknown = [name for name in wanted if name not in profiles.profiles]
+    if unknown:
+        raise ProfileError(
+            "\n".join(
+                f"no profile {name!r}{hint(name, list(profiles.profiles))}" for name in unknown
+            )
+        )
     results = []
-    for profile in wanted.values():
+    for profile in (profiles.profiles[name] for name in wanted):
         alone = ProfileSet({profile.name: profile}, profiles.bases)
         for index, case in enumerate(profile.model.tests):
             decider = Decider(alone, {}, tariffs, registry_known=False)
@@ -58,7 +72,7 @@ def run_cases(
 def _differences(decider: Decider, profile: Profile, case: Case) -> Iterable[str]:
     payload = case.payload if isinstance(case.payload, str) else json.dumps(case.payload)
     topic = case.topic or default_topic(profile)
-    received = moment(case.received_at, dt.UTC)
+    received = nanoseconds(case.received_at)
     batch = Batch([topic], [payload.encode()], [received], 0)
     decided = decider.decide(batch, Counters())
     yield from compare(decided, case, profile.kind)
@@ -73,9 +87,11 @@ def default_topic(profile: Profile) -> str:
 def compare(decided: Decided, case: Case, kind: str) -> Iterable[str]:
     """What differs between the outcome and the case, a line each."""
     if case.quarantine is not None:
-        got = decided.quarantined[0].reason if decided.quarantined else "a reading"
-        if got != case.quarantine:
-            yield f"quarantine: expected {case.quarantine}, got {got}"
+        first = decided.quarantined[0] if decided.quarantined else None
+        if first is None:
+            yield f"quarantine: expected {case.quarantine}, got {len(decided.readings)} readings"
+        elif first.reason != case.quarantine:
+            yield f"quarantine: expected {case.quarantine}, got {first.reason}: {first.detail}"
         return
     for refused in decided.quarantined:
         yield f"quarantined: {refused.reason}: {refused.detail}"
@@ -107,10 +123,10 @@ def _wrong(expected: Mapping[str, Any], reading: Reading, kind: str) -> Iterable
     for key, value in expected.items():
         if key in _PLAIN:
             got: Any = getattr(reading, key)
-            same = got == value
+            same = got == value and isinstance(got, bool) == isinstance(value, bool)
         elif key in _TIMES:
             got = getattr(reading, key)
-            same = got == moment(value, dt.UTC)
+            same = got == _nanoseconds(value)
         elif key == "status":
             got = list(reading.status)
             same = got == value
@@ -118,23 +134,49 @@ def _wrong(expected: Mapping[str, Any], reading: Reading, kind: str) -> Iterable
             got = quantities.get(key)
             same = _equal(got, value, BY_NAME[kind][key].unit, BY_NAME[kind][key].type)
         else:
-            yield f"{key}: {kind} has no such quantity or field"
+            known = [*_PLAIN, *_TIMES, "status", *BY_NAME[kind]]
+            near = difflib.get_close_matches(key, known, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            yield f"{key}: {kind} has no such quantity or field{meant}"
             continue
         if not same:
-            yield f"{key}: expected {value!r}, got {got!r}"
+            yield f"{key}: expected {value!r}, got {_told(got, key, kind)}"
 
 
 def _equal(got: Value, expected: object, unit: str, kind: str) -> bool:
     if expected is None or got is None:
         return got is None and expected is None
     if kind == "time":
-        return got == moment(str(expected), dt.UTC)
+        return got == _nanoseconds(expected)
     if isinstance(expected, str) and kind in {"number", "money"}:
         try:
             expected = parse_value(expected, unit)
         except UnitError:
             return False
-    if isinstance(got, float) and isinstance(expected, int | float):
-        # A conversion may move the last binary digit; no instrument shows so many.
-        return abs(got - expected) <= 1e-9 * max(1.0, abs(got))
-    return got == expected
+    same_sort = isinstance(got, bool) == isinstance(expected, bool)
+    if kind == "number" and same_sort and isinstance(got, float | int):
+        # A conversion may move the last binary digit; no instrument shows so many.  Money is exact.
+        near = isinstance(expected, int | float) and math.isclose(
+            got, expected, rel_tol=1e-14, abs_tol=1e-12
+        )
+        return bool(near)
+    return same_sort and got == expected
+
+
+def _nanoseconds(expected: object) -> int | None:
+    try:
+        return nanoseconds(str(expected))
+    except ValueError:
+        return None
+
+
+def _told(got: object, key: str, kind: str) -> str:
+    """A value as the case would have to say it."""
+    quantity = BY_NAME[kind].get(key)
+    if got is None:
+        return "nothing"
+    if key in _TIMES or (quantity is not None and quantity.type == "time"):
+        return rfc3339(int(str(got)))
+    if quantity is None or quantity.type != "number" or quantity.unit == "1":
+        return repr(got)
+    return f"{got!r} {quantity.unit}"
