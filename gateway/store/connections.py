@@ -164,6 +164,14 @@ class Connections:
             yield connection.sql(sql, params=list(parameters)).to_arrow_reader(_FETCH)
 
     @contextmanager
+    def snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection on which several queries see the same commit."""
+        with self.query() as connection, self._translated():
+            connection.begin()
+            yield connection
+            connection.commit()
+
+    @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield

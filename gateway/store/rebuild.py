@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 def copy_before(writer: duckdb.DuckDBPyConnection, source: Connections, offset: int) -> int:
     """Copies what ``source`` has of messages below ``offset``; returns the last position."""
     for name in (*map(schema.table, KINDS), "flags", "quarantine"):
-        with source.arrow(f"SELECT * FROM {name} WHERE ledger_offset < $1", [offset]) as reader:
-            writer.register("incoming", reader)
-            writer.execute(f"INSERT INTO {name} BY NAME SELECT * FROM incoming")
-            writer.unregister("incoming")
+        with source.arrow(f"SELECT * FROM {name} WHERE ledger_offset < $1", [offset]) as incoming:
+            writer.register("copied", incoming)
+            writer.execute(f"INSERT INTO {name} BY NAME SELECT * FROM copied")
+            writer.unregister("copied")
     every = " UNION ALL ".join(
         f"SELECT ledger_offset, position FROM {schema.table(kind)}" for kind in KINDS
     )

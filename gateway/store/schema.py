@@ -61,7 +61,8 @@ CREATE TABLE checkpoint (
     next_offset BIGINT NOT NULL, position BIGINT NOT NULL, commits BIGINT NOT NULL,
     counters JSON NOT NULL);
 INSERT INTO checkpoint VALUES (0, 0, 0, '{}');
-CREATE TABLE snapshot (next_offset BIGINT NOT NULL, state BLOB NOT NULL);
+CREATE TABLE snapshot (
+    next_offset BIGINT NOT NULL, part INTEGER NOT NULL, state BLOB NOT NULL);
 CREATE TABLE sinks (name VARCHAR NOT NULL, position BIGINT NOT NULL);
 CREATE TABLE schema_version (version INTEGER NOT NULL);
 """

@@ -147,6 +147,15 @@ def test_snapshots_replace_each_other_without_growing_the_file(tmp_path: Path):
     assert path.stat().st_size < 40_000_000
 
 
+def test_a_large_snapshot_comes_back_within_the_memory_limit(store: DuckDBStore):
+    state = random.Random(1).randbytes(10_000_000)
+    for number in range(5):
+        store.commit(results([reading(number)], snapshot=state[number:]))
+        assert store.checkpoint().snapshot == state[number:]
+    store.commit(results([reading(5)], snapshot=b""))
+    assert store.checkpoint().snapshot == b""
+
+
 def test_a_later_version_of_a_flag_replaces_the_earlier(store: DuckDBStore):
     store.commit(results(flags=[flag(0), flag(1), flag(0, until=START + 99 * SECOND)]))
     store.commit(results(flags=[flag(1, status="ended", evidence={"observed": 7})]))
@@ -371,6 +380,31 @@ def test_the_write_ahead_log_stays_bounded(tmp_path: Path, reading_goes_on: bool
     assert sum(1 for _ in slow_reader) + reading_goes_on == 5000
     store.close()
     assert not wal.exists()
+
+
+def test_a_million_readings_fit_in_180_mb(tmp_path: Path):
+    body = """
+        import re, sys
+        from pathlib import Path
+        from gateway.store.duckdb import DuckDBStore
+        from tests.store.made import flag, mixed, results
+        def peak():
+            status = Path("/proc/self/status").read_text()
+            return int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) // 1024
+        before = peak()
+        batches = [mixed(seed, 5000) for seed in range(3)]
+        own = peak() - before
+        store = DuckDBStore(Path(sys.argv[1]))
+        for commit in range(200):
+            store.commit(results(batches[commit % 3], [flag(commit)], next_offset=commit,
+                                 snapshot=b"x" * 100_000 if commit % 20 == 0 else None))
+        print(store.position, peak() - own)
+    """
+    child = _child(body, tmp_path / "store.duckdb")
+    said, _ = child.communicate(timeout=90)
+    stored, megabytes = map(int, said.split())
+    assert stored == 1_000_000
+    assert megabytes < 180, megabytes
 
 
 @pytest.fixture
