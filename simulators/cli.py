@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal, NoReturn
 import msgspec
 import structlog
 import typer
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -303,14 +302,13 @@ def _show_score(result: Score) -> None:
     rows = [(code, *_cells(tally)) for code, tally in result.codes.items()]
     rows.append((_SAY("score.overall"), *_cells(result.overall)))
     names = ("code", "found", "recall", "flags_column", "false", "rate", "delay")
-    table = Table(title=_SAY("score.title"), box=SIMPLE)
+    table = Table(title=_SAY("score.title"), box=None)
     for name, cells in zip(names, zip(*rows, strict=True), strict=True):
         # headings may wrap, numbers may not
         justify: Literal["left", "right"] = "left" if name == "code" else "right"
         table.add_column(_SAY(f"score.{name}"), justify=justify, min_width=max(map(len, cells)))
     for row in rows[:-1]:
         table.add_row(*row)
-    table.add_section()
     table.add_row(*rows[-1], style="bold")
     console.print(table)
     days = _SAY(f"score.days_{result.device_days_from}", days=f"{result.device_days:.4g}")

@@ -25,6 +25,7 @@ LONGEST_PENDING: Final = 5_000
 """Messages that a device keeps while its link is away; then the link is back."""
 
 _NEVER: Final = 2**62
+_LONGEST_LATENCY: Final = 300
 
 
 class Message(NamedTuple):
@@ -124,13 +125,15 @@ class Line:
                     self._hold(arrival, payload)
                 elif arrival:
                     yield Message(arrival, order, topic, payload)
+        # the run's end brings every link back: a run towards a broker would else wait for hours
+        latest = _NEVER if until is None else until + _LONGEST_LATENCY
         while pending:
-            yield Message(pending[0][0], order, topic, heappop(pending)[2])
+            yield Message(min(pending[0][0], latest), order, topic, heappop(pending)[2])
 
     def _arrival(self, at: int, delay: int, payload: bytes) -> int:
         """When a message arrives; 0 when it is held back (and then is already among the held)."""
         rng, troubles = self._rng, self._troubles
-        latency = 30 + int(rng.random() * 270)
+        latency = 30 + int(rng.random() * (_LONGEST_LATENCY - 30))
         if at < self._away_until:
             self._hold(self._away_until + latency + self._held % 1000 * 20, payload)
             if len(self._pending) >= LONGEST_PENDING:

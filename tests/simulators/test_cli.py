@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,24 @@ class Listener:
         while len(self.heard) < count and time.monotonic() < deadline:
             time.sleep(0.02)
         return self.heard
+
+
+@contextmanager
+def started(*words, cwd=None):
+    """A running simulator that does not outlive its test."""
+    process = subprocess.Popen(
+        command(*words),
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_for(condition, seconds=15):
@@ -168,12 +187,11 @@ def test_messages_reach_a_broker_each_once_and_in_order(mosquitto, tmp_path):
 
 def test_a_broker_that_restarts_misses_nothing(start_mosquitto):
     broker = start_mosquitto(persistence=True)
-    words = command(
+    words = (
         "run", "taximeter", "--devices", 20, "--hours", 1, "--speed", "x900", "--seed", 3,
         "--broker", f"mqtt://127.0.0.1:{broker.port}",
     )  # fmt: skip
-    with Listener(broker.port) as listener:
-        process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
+    with Listener(broker.port) as listener, started(*words) as process:
         wait_for(lambda: len(listener.heard) > 200)
         broker.restart()
         _, told = process.communicate(timeout=40)
@@ -193,15 +211,12 @@ def test_a_broker_that_restarts_misses_nothing(start_mosquitto):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_endless_run_ends_cleanly_by_signal(mosquitto, tmp_path, how):
-    words = command(
+    words = (
         "run", "all", "--devices", 30, "--interval", "10s", "--speed", "x60", "--cheat", "all:0.05",
         "--cheats-after", "10s", "--truth", "t.jsonl",
         "--broker", f"mqtt://127.0.0.1:{mosquitto.port}",
     )  # fmt: skip
-    with Listener(mosquitto.port) as listener:
-        process = subprocess.Popen(
-            words, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
-        )
+    with Listener(mosquitto.port) as listener, started(*words, cwd=tmp_path) as process:
         wait_for(lambda: len(listener.heard) > 300)
         process.send_signal(how)
         _, told = process.communicate(timeout=10)
@@ -212,6 +227,7 @@ def test_an_endless_run_ends_cleanly_by_signal(mosquitto, tmp_path, how):
     assert len(heard) == count
     # what was still under way is in the truth
     assert "unregistered_device" in {line["code"] for line in lines(tmp_path / "t.jsonl")}
+    # only clocks that are ahead speak of the future
     now = time.time() * 1000
     claimed = [json.loads(payload)["ts"] for _, payload in heard]
     assert any(ts > now + 3_600_000 for ts in claimed)
@@ -219,14 +235,14 @@ def test_an_endless_run_ends_cleanly_by_signal(mosquitto, tmp_path, how):
 
 
 def test_a_capture_ended_by_signal_is_whole(tmp_path):
-    words = command("run", "all", "--devices", 200, "--days", 9999, "-o", "c.jsonl.zst")
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE)
     path = tmp_path / "c.jsonl.zst"
-    wait_for(lambda: path.exists() and path.stat().st_size > 0)
-    process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=10)
+    words = ("run", "all", "--devices", 200, "--days", 9999, "-o", path)
+    with started(*words) as process:
+        wait_for(lambda: path.exists() and path.stat().st_size > 0)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=10)
     assert process.returncode == 0
-    count = int(re.search(rb"signal: (\d+) messages", told)[1])
+    count = int(re.search(r"signal: (\d+) messages", told)[1])
     assert len(lines(path)) == count
 
 

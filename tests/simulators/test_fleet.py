@@ -114,3 +114,12 @@ def test_the_price_list_of_the_registry_is_what_sales_cost():
             each["price"] for each in lists[sale["product"]] if parse_time(each["from"]) <= at
         ]
         assert from_then[-1] == sale["unit_price"]
+
+
+def test_a_run_ends_with_its_span_whatever_was_still_held_back():
+    messages, _ = run("taximeter", devices=10, days=0.1, troubles=Troubles(0.1, 0.1, 0, 20))
+    calm, _ = run("taximeter", devices=10, days=0.1)
+    assert {each.payload for each in messages} == {each.payload for each in calm}
+    end = START + DAY // 10
+    assert messages[-1].received_at <= end + 300
+    assert sum(each.received_at == end + 300 for each in messages) > 10
