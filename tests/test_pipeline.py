@@ -192,7 +192,10 @@ def test_a_registered_devices_own_profile_goes_before_others(profiles, tariffs):
 def test_the_packaged_readings_of_two_profiles_on_one_topic_are_told_apart(profiles, tariffs):
     decider = Decider(profiles, {}, tariffs)
     body = {"src": "s", "method": "NotifyStatus", "params": {"ts": 1767225600}}
-    em = {**body, "params": {**body["params"], "emdata:0": {"total_act": 1.0}}}
+    em = {
+        **body,
+        "params": {**body["params"], "emdata:0": {"total_act": 1.0, "total_act_ret": 0.0}},
+    }
     switch = {**body, "params": {**body["params"], "switch:0": {"aenergy": {"total": 1}}}}
     batch = Batch(
         ["s/events/rpc"] * 2, [json.dumps(em).encode(), json.dumps(switch).encode()], [1, 1], 0
