@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import msgspec
 import structlog
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -304,9 +305,11 @@ def _show_score(result: Score) -> None:
     names = ("code", "found", "recall", "flags_column", "false", "rate", "delay")
     table = Table(title=_SAY("score.title"), box=None)
     for name, cells in zip(names, zip(*rows, strict=True), strict=True):
-        # headings may wrap, numbers may not
+        # headings may wrap between words, numbers may not
+        heading = _SAY(f"score.{name}")
         justify: Literal["left", "right"] = "left" if name == "code" else "right"
-        table.add_column(_SAY(f"score.{name}"), justify=justify, min_width=max(map(len, cells)))
+        width = max(cell_len(text) for text in (*heading.split(), *cells))
+        table.add_column(heading, justify=justify, width=width)
     for row in rows[:-1]:
         table.add_row(*row)
     table.add_row(*rows[-1], style="bold")
