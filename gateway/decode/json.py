@@ -10,6 +10,7 @@ fewer; when the numbers agree there is no further key, hence none twice.  When t
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -29,6 +30,9 @@ _NO_PROOF: Final = -1_000_000
 _BARE: Final = frozenset({"number", "integer", "bool", "epoch"})
 _QUOTED: Final = frozenset({"text", "moment"})
 
+_BOUND: Final = re.compile(r"Expected `(?:int|float)[^`]*` [<>]")
+_TEXT_FOR_NUMBER: Final = re.compile(r"Expected `(?:int|float)[^`]*`, got `str`")
+
 Decoder = Callable[[bytes], Any]
 
 
@@ -38,7 +42,7 @@ def compile_json(root: Node, max_bytes: int | None = None) -> Decoder:
     Returns:
         A function from payload bytes to an instance of the root's type.  It raises DecodeError with
         reason ``too_large``, ``unparseable``, ``too_deep``, ``missing_field``, ``wrong_type``,
-        ``absurd_number`` or ``duplicate_key``.
+        ``absurd_number``, ``bad_time`` or ``duplicate_key``.
     """
     decode_bytes = msgspec.json.Decoder(root.type).decode
     quotes = _compile_quotes(root)
@@ -69,10 +73,12 @@ def refusal(error: msgspec.ValidationError) -> DecodeError:
     text = str(error)
     if "missing required field" in text:
         return DecodeError("missing_field", text)
-    if "out of range" in text or "Expected `float` <" in text or "Expected `float` >" in text:
+    if "out of range" in text or _BOUND.search(text) is not None:
         return DecodeError("absurd_number", text)
     if "RFC3339" in text:
         return DecodeError("bad_time", text)
+    if _TEXT_FOR_NUMBER.search(text) is not None:
+        text += "; 'text: true' in the profile if the device sends its numbers as text"
     return DecodeError("wrong_type", text)
 
 
@@ -85,10 +91,16 @@ def _require_unique_keys(payload: bytes) -> None:
             raise DecodeError("duplicate_key", text) from error
         if "recursion" in text:
             raise DecodeError("too_deep", text) from error
+        if "number out of range" in text:
+            raise DecodeError("absurd_number", text) from error
         raise DecodeError("unparseable", _opening(payload, text)) from error
 
 
 def _opening(payload: bytes, problem: str) -> str:
+    if not payload:
+        return "the payload is empty"
+    if payload.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        problem = "the payload begins with a byte order mark; JSON is UTF-8 without one"
     shown = payload[:40].decode("utf-8", "backslashreplace")
     return f"{problem}; payload of {len(payload)} bytes begins {shown!r}"
 
