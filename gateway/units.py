@@ -128,8 +128,6 @@ def conversion(unit: str, canonical: str, scale: str = "1") -> Conversion:
 
 def _line(unit: str, canonical: str) -> tuple[float, float]:
     """Where 0 of ``unit`` lies on the canonical scale, and how far 1 is from there."""
-    from pint import DimensionalityError  # noqa: PLC0415
-
     source, target = _parsed(unit), _parsed(canonical)
     try:
         # Points fix the line, whether the scale has an offset (temperatures) or not; a third one
@@ -140,8 +138,8 @@ def _line(unit: str, canonical: str) -> tuple[float, float]:
                 _registry().Quantity(raw * source.magnitude, source.units) for raw in (0.0, 1, 2)
             )
         )
-    except DimensionalityError:
-        raise UnitError(_unfit(unit, canonical)) from None
+    except Exception as error:  # of another dimension, or only a slip that parses ("mph")
+        raise UnitError(_unfit(unit, canonical)) from error
     slope = float(one - zero)
     if _sort(unit) != _sort(canonical) or abs(two - one - slope) > 1e-9 * abs(slope) or slope <= 0:
         raise UnitError(_unfit(unit, canonical))
