@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -149,6 +149,7 @@ class Publisher:
         Raises:
             BrokerUnreachable: the first connection failed; later ones are tried for ever.
         """
+        asyncio.get_running_loop().set_exception_handler(_callback_failed)
         connected_once, pause = False, 0.5
         while True:
             try:
@@ -228,3 +229,15 @@ def _first(group: BaseExceptionGroup[aiomqtt.MqttError]) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error)
+
+
+def _callback_failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tells of a failed callback of the loop.
+
+    aiomqtt may ask the loop to watch a socket that the broker has closed a moment before; the lost
+    link is noticed and mended all the same, so that is one line and no traceback.
+    """
+    if "_writer" in repr(context.get("handle")):
+        log.warning("link closed while it was set up", reason=str(context.get("exception")))
+    else:
+        loop.default_exception_handler(context)
