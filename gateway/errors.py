@@ -97,4 +97,13 @@ class StoreUnavailable(StoreError):
 
 
 class StoreRefused(StoreError):
-    """The database refused a row for what it is; trying again will not help."""
+    """The database refused a row for what it is; trying again will not help.
+
+    Args:
+        message: the database's own words.
+        ledger_offset: the message that the row came from, where one is to blame.
+    """
+
+    def __init__(self, message: str, ledger_offset: int | None = None) -> None:
+        super().__init__(message)
+        self.ledger_offset = ledger_offset

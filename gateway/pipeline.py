@@ -13,11 +13,10 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-import zstandard
 
 from gateway.checks import Judge, Tariff
 from gateway.decode.json import compile_json
-from gateway.errors import DecodeError
+from gateway.errors import DecodeError, StoreRefused
 from gateway.ledger import Ledger, UnreadableBatch
 from gateway.moments import MAX_MEMORY, Identities
 from gateway.normalise import Emitted, Normaliser, compile_normaliser
@@ -34,14 +33,10 @@ SNAPSHOT_MESSAGES: Final = 200_000
 """Messages between snapshots of the checks' state: what a restart may have to judge again."""
 
 
-MAX_SNAPSHOT: Final = 4 * 1024**3
-"""Bytes of an unpacked snapshot; a million devices take about 700 MB."""
-
-
 class Plan:
     """A profile compiled: its decoder, its normaliser, and the checks of each layout."""
 
-    __slots__ = ("decode", "normaliser", "profile", "runs")
+    __slots__ = ("accepts", "decode", "normaliser", "profile", "read", "runs")
 
     def __init__(self, profile: Profile, devices: Mapping[str, Device], judge: Judge) -> None:
         model = profile.model
@@ -50,6 +45,8 @@ class Plan:
         self.profile = profile
         self.decode = compile_json(shape, model.decode.max_bytes)
         self.normaliser: Normaliser = compile_normaliser(model, shape, levels, devices)
+        self.accepts = self.normaliser.accepts
+        self.read = self.normaliser.read
         settings: dict[str, Mapping[str, Any] | bool] = dict(model.checks)
         if "value_out_of_range" in settings:
             settings["value_out_of_range"] = limits_in_canonical_units(model)
@@ -95,67 +92,51 @@ class Decider:
     def decide(self, batch: Batch, counters: Counters) -> Decided:
         """Decides a batch in order; ``counters`` are the totals before, and are added to."""
         decided = Decided([], [], [], counters)
-        routes = self._routes
-        emitted: list[Emitted] = []
-        offset = batch.first_offset
+        readings, flags, routes = decided.readings, decided.flags, self._routes
+        stored = ignored = repeated = made = 0
+        offset = batch.first_offset - 1
         for topic, payload, received_at in zip(
             batch.topics, batch.payloads, batch.received_at, strict=True
         ):
+            offset += 1
             route = routes.get(topic)
             if route is None:
                 route = self.route(topic)
-            emitted.clear()
-            try:
-                plan, belongs = self._read(route, payload, received_at, offset, emitted)
-            except DecodeError as error:
-                self._quarantine(decided, batch, offset, route, error)
-            else:
-                if belongs:
-                    self._judge(plan, emitted, decided)
+            refused: DecodeError | None = None
+            for plan, levels in route:
+                emitted: list[Emitted] = []
+                try:
+                    document = plan.decode(payload)
+                    if not plan.accepts(document):
+                        continue
+                    belongs = plan.read(document, levels, received_at, offset, emitted)
+                except DecodeError as error:
+                    # On a shared topic another profile may read what this one can't; when none
+                    # can, the first refusal stands: the most specific profile comes first.
+                    refused = refused or error
+                    continue
+                if not belongs:
+                    ignored += 1
+                    break
+                before = len(readings)
+                made += len(emitted)
+                for index, reading in emitted:
+                    if plan.runs[index](reading, flags):
+                        readings.append(reading)
+                if len(readings) > before:
+                    stored += 1
                 else:
-                    counters.ignored += 1
-            offset += 1
-        counters.flags += len(decided.flags)
+                    repeated += 1
+                break
+            else:
+                self._quarantine(decided, batch, offset, route, refused or _unread(route))
+        counters.stored += stored
+        counters.ignored += ignored
+        counters.duplicates += repeated
+        counters.readings += len(readings)
+        counters.duplicate_readings += made - len(readings)
+        counters.flags += len(flags)
         return decided
-
-    def _read(
-        self, route: Route, payload: bytes, received_at: int, offset: int, emitted: list[Emitted]
-    ) -> tuple[Plan, bool]:
-        """Finds the profile that accepts the message and reads it; DecodeError when none can."""
-        refused: DecodeError | None = None
-        for plan, levels in route:
-            normaliser = plan.normaliser
-            try:
-                document = plan.decode(payload)
-                if normaliser.accepts(document):
-                    return plan, normaliser.read(document, levels, received_at, offset, emitted)
-            except DecodeError as error:
-                # On a shared topic another profile may read what this one can't; when none can,
-                # the first refusal stands, for the most specific profile comes first.
-                refused = refused or error
-                emitted.clear()
-        raise refused or DecodeError(
-            "no_profile",
-            "no profile has this topic: add one, or a pattern to a 'match.topic'"
-            if not route
-            else "the topic fits, the content no 'match.when' of "
-            + ", ".join(plan.profile.id for plan, _ in route),
-        )
-
-    def _judge(self, plan: Plan, emitted: list[Emitted], decided: Decided) -> None:
-        counters = decided.counters
-        runs = plan.runs
-        new = 0
-        for index, reading in emitted:
-            if runs[index](reading, decided.flags):
-                decided.readings.append(reading)
-                new += 1
-        counters.readings += new
-        counters.duplicate_readings += len(emitted) - new
-        if new:
-            counters.stored += 1
-        else:
-            counters.duplicates += 1
 
     def _quarantine(
         self, decided: Decided, batch: Batch, offset: int, route: Route, error: DecodeError
@@ -196,6 +177,16 @@ class Decider:
         return route
 
 
+def _unread(route: Route) -> DecodeError:
+    """Why no profile took a message that none of them refused."""
+    if not route:
+        detail = "no profile has this topic: add one, or a pattern to a 'match.topic'"
+    else:
+        names = ", ".join(plan.profile.id for plan, _ in route)
+        detail = f"the topic fits, but the content fits no 'match.when' of {names}"
+    return DecodeError("no_profile", detail)
+
+
 _DECODE_REASONS: Final = frozenset(
     {
         "no_profile", "too_large", "unparseable", "too_deep", "duplicate_key", "missing_field",
@@ -230,10 +221,7 @@ class Processor:
         self.snapshot_offset = checkpoint.snapshot_offset
         self.counters = checkpoint.counters
         if checkpoint.snapshot is not None:
-            unpacked = zstandard.ZstdDecompressor().decompress(
-                checkpoint.snapshot, max_output_size=MAX_SNAPSHOT
-            )
-            decider.judge.restore(unpacked)
+            decider.judge.restore(checkpoint.snapshot)
         self._rebuild()
 
     def _rebuild(self) -> None:
@@ -316,7 +304,7 @@ class Processor:
         rows = {
             row.message.ledger_offset
             for row in self.store.quarantine()
-            if row.message.stage in {"decode", "normalise"}
+            if row.message.stage in {"decode", "normalise", "store"}
         }
         outcome = Counters()
         decided = Decided([], [], [], outcome)
@@ -344,15 +332,46 @@ class Processor:
             quarantined=decided.quarantined,
             next_offset=reached,
             counters=decided.counters,
-            snapshot=zstandard.compress(self.decider.judge.snapshot(), 1) if snapshot else None,
+            snapshot=self.decider.judge.snapshot() if snapshot else None,
         )
 
     def _commit(self, decided: Decided, reached: int, *, snapshot: bool) -> None:
-        self.store.commit(self._results(decided, reached, snapshot=snapshot))
+        results = self._results(decided, reached, snapshot=snapshot)
+        while True:
+            try:
+                self.store.commit(results)
+                break
+            except StoreRefused as refused:
+                # One row must not hold up all others: its message goes to quarantine, whole.
+                self._set_aside(results, refused)
         self.offset = reached
         self.counters = decided.counters
         if snapshot:
             self.snapshot_offset = reached
+
+    def _set_aside(self, results: Results, refused: StoreRefused) -> None:
+        offset = refused.ledger_offset
+        kept = [r for r in results.readings if r.ledger_offset != offset]
+        made = len(results.readings) - len(kept)
+        if offset is None or not made:
+            raise refused
+        log.error("the store refused a message", ledger_offset=offset, why=str(refused))
+        batch = self.ledger.read(offset, 1)
+        results.quarantined.append(
+            Quarantined(
+                ledger_offset=offset,
+                received_at=batch.received_at[0],
+                topic=batch.topics[0],
+                payload=batch.payloads[0],
+                stage="store",
+                reason="refused",
+                detail=str(refused),
+            )
+        )
+        results.readings = kept
+        results.counters.readings -= made
+        results.counters.stored -= 1
+        results.counters.quarantined += 1
 
     @property
     def not_judged(self) -> Mapping[tuple[str, str], int]:

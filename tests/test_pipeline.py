@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.checks import read_tariffs
+from gateway.errors import StoreRefused
 from gateway.pipeline import Decider, Processor
 from gateway.profiles import load_profiles
 from gateway.records import Batch, Counters, Device
@@ -205,3 +206,26 @@ def test_the_packaged_readings_of_two_profiles_on_one_topic_are_told_apart(profi
         "shelly-pro-3em",
         "shelly-1pm-gen4",
     ]
+
+
+class NarrowStore(DuckDBStore):
+    """A real store whose table cannot hold one message's reading."""
+
+    def commit(self, results):
+        """Refuses the reading of offset 3 as a database would."""
+        if any(reading.ledger_offset == 3 for reading in results.readings):
+            raise StoreRefused("value out of range for column", 3)
+        super().commit(results)
+
+
+def test_a_row_that_the_store_refuses_costs_its_message_and_no_other(tmp_path, profiles, tariffs):
+    ledger = MemoryLedger()
+    fill(ledger, [water(0, number) for number in range(10)])
+    store = NarrowStore(tmp_path / "store.duckdb")
+    counters = run(ledger, store, profiles, tariffs).counters
+    assert (counters.stored, counters.quarantined, counters.decided) == (9, 1, 10)
+    (row,) = store.quarantine()
+    assert (row.message.ledger_offset, row.message.stage) == (3, "store")
+    assert row.message.detail == "value out of range for column"
+    assert len(list(store.readings())) == 9
+    store.close()

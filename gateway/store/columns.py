@@ -166,25 +166,31 @@ def decimals(values: Sequence[float | None]) -> pa.Array:
 def _blame(kind: str, readings: Sequence[Reading], fault: Exception) -> StoreRefused:
     """Finds the reading that its column cannot hold; only after a fault, so it may be slow."""
     for reading in readings:
-        where = f"store: reading of {reading.device_id!r} at ledger offset {reading.ledger_offset}"
-        unknown = [name for name in reading.names if name not in BY_NAME[kind]]
-        if unknown:
-            return StoreRefused(f"{where}: {kind} has no quantity {', '.join(unknown)}")
-        if len(reading.names) != len(reading.values):
-            return StoreRefused(
-                f"{where}: {len(reading.names)} names but {len(reading.values)} values"
-            )
-        for name, value in zip(reading.names, reading.values, strict=True):
-            type_ = BY_NAME[kind][name].type
-            try:
-                _column(type_, [value])
-            except _FAULTS:
-                return StoreRefused(f"{where}: {name} should be a {type_}, got {value!r}")
-        try:
-            _fixed([reading], [0])
-        except _FAULTS as own:
-            return StoreRefused(f"{where}: {own}")
+        why = _why_not(kind, reading)
+        if why is not None:
+            offset = reading.ledger_offset
+            where = f"store: reading of {reading.device_id!r} at ledger offset {offset}"
+            return StoreRefused(f"{where}: {why}", offset)
     return StoreRefused(f"store: readings of {kind}: {fault}")
+
+
+def _why_not(kind: str, reading: Reading) -> str | None:
+    unknown = [name for name in reading.names if name not in BY_NAME[kind]]
+    if unknown:
+        return f"{kind} has no quantity {', '.join(unknown)}"
+    if len(reading.names) != len(reading.values):
+        return f"{len(reading.names)} names but {len(reading.values)} values"
+    for name, value in zip(reading.names, reading.values, strict=True):
+        type_ = BY_NAME[kind][name].type
+        try:
+            _column(type_, [value])
+        except _FAULTS:
+            return f"{name} should be a {type_}, got {value!r}"
+    try:
+        _fixed([reading], [0])
+    except _FAULTS as fault:
+        return str(fault)
+    return None
 
 
 def flag_table(flags: Sequence[Flag]) -> pa.Table:
