@@ -1,0 +1,1 @@
+"""Tests of profiles: what is refused, and how it is said."""
