@@ -172,6 +172,9 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                     key = place(track, reading, at, fingerprint, flags)
                 if key == counter.extended and at < counter.at:
                     at = counter.at
+                elif future and key < counter.extended:
+                    # Late by its number; its own time says nothing, so it is just before the last.
+                    at = counter.at - 1
             window = track.window
             keys = window.keys
             if keys and key <= keys[-1]:

@@ -112,7 +112,8 @@ class _Judge:
         total = registers[TOTAL]
         tariffs = {name: registers[name] for name in sorted(registers) if name != TOTAL}
         expected = sum(tariffs.values())
-        now = Residual(total - expected, total, measured_at, 0, settled=False)
+        residual = self._within_scale(quantity, total - expected)
+        now = Residual(residual, total, measured_at, 0, settled=False)
         tolerance = self._settings.per_tariff * len(tariffs)
         before = sums.residuals.get(quantity)
         if before is None:
@@ -139,6 +140,14 @@ class _Judge:
             self._level(quantity, measured_at, evidence, off=off)
         elif measured_at >= before.at:
             self._step(quantity, evidence, before, now, off=off)
+
+    def _within_scale(self, quantity: str, residual: float) -> float:
+        """The residual without whole turns: total and tariffs roll over at different times."""
+        register = self._bound.layout.registers.get(quantity)
+        if register is None or register.full_scale is None:
+            return residual
+        turns = round(residual / register.full_scale)
+        return residual - turns * register.full_scale
 
     def _level(
         self, quantity: str, measured_at: int, evidence: dict[str, object], *, off: bool

@@ -137,6 +137,17 @@ def test_one_reading_from_the_far_future_does_not_make_all_that_follow_late(modu
     assert found(readings, layout) == [("register_decrease", "open", 1.5, 3.0)]
 
 
+def test_a_late_message_of_a_clock_that_is_ahead_is_no_fall():
+    day = 60 * 24
+    readings = [
+        reading(LAYOUT, number, day + minute, offset=offset, late=-day, volume=value)
+        for offset, (number, minute, value) in enumerate(
+            ((1, 1, 1.0), (2, 2, 2.0), (4, 4, 4.0), (3, 5, 3.0), (5, 5, 5.0))
+        )
+    ]
+    assert found(readings) == []
+
+
 def test_a_register_is_one_whatever_event_it_comes_in():
     periodic, alarm = LAYOUT, water_layout(event="alarm")
     judge = Judge({}, {})

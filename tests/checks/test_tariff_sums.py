@@ -1,9 +1,10 @@
 """Total against tariff registers of one message."""
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.checks import Judge
-from gateway.profiles.layout import Layout
+from gateway.profiles.layout import Layout, Register
 from tests.checks.support import final, judged, reading
 
 LAYOUT = Layout(
@@ -38,6 +39,19 @@ def judge_all(*messages, settings=None):
 def test_totals_that_add_up_within_display_rounding_are_no_finding():
     messages = [message(n, 100.0 + n, 60.0 + n, 25.02, 15.02) for n in range(5)]
     assert judge_all(*messages) == ([], {})
+
+
+def test_a_total_that_rolls_over_before_its_tariffs_still_adds_up():
+    rolling = replace(LAYOUT, registers={"energy_import": Register(1_000_000.0, 0.01)})
+    values = ((999_999.0, 600_000.0, 399_999.0), (1.0, 600_001.0, 400_000.0))
+    readings = [
+        reading(rolling, n, n, offset=n, channel=channel, energy_import=value)
+        for n, row in enumerate(values)
+        for channel, value in zip(("total", "T1", "T2"), row, strict=True)
+    ]
+    judge = Judge({}, {})
+    flags = judged(judge, judge.bind(rolling, {}, "t"), readings)[1]
+    assert [f.code for f in flags] == ["register_rollover"]
 
 
 def test_a_total_that_runs_ahead_is_one_flag_that_ends_when_it_adds_up_again():
