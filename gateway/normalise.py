@@ -135,11 +135,14 @@ class _Writer:
             last = i == len(path) - 1
             if isinstance(part, int):
                 inner = self.fresh("i")
+                node = node.items()
                 self.line(
                     f"{inner} = {variable}[{part}] "
                     f"if {variable} is not None and len({variable}) > {part} else None"
                 )
-                variable, node = inner, node.items()
+                if node.children:
+                    self.line(f"if {inner} is None: {inner} = {self.constant(node.empty)}")
+                variable = inner
                 continue
             node = node.child(part)
             attribute = f"{variable}.{node.attribute}"

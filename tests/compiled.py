@@ -33,7 +33,7 @@ class Compiled:
 
     def __init__(self, profile: Profile, devices: Mapping[str, Device] | None = None) -> None:
         self.profile = profile
-        levels = topic_levels(profile.model)
+        self.levels = levels = topic_levels(profile.model)
         self.shape = build_shape(profile.model, levels)
         self.decode = compile_json(self.shape, profile.model.decode.max_bytes)
         self.normaliser = compile_normaliser(profile.model, self.shape, levels, devices or {})

@@ -153,7 +153,7 @@ def _count_object(
 
 
 def _count_leaf(child: Node, place: str, namespace: dict[str, Any], lines: list[str]) -> int | None:
-    if child.children or child.item is not None or child.leaf & {"raw", "words"}:
+    if child.children or child.item is not None or "words" in child.leaf:
         if child.required:
             return None
         # Nothing is proved of a document that has it; one without it costs nothing.
