@@ -20,7 +20,7 @@ from gateway.profiles import Profile, ProfileSet
 from gateway.profiles.explain import hint
 from gateway.profiles.models import Case
 from gateway.quantities import BY_NAME
-from gateway.records import Batch, Counters, Reading, Value
+from gateway.records import Batch, Reading, Value
 from gateway.times import nanoseconds, rfc3339
 from gateway.units import UnitError, parse_value
 
@@ -74,7 +74,8 @@ def _differences(decider: Decider, profile: Profile, case: Case) -> Iterable[str
     topic = case.topic or default_topic(profile)
     received = nanoseconds(case.received_at)
     batch = Batch([topic], [payload.encode()], [received], 0)
-    decided = decider.decide(batch, Counters())
+    decided = Decided()
+    decider.decide(batch, decided)
     yield from compare(decided, case, profile.kind)
 
 

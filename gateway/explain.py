@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from gateway.errors import DecodeError
-from gateway.pipeline import Decider
-from gateway.records import Batch, Counters, Flag, Quarantined, Reading
+from gateway.pipeline import Decided, Decider
+from gateway.records import Batch, Flag, Quarantined, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ def explain(decider: Decider, topic: str, payload: bytes, received_at: int) -> E
         received_at: nanoseconds UTC.
     """
     candidates = _candidates(decider, topic, payload)
-    counters = Counters()
-    decided = decider.decide(Batch([topic], [payload], [received_at], 0), counters)
+    decided = Decided()
+    decider.decide(Batch([topic], [payload], [received_at], 0), decided)
     reader = next((c for c in candidates if c.verdict == "reads it"), None)
     return Explanation(
         candidates=candidates,
@@ -66,7 +66,7 @@ def explain(decider: Decider, topic: str, payload: bytes, received_at: int) -> E
         readings=decided.readings,
         flags=decided.flags,
         quarantined=decided.quarantined[0] if decided.quarantined else None,
-        ignored=counters.ignored == 1,
+        ignored=decided.counters.ignored == 1,
         notes=[f"{code}: cannot judge: {why}" for code, why in decider.judge.not_judged],
     )
 

@@ -8,7 +8,7 @@ than the checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +31,10 @@ log = structlog.get_logger(__name__)
 
 SNAPSHOT_MESSAGES: Final = 200_000
 """Messages between snapshots of the checks' state: what a restart may have to judge again."""
+
+# Messages decided before the next are read: few enough to stay in the processor's cache.
+_AT_ONCE: Final = 2_000
+_RETRIED: Final = frozenset({"decode", "normalise", "store"})
 
 
 class Plan:
@@ -62,10 +66,10 @@ Route = Sequence[tuple[Plan, dict[str, str]]]
 class Decided(msgspec.Struct):
     """What became of a run of messages; the counters count them by decision."""
 
-    readings: list[Reading]
-    flags: list[Flag]
-    quarantined: list[Quarantined]
-    counters: Counters
+    readings: list[Reading] = []
+    flags: list[Flag] = []
+    quarantined: list[Quarantined] = []
+    counters: Counters = msgspec.field(default_factory=Counters)
 
 
 class Decider:
@@ -89,10 +93,10 @@ class Decider:
         self._routes: dict[str, Route] = {}
         self._identify = Identities()
 
-    def decide(self, batch: Batch, counters: Counters) -> Decided:
-        """Decides a batch in order; ``counters`` are the totals before, and are added to."""
-        decided = Decided([], [], [], counters)
+    def decide(self, batch: Batch, decided: Decided) -> None:
+        """Decides a batch in order, and adds what comes of it to ``decided`` and its counters."""
         readings, flags, routes = decided.readings, decided.flags, self._routes
+        readings_before, flags_before = len(readings), len(flags)
         stored = ignored = repeated = made = 0
         offset = batch.first_offset - 1
         for topic, payload, received_at in zip(
@@ -130,13 +134,13 @@ class Decider:
                 break
             else:
                 self._quarantine(decided, batch, offset, route, refused or _unread(route))
+        counters = decided.counters
         counters.stored += stored
         counters.ignored += ignored
         counters.duplicates += repeated
-        counters.readings += len(readings)
-        counters.duplicate_readings += made - len(readings)
-        counters.flags += len(flags)
-        return decided
+        counters.readings += len(readings) - readings_before
+        counters.duplicate_readings += made - (len(readings) - readings_before)
+        counters.flags += len(flags) - flags_before
 
     def _quarantine(
         self, decided: Decided, batch: Batch, offset: int, route: Route, error: DecodeError
@@ -244,7 +248,7 @@ class Processor:
             if not len(batch):
                 break
             for part in _without(batch, refused):
-                self.decider.decide(part, Counters())
+                self.decider.decide(part, Decided())
             offset = batch.first_offset + len(batch)
 
     def step(self) -> int:
@@ -253,20 +257,30 @@ class Processor:
         Returns:
             The number of messages decided; 0 at the end of the ledger.
         """
-        try:
-            batch = self.ledger.read(self.offset, self.commit_messages)
-        except UnreadableBatch as error:
-            return self._pass_over(error.fault.last_offset + 1, str(error.fault))
-        if not len(batch):
+        decided = Decided(counters=msgspec.structs.replace(self.counters))
+        reached = self.offset
+        while reached < self.offset + self.commit_messages:
+            most = min(_AT_ONCE, self.offset + self.commit_messages - reached)
+            try:
+                batch = self.ledger.read(reached, most)
+            except UnreadableBatch as error:
+                if reached == self.offset:
+                    return self._pass_over(error.fault.last_offset + 1, str(error.fault))
+                break
+            if not len(batch):
+                break
+            if batch.first_offset > reached:
+                if reached == self.offset:
+                    return self._pass_over(batch.first_offset, "the ledger no longer has them")
+                break
+            self.decider.decide(batch, decided)
+            reached += len(batch)
+        if reached == self.offset:
             return 0
-        if batch.first_offset > self.offset:
-            return self._pass_over(batch.first_offset, "the ledger no longer has them")
-        counters = msgspec.structs.replace(self.counters)
-        decided = self.decider.decide(batch, counters)
-        reached = batch.first_offset + len(batch)
+        before = self.offset
         due = reached - self.snapshot_offset >= self.snapshot_messages
         self._commit(decided, reached, snapshot=due)
-        return len(batch)
+        return reached - before
 
     def _pass_over(self, reached: int, why: str) -> int:
         """Decides messages that cannot be read: one quarantine row names them all."""
@@ -283,47 +297,49 @@ class Processor:
             reason="unreadable",
             detail=f"offsets {self.offset} to {reached - 1}: {why}; see `gateway ledger verify`",
         )
-        self._commit(Decided([], [], [row], counters), reached, snapshot=False)
+        self._commit(Decided(quarantined=[row], counters=counters), reached, snapshot=False)
         return missing
 
     def finish(self) -> None:
         """Commits a snapshot, so that the next start has nothing to rebuild."""
         if self.snapshot_offset < self.offset:
-            nothing = Decided([], [], [], self.counters)
+            nothing = Decided(counters=self.counters)
             self._commit(nothing, self.offset, snapshot=True)
 
-    def retry_quarantined(self) -> Counters:
+    def retry_quarantined(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Decides again what quarantine holds, after a profile was mended.
 
         The messages are judged now, as late ones; what is still refused stays in quarantine with
         its present reason.
 
+        Args:
+            progress: called with messages decided again and messages in all.
+
         Returns:
-            What became of them, counted.
+            How many messages were decided again.
         """
-        rows = {
+        offsets = sorted(
             row.message.ledger_offset
             for row in self.store.quarantine()
-            if row.message.stage in {"decode", "normalise", "store"}
-        }
-        outcome = Counters()
-        decided = Decided([], [], [], outcome)
-        for offset in sorted(rows):
-            batch = self.ledger.read(offset, 1)
-            if not len(batch) or batch.first_offset != offset:
-                rows.discard(offset)
-                continue
-            one = self.decider.decide(batch, outcome)
-            decided.readings += one.readings
-            decided.flags += one.flags
-            decided.quarantined += one.quarantined
-        counters = _sum(self.counters, outcome)
-        counters.quarantined -= len(rows)
-        again = Decided(decided.readings, decided.flags, decided.quarantined, counters)
-        self.store.replace_quarantined(rows, self._results(again, self.offset, snapshot=False))
+            if row.message.stage in _RETRIED
+            and row.message.ledger_offset >= self.ledger.first_offset
+        )
+        for at in range(0, len(offsets), _AT_ONCE):
+            self._retry(offsets[at : at + _AT_ONCE])
+            if progress is not None:
+                progress(min(at + _AT_ONCE, len(offsets)), len(offsets))
         # The checks have seen more now: the snapshot goes along.
-        self._commit(Decided([], [], [], counters), self.offset, snapshot=True)
-        return outcome
+        self._commit(Decided(counters=self.counters), self.offset, snapshot=True)
+        return len(offsets)
+
+    def _retry(self, offsets: list[int]) -> None:
+        decided = Decided(counters=msgspec.structs.replace(self.counters))
+        decided.counters.quarantined -= len(offsets)
+        for offset in offsets:
+            self.decider.decide(self.ledger.read(offset, 1), decided)
+        results = self._results(decided, self.offset, snapshot=False)
+        self.store.replace_quarantined(offsets, results)
+        self.counters = decided.counters
 
     def _results(self, decided: Decided, reached: int, *, snapshot: bool) -> Results:
         return Results(
@@ -390,8 +406,3 @@ def _without(batch: Batch, offsets: set[int]) -> list[Batch]:
             Batch(batch.topics[inside], batch.payloads[inside], batch.received_at[inside], start)
         )
     return parts
-
-
-def _sum(one: Counters, other: Counters) -> Counters:
-    names = msgspec.structs.asdict(one)
-    return Counters(**{name: count + getattr(other, name) for name, count in names.items()})

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.records import Batch
 
 BATCH_MESSAGES = 5_000
+COMMIT_MESSAGES = 20_000
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -92,7 +93,7 @@ def replay(
     with SqliteLedger(directory.ledger, max_batch=BATCH_MESSAGES) as ledger:
         store = DuckDBStore(directory.store)
         try:
-            processor = Processor(ledger, store, decider, commit_messages=BATCH_MESSAGES)
+            processor = Processor(ledger, store, decider, commit_messages=COMMIT_MESSAGES)
             pending = 0
             while decided := processor.step():
                 pending += decided
@@ -100,10 +101,12 @@ def replay(
             first_offset = processor.offset
             try:
                 for batch in _batches(readers):
-                    ledger.append(batch)
-                    while processor.step():
+                    if ledger.append(batch) - processor.offset >= COMMIT_MESSAGES:
+                        processor.step()
                         if progress is not None:
                             progress(processor.counters.decided - before.decided)
+                while processor.step():
+                    pass
             finally:
                 processor.finish()
             took = time.perf_counter() - began, time.process_time() - cpu_began

@@ -14,7 +14,7 @@ from gateway.assembly import DataDirectory, make_decider, read_devices, read_pro
 from gateway.errors import ConfigError
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.pipeline import Processor
-from gateway.records import Batch, Counters, Results
+from gateway.records import Counters
 from gateway.store.duckdb import DuckDBStore
 from gateway.store.rebuild import swap
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.pipeline import Decider
-
-_AT_ONCE = 1_000
 
 
 class Reprocessed(msgspec.Struct, frozen=True):
@@ -105,36 +103,7 @@ def _quarantined(
     try:
         processor = Processor(ledger, store, decider)
         before = store.counters()
-        offsets = [
-            row.message.ledger_offset
-            for row in store.quarantine()
-            if row.message.stage in ("decode", "normalise")
-            and row.message.ledger_offset >= ledger.first_offset
-        ]
-        for at in range(0, len(offsets), _AT_ONCE):
-            _again(ledger, store, processor, offsets[at : at + _AT_ONCE])
-            tell(min(at + _AT_ONCE, len(offsets)), len(offsets))
-        return Reprocessed(len(offsets), before, store.counters())
+        count = processor.retry_quarantined(tell)
+        return Reprocessed(count, before, store.counters())
     finally:
         store.close()
-
-
-def _again(
-    ledger: SqliteLedger, store: DuckDBStore, processor: Processor, offsets: list[int]
-) -> None:
-    """Decides some messages again and puts what comes of them in the place of their rows."""
-    counters = msgspec.structs.replace(processor.counters)
-    counters.quarantined -= len(offsets)
-    results = Results([], [], [], processor.offset, counters)
-    for offset in offsets:
-        for message in ledger.messages(offset, offset):
-            batch = Batch([message.topic], [message.payload], [message.received_at], offset)
-            decided = processor.decider.decide(batch, counters)
-            results.readings += decided.readings
-            results.flags += decided.flags
-            results.quarantined += decided.quarantined
-    store.replace_quarantined(offsets, results)
-    # What the checks have learnt goes with it, or a restart would not know these readings.
-    snapshot = processor.decider.judge.snapshot()
-    store.commit(Results([], [], [], processor.offset, counters, snapshot))
-    processor.counters = counters

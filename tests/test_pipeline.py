@@ -7,7 +7,7 @@ import pytest
 
 from gateway.checks import read_tariffs
 from gateway.errors import StoreRefused
-from gateway.pipeline import Decider, Processor
+from gateway.pipeline import Decided, Decider, Processor
 from gateway.profiles import load_profiles
 from gateway.records import Batch, Counters, Device
 from gateway.store.duckdb import DuckDBStore
@@ -174,8 +174,7 @@ def test_quarantine_is_decided_again_after_the_profile_is_mended(tmp_path, profi
         text.replace('"{site}/tele/SENSOR"', '"{site}/tele/{unit}/SENSOR"')
     )
     after = load_profiles([PROFILES / "kinds", mended])
-    outcome = Processor(ledger, store, Decider(after, {}, tariffs)).retry_quarantined()
-    assert outcome.stored == 1
+    assert Processor(ledger, store, Decider(after, {}, tariffs)).retry_quarantined() == 1
     assert list(store.quarantine()) == []
     counters = store.checkpoint().counters
     assert (counters.stored, counters.quarantined, counters.decided) == (2, 0, 2)
@@ -201,7 +200,8 @@ def test_the_packaged_readings_of_two_profiles_on_one_topic_are_told_apart(profi
     batch = Batch(
         ["s/events/rpc"] * 2, [json.dumps(em).encode(), json.dumps(switch).encode()], [1, 1], 0
     )
-    decided = decider.decide(batch, Counters())
+    decided = Decided()
+    decider.decide(batch, decided)
     assert [r.profile.split("@")[0] for r in decided.readings] == [
         "shelly-pro-3em",
         "shelly-1pm-gen4",
