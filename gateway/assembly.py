@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,15 @@ def read_devices(data: DataDirectory, registry: Path | None) -> dict[str, Device
             devices = read_registry(registry)
             casebook.import_devices(devices, source=str(registry), actor=getpass.getuser())
         return casebook.devices()
+
+
+def collect_seldom() -> None:
+    """Tells the garbage collector that a process is set up and now handles records in bulk.
+
+    Records are made by the million, hold no cycles, and die within a second; looking through them
+    every 700 allocations costs a tenth of all time.
+    """
+    gc.set_threshold(200_000, 50, 100)
 
 
 def make_decider(

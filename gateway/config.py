@@ -191,7 +191,10 @@ class ProcessingSettings(Table):
     """Decode, normalise, check and store."""
 
     commit_messages: int = Field(
-        default=5000, ge=1, le=100_000, description="most messages in one transaction of the store"
+        default=10_000,
+        ge=1,
+        le=100_000,
+        description="most messages in one transaction of the store",
     )
     commit_interval_ms: float = Field(
         default=100.0,

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from gateway.assembly import DataDirectory, make_decider, read_devices, read_profiles
+from gateway.assembly import (
+    DataDirectory,
+    collect_seldom,
+    make_decider,
+    read_devices,
+    read_profiles,
+)
 from gateway.capture import CaptureError, CaptureReader
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.pipeline import Processor
@@ -94,6 +100,7 @@ def replay(
         store = DuckDBStore(directory.store)
         try:
             processor = Processor(ledger, store, decider, commit_messages=COMMIT_MESSAGES)
+            collect_seldom()
             pending = 0
             while decided := processor.step():
                 pending += decided

@@ -18,7 +18,13 @@ import msgspec
 import structlog
 
 from gateway import log as logs
-from gateway.assembly import DataDirectory, make_decider, read_devices, read_profiles
+from gateway.assembly import (
+    DataDirectory,
+    collect_seldom,
+    make_decider,
+    read_devices,
+    read_profiles,
+)
 from gateway.errors import ConfigError, GatewayError, ProfileError, StoreLocked
 from gateway.ledger.sqlite import open_reader
 from gateway.pipeline import Processor
@@ -128,6 +134,7 @@ class Worker:
                 commit_messages=spec.commit_messages,
                 snapshot_messages=spec.snapshot_messages,
             )
+            collect_seldom()
             self._pipe.send(Loaded(processor.offset, len(profiles.profiles), len(devices)))
             sinks += [SinkThread(each, store) for each in spec.sinks]
             self._follow(processor, store, sinks)
