@@ -1,3 +1,15 @@
 """Fixtures shared by all tests: real brokers and databases on free ports."""
 
+from tests.corpora import corpora
+
 pytest_plugins = ["tests.brokers", "tests.databases"]
+
+collect_ignore = [] if corpora() else ["test_corpora.py"]
+
+
+def pytest_report_header() -> str:
+    """Says in one line whether the payloads of real devices are tested."""
+    found = corpora()
+    if found is None:
+        return "corpora: not here, their tests are left out (CORPORA=DIR or ../shared/corpora)"
+    return f"corpora: {found}"
