@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from gateway.sources.embedded import free_port
 from tests.brokers import program
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SETTINGS = """\
@@ -73,6 +77,15 @@ class Broker:
         """Its process id."""
         assert self._process is not None
         return self._process.pid
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside, it answers nobody; connections are not refused."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """SIGTERM; its folder goes with it."""

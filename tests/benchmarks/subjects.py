@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -145,11 +146,13 @@ def whole_path(bench: Bench) -> Run:
     with Broker(folder / "broker") as broker:
         bench.queue(broker, CLIENT_ID)
         with Gateway(folder, broker, registry=registry) as gateway:
-            gateway.start().wait_online()
-            pid, worker = gateway.pid, gateway.worker or 0
-            with proc.Sampler(pid) as sampler:
-                noise = Noise(broker.pid)
-                before = [proc.cpu_seconds(each) for each in (pid, worker)]
+            with ExitStack() as watched:
+                with broker.frozen():  # so that not a message is taken before its CPU is counted
+                    gateway.start().wait_online()
+                    pid, worker = gateway.pid, gateway.worker or 0
+                    sampler = watched.enter_context(proc.Sampler(pid))
+                    noise = Noise(broker.pid)
+                    before = [proc.cpu_seconds(each) for each in (pid, worker)]
                 gateway.wait_decided(count, 60.0 + count / 2000)
                 after = [proc.cpu_seconds(each) for each in (pid, worker)]
                 done_ns = gateway.store_changed_ns()
