@@ -12,16 +12,18 @@ Owner = TypeVar("Owner")
 
 
 def topic_pattern(topic: str) -> re.Pattern[str]:
-    """The regular expression of a topic with named levels; ``#`` is any number of levels."""
+    """The regular expression of a topic with named levels; ``#`` is any levels or none."""
     levels = []
-    for level in topic.split("/"):
-        if level == "#":
-            levels.append(".*")
-        elif level.startswith("{"):
+    rest = topic.removesuffix("#").removesuffix("/")
+    for level in rest.split("/") if rest else []:
+        if level.startswith("{"):
             levels.append(f"(?P<{level[1:-1]}>[^/]+)")
         else:
             levels.append(re.escape(level))
-    return re.compile("/".join(levels))
+    text = "/".join(levels)
+    if topic.endswith("#"):
+        text += "(?:/.*)?" if rest else ".*"
+    return re.compile(text, re.DOTALL)
 
 
 def topic_levels(model: ProfileModel) -> set[str]:
@@ -34,7 +36,8 @@ def topic_levels(model: ProfileModel) -> set[str]:
 class Topics(Generic[Owner]):
     """Topic patterns and their owners, the most specific first.
 
-    A pattern is more specific the more literal levels it has; equal ones keep their order.
+    A pattern is more specific the more literal levels it has, then the more conditions its
+    profile has; equal ones go by name.
     """
 
     def __init__(self, owners: Iterable[tuple[ProfileModel, Owner]]) -> None:
