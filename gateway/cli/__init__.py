@@ -15,6 +15,7 @@ app = typer.Typer(
     cls=Root,
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,  # it would print local variables, and secrets among them
     rich_markup_mode="markdown",
     help="Takes in telemetry of measuring instruments, keeps it as evidence, and flags what is "
     "wrong.\n\nBegin with `gateway demo`.",

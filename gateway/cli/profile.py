@@ -150,10 +150,13 @@ def _failures(results: list[CaseResult], bare: list[str]) -> list[dict[str, obje
 
 
 def _models(profiles: ProfileSet, names: list[str]) -> int:
-    """Models of instruments: what the profiles name, or one for a profile that names none."""
-    models = {
-        (model.instrument.vendor, model.instrument.model or name)
-        for name in names
-        for model in [profiles.profiles[name].model]
-    }
-    return len(models)
+    """Models of instruments that the profiles name; a reference profile is of no model."""
+    instruments = [profiles.profiles[name].model.instrument for name in names]
+    return len(
+        {
+            (instrument.vendor, model)
+            for instrument in instruments
+            if instrument.vendor not in (None, "any")
+            for model in instrument.models or (instrument.model,)
+        }
+    )
