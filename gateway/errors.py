@@ -42,12 +42,16 @@ class DecodeError(GatewayError):
     Args:
         reason: the quarantine code, e.g. ``missing_field``.
         detail: where, which rule, what was got.
+
+    Attributes:
+        stage: ``decode`` or ``normalise``, set by the pipeline.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.stage = "decode"
 
 
 class SourceError(GatewayError):

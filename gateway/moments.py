@@ -22,7 +22,7 @@ LATEST: Final = 4_102_444_800_000_000_000
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
-MAX_MEMORY: Final = 1_000_000
+MAX_MEMORY: Final = 250_000
 """Entries after which a memory is emptied, so that made-up names cannot fill it."""
 
 MAX_NAME: Final = 128

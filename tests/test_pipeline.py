@@ -182,6 +182,13 @@ def test_quarantine_is_decided_again_after_the_profile_is_mended(tmp_path, profi
     store.close()
 
 
+def test_a_topic_with_an_impossible_device_id_says_so(profiles, tariffs):
+    decided = Decided()
+    topic = "meters/110000/water_meter/" + "x" * 200 + "/up"
+    Decider(profiles, {}, tariffs).decide(Batch([topic], [b"{}"], [1], 0), decided)
+    assert [row.reason for row in decided.quarantined] == ["bad_device_id"]
+
+
 def test_a_registered_devices_own_profile_goes_before_others(profiles, tariffs):
     devices = {"plug": Device(device_id="plug", profile="tasmota-sensor-energy")}
     decider = Decider(profiles, devices, tariffs)
