@@ -95,7 +95,7 @@ class Decider:
         self._identify = Identities()
 
     # One loop without calls of its own: each would cost a message a tenth of its time.
-    def decide(self, batch: Batch, decided: Decided) -> None:  # noqa: C901
+    def decide(self, batch: Batch, decided: Decided) -> None:
         """Decides a batch in order, and adds what comes of it to ``decided`` and its counters."""
         readings, flags, routes = decided.readings, decided.flags, self._routes
         readings_before, flags_before = len(readings), len(flags)
