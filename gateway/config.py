@@ -118,6 +118,12 @@ class SourceSettings(Table):
         le=65535,
         description="unacknowledged messages the broker may have in flight",
     )
+    topic_aliases: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="topic aliases the broker may use; only for brokers known to do it right",
+    )
     max_packet_size: ByteSize = Field(
         default=ByteSize(16 * 1024 * 1024),
         ge=1024,
@@ -160,6 +166,7 @@ class SourceSettings(Table):
             keep_alive=self.keep_alive,
             session_expiry=self.session_expiry,
             receive_maximum=self.receive_maximum,
+            topic_aliases=self.topic_aliases,
             max_packet_size=int(self.max_packet_size),
             will=will,
         )

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.errors import StoreError
+from gateway.ledger import Pruned
 from gateway.records import Batch, Checkpoint, Counters
 from gateway.sources import Arrivals
 from gateway.store import DeviceSummary, QuarantinedRow, Tail
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 
     from gateway.errors import LedgerError
+    from gateway.ledger import LedgerFault
     from gateway.records import Flag, Quarantined, Reading, Results
 
 
@@ -143,13 +145,18 @@ class MemoryLedger:
             offset,
         )
 
-    def verify(self) -> Iterator[object]:
+    def verify(self, progress: Callable[[int, int], None] | None = None) -> Iterator[LedgerFault]:
         """Nothing can be wrong with it."""
+        if progress is not None:
+            progress(self.next_offset, self.next_offset)
         return iter(())
 
-    def prune(self, **limits: object) -> None:
-        """Keep everything; ``limits`` do not matter here."""
-        del limits
+    def prune(
+        self, *, keep_from_offset: int, max_age: int | None = None, max_bytes: int | None = None
+    ) -> Pruned:
+        """Keep everything, whatever is asked."""
+        del keep_from_offset, max_age, max_bytes
+        return Pruned(self.first_offset)
 
     def close(self) -> None:
         """Note that it was closed."""

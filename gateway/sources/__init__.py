@@ -109,6 +109,9 @@ class BrokerSettings:
         keep_alive: seconds; a silent broker is given up after at most this long.
         session_expiry: seconds for which the broker keeps session and queue (MQTT 5).
         receive_maximum: unacknowledged QoS 1 and 2 messages the broker may have in flight.
+        topic_aliases: topic aliases the broker may use (MQTT 5). None by default: a broker was
+            found that gives all topics of a wildcard subscription one alias, which would put
+            readings down to the wrong instrument without any sign.
         max_packet_size: largest packet accepted, in bytes (MQTT 5 tells the broker).
         connect_timeout: seconds for TCP, TLS and the broker's first answer.
         reconnect_min: seconds before the first new attempt.
@@ -135,6 +138,7 @@ class BrokerSettings:
     keep_alive: int = 30
     session_expiry: int = 7 * DAY
     receive_maximum: int = 4096
+    topic_aliases: int = 0
     max_packet_size: int = 16 * MIB
     connect_timeout: float = 10.0
     reconnect_min: float = 0.5
@@ -153,6 +157,10 @@ class BrokerSettings:
             (
                 1 <= self.receive_maximum <= 65535,
                 f"receive_maximum: 1 to 65535, got {self.receive_maximum}",
+            ),
+            (
+                0 <= self.topic_aliases <= 65535,
+                f"topic_aliases: 0 (none) to 65535, got {self.topic_aliases}",
             ),
             (
                 0 <= self.keep_alive <= 65535,

@@ -8,7 +8,7 @@ import ssl
 import time
 from abc import abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -16,7 +16,7 @@ from gateway.errors import SourceError, SourceLost, SourceRefused
 from gateway.sources import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from gateway.sources import Arrivals, BrokerSettings
 
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 # A link that held this long was good: the next attempt may follow quickly.
 STABLE_AFTER = 5.0
+# Seconds that a connection has to end by itself when the source is closed.
+FAREWELL = 1.5
 
 
 def tls_context(settings: BrokerSettings) -> ssl.SSLContext | None:
@@ -175,7 +177,7 @@ class Link:
             self._state = state
             self._log.warning(state, error=str(error))
 
-    async def keep(self, connect: Callable[[], Awaitable[None]]) -> None:
+    async def keep(self, connect: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run ``connect`` again and again until `close`.
 
         Args:
@@ -184,7 +186,7 @@ class Link:
         attempts = 0
         while not self.closing:
             try:
-                await connect()
+                await self._until_closed(connect())
             except SourceError as error:
                 if self.closing:
                     break
@@ -194,6 +196,22 @@ class Link:
                 await self._pause(attempts, refused=isinstance(error, SourceRefused))
                 attempts += 1
         self.connected = False
+
+    async def _until_closed(self, connection: Coroutine[Any, Any, None]) -> None:
+        """Await a connection's life; after `close` it has a moment for a farewell."""
+        living = asyncio.create_task(connection)
+        closing = asyncio.create_task(self._closing.wait())
+        try:
+            await asyncio.wait({living, closing}, return_when=asyncio.FIRST_COMPLETED)
+            if not living.done():
+                await asyncio.wait({living}, timeout=FAREWELL if self.connected else 0)
+            if living.done():
+                living.result()
+        finally:
+            closing.cancel()
+            if not living.done():
+                living.cancel()
+                await asyncio.wait({living})
 
     async def _pause(self, attempts: int, *, refused: bool) -> None:
         longest = self._settings.reconnect_max

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -186,8 +187,8 @@ class _Connection:
         """Connect; returns whether the broker had kept our session."""
         settings = self.settings
         async with asyncio.timeout(settings.connect_timeout + 1):
-            await asyncio.to_thread(
-                self._client.connect, settings.host, settings.port, settings.keep_alive
+            await self._in_thread(
+                lambda: self._client.connect(settings.host, settings.port, settings.keep_alive)
             )
         sock: Any = self._client.socket()
         if sock is None:
@@ -199,6 +200,30 @@ class _Connection:
         self.ended.add_done_callback(lambda _: ticking.cancel())
         async with asyncio.timeout(settings.connect_timeout):
             return await self.greeting
+
+    async def _in_thread(self, blocking: Callable[[], object]) -> None:
+        """Run a blocking call in a thread of its own, which does not hold up the program's end."""
+        done: asyncio.Future[None] = self._loop.create_future()
+
+        def tell(error: Exception | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+        def run() -> None:
+            error = None
+            try:
+                blocking()
+            except Exception as caught:  # noqa: BLE001  # handed to whoever awaits
+                error = caught
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(tell, error)
+
+        threading.Thread(target=run, name="mqtt311-connect", daemon=True).start()
+        await done
 
     async def _tick(self) -> None:
         """Let paho keep the connection alive: it pings, and gives up when no answer comes."""
@@ -369,6 +394,8 @@ class Mqtt311Source(LinkedSource):
         connection = _Connection(self._settings, self._mailbox, self._clock)
         try:
             session_present = await connection.open()
+            if self._link.closing:
+                return
             self._connection = connection
             connection.subscribe()
             codes = await connection.granted

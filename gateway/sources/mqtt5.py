@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from gateway.sources import BrokerSettings
 
-TOPIC_ALIASES = 1_024
-
 
 class Mqtt5Source(LinkedSource):
     """Messages of one broker that speaks MQTT 5, acknowledged when they are told to be safe.
@@ -56,6 +54,14 @@ class Mqtt5Source(LinkedSource):
         """See `Source.connected`; also right while a full ledger holds the reading up."""
         session = self._session
         return super().connected and session is not None and session.lost is None
+
+    @property
+    def last_error(self) -> str | None:
+        """See `Source.last_error`."""
+        session = self._session
+        if session is not None and session.lost is not None and not self._link.closing:
+            return str(connection_error(self._settings, session.lost))
+        return super().last_error
 
     def acknowledge(self, arrivals: Arrivals) -> None:
         """See `Source.acknowledge`."""
@@ -99,6 +105,8 @@ class Mqtt5Source(LinkedSource):
                 clock=self._clock,
             )
             async with session:
+                if self._link.closing:
+                    return
                 self._session = session
                 # Beside the reading: the broker's answer may come behind a whole window of
                 # queued messages.
@@ -160,6 +168,6 @@ class Mqtt5Source(LinkedSource):
             keep_alive=settings.keep_alive,
             session_expiry_interval=settings.session_expiry,
             receive_max=settings.receive_maximum,
-            topic_alias_max=TOPIC_ALIASES,
+            topic_alias_max=settings.topic_aliases,
             max_packet_size=settings.max_packet_size,
         )

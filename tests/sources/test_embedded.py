@@ -100,3 +100,18 @@ def test_a_port_in_use_is_an_error():
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=str(port)):
             EmbeddedBroker(v4_port=port).start()
+
+
+@asynchronous
+async def test_each_message_of_a_wildcard_subscription_keeps_its_own_topic(
+    embedded_broker: EmbeddedBroker,
+):
+    # Allowed to use aliases, this broker gives all topics of one filter the same.
+    async with intake(make(Mqtt5Source, embedded_broker.v5_port)) as (group, ledger):
+        with Publisher("127.0.0.1", embedded_broker.v4_port) as device:
+            for number in range(4):
+                await asyncio.to_thread(device.send, f"meters/{number}", [b"%d" % number] * 5)
+        await until(lambda: group.appended == 20)
+        assert {(topic, payload) for topic, payload, _ in ledger.messages} == {
+            (f"meters/{number}", b"%d" % number) for number in range(4)
+        }

@@ -31,7 +31,10 @@ def message(
 
 @asynchronous
 async def test_a_topic_alias_stands_for_its_topic():
-    async with FakeServer() as server, intake(make(Mqtt5Source, server.port)) as (group, ledger):
+    async with (
+        FakeServer() as server,
+        intake(make(Mqtt5Source, server.port, topic_aliases=1024)) as (group, ledger),
+    ):
         server.send(
             PublishPacket("meters/long/topic", b"1", topic_alias=7),
             PublishPacket("", b"2", topic_alias=7),
@@ -56,7 +59,7 @@ async def test_an_alias_that_was_never_set_ends_the_connection(
 ):
     source = None
     async with FakeServer(resumed) as server:
-        source = make(Mqtt5Source, server.port)
+        source = make(Mqtt5Source, server.port, topic_aliases=1024)
         async with intake(source) as (group, ledger):
             server.send(message(b"good", 1), PublishPacket("", b"bad", topic_alias=alias))
             await until(lambda: source.reconnects == 1)
@@ -68,7 +71,7 @@ async def test_an_alias_that_was_never_set_ends_the_connection(
 @asynchronous
 async def test_aliases_end_with_their_connection():
     async with FakeServer(resumed) as server:
-        source = make(Mqtt5Source, server.port)
+        source = make(Mqtt5Source, server.port, topic_aliases=1024)
         async with intake(source) as (group, _):
             server.send(PublishPacket("meters/a", b"1", topic_alias=1))
             await until(lambda: group.appended == 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,6 +60,19 @@ async def test_a_broker_that_is_not_there_is_tried_until_close(kind: type[AnySou
     await source.close()
     await running
     assert [arrivals async for arrivals in source.arrivals()] == []
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@asynchronous
+async def test_close_does_not_wait_for_a_server_that_never_answers(kind: type[AnySource]):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        source = make(kind, silent.getsockname()[1], connect_timeout=30)
+        running = asyncio.create_task(source.run())
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(3):
+            await source.close()
+            await running
+        assert source.last_error is None
 
 
 @asynchronous
