@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -116,6 +117,9 @@ class Publisher:
         self._client.on_message = lambda _c, _u, m: self.heard.append(
             (m.topic, m.payload, m.retain)
         )
+        self._changed = threading.Condition()
+        self._acknowledged: set[int] = set()
+        self._client.on_publish = self._on_publish
         self._client.max_queued_messages_set(0)
         self._client.max_inflight_messages_set(1000)
         self._client.reconnect_delay_set(1, 1)
@@ -128,14 +132,27 @@ class Publisher:
 
     def publish(self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False) -> None:
         """Returns when the broker has it."""
-        self._client.publish(topic, payload, qos, retain).wait_for_publish(10)
+        self._await([self._client.publish(topic, payload, qos, retain).mid])
 
     def send(self, topic: str, payloads: Iterable[bytes], qos: int = 1) -> None:
         """Several at once; returns when the broker has acknowledged them all."""
-        infos = [self._client.publish(topic, payload, qos) for payload in payloads]
-        for info in infos:
-            info.wait_for_publish(10)
-            assert info.is_published()
+        self._await([self._client.publish(topic, payload, qos).mid for payload in payloads])
+
+    def _await(self, sent: list[int]) -> None:
+        # paho keeps what is published while the broker is away, though it calls that a failure
+        waiting = set(sent)
+        deadline = time.monotonic() + 15
+        while waiting:
+            assert time.monotonic() < deadline, f"{len(waiting)} messages were not acknowledged"
+            with self._changed:
+                self._changed.wait_for(lambda: self._acknowledged, 0.1)
+                waiting -= self._acknowledged
+                self._acknowledged.clear()
+
+    def _on_publish(self, _client: object, _userdata: object, mid: int, *_: object) -> None:
+        with self._changed:
+            self._acknowledged.add(mid)
+            self._changed.notify()
 
     def listen(self, topic: str) -> None:
         """From now on what comes is in ``heard``."""
