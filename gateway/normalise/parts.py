@@ -1,0 +1,303 @@
+"""The parts of a reading: whose it is, when measured, its status, channel and quantities."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from gateway import moments
+from gateway.normalise.text import FunctionText
+from gateway.profiles import scalars
+from gateway.profiles.layout import Layout
+from gateway.profiles.layout import Register as RegisterFace
+from gateway.profiles.models import Block, Channel, DeviceId, MeasuredAt, Quantity
+from gateway.profiles.models import Register as RegisterModel
+from gateway.profiles.paths import quantity_leaf, time_leaf
+from gateway.profiles.shape import Node
+from gateway.profiles.template import parse_template
+from gateway.units import Conversion, conversion
+
+MAX_SEQUENCE_MODULUS: Final = 2**63
+
+
+class PartsText(FunctionText):
+    """Writes the lines that take the parts of one reading from the document."""
+
+    def device(self, block: Block, scope: tuple[str, Node]) -> str:
+        """Assigns the identity of the device; returns its variable."""
+        spec = block.device_id if block.device_id is not None else "{device_id}"
+        name = self.fresh("dev")
+        if isinstance(spec, DeviceId):
+            self.value(name, spec.from_, scope, optional=spec.otherwise is not None)
+            if spec.otherwise is not None:
+                unless = self.constant(scalars.Among([*spec.unless, None]))
+                self.line(f"if {unless}({name}):")
+                self.depth += 1
+                before = dict(self.seen)
+                self.line(f"{name} = {self.template(spec.otherwise, scope)}")
+                self.seen = before
+                self.depth -= 1
+            self.narrow(name, "scalar", self.node(spec.from_, scope))
+            self.line(f"{name} = IDENT({name})")
+        elif spec == "{device_id}" and "device_id" in self.levels:
+            key = ("levels", "device_id")
+            if key in self.seen:
+                return self.seen[key]
+            self.line(f"{name} = levels['device_id']")
+            self.seen[key] = name
+        else:
+            self.line(f"{name} = IDENT({self.template(spec, scope)})")
+        return name
+
+    def template(self, template: str, scope: tuple[str, Node]) -> str:
+        """An expression that joins the parts of an identity."""
+        parts = []
+        for part in parse_template(template, self.levels):
+            if part.literal is not None:
+                parts.append(self.constant(part.literal))
+            elif part.level is not None:
+                parts.append(f"levels[{self.constant(part.level)}]")
+            else:
+                name = self.fresh("t")
+                self.value(name, part.path or (), scope, optional=False)
+                self.narrow(name, "scalar", self.node(part.path or (), scope))
+                parts.append(f"str({name})")
+        return " + ".join(parts)
+
+    def measured(self, block: Block, scope: tuple[str, Node], device: str) -> tuple[str, str]:
+        """Assigns the time of measurement; returns its variable and the quality's expression."""
+        spec = block.measured_at
+        if not isinstance(spec, MeasuredAt):
+            # The time of receipt stands in: the profile says so, and the reading carries it.
+            return "received", self.constant("questionable")
+        name = self.fresh("at")
+        self.value(name, spec.from_, scope, optional=spec.optional)
+        zone = spec.zone or self.model.zone or "UTC"
+        node = self.node(spec.from_, scope)
+        if not spec.optional:
+            self.narrow(name, time_leaf(spec.time), node)
+            self.time(name, spec.time, zone, device)
+            return name, self.constant("raw")
+        quality = self.fresh("q")
+        self.line(f"if {name} is None:")
+        self.line(f"    {name} = received; {quality} = {self.constant('questionable')}")
+        self.line("else:")
+        self.depth += 1
+        self.line(f"{quality} = {self.constant('raw')}")
+        self.narrow(name, time_leaf(spec.time), node)
+        self.time(name, spec.time, zone, device)
+        self.depth -= 1
+        return name, quality
+
+    def time(self, name: str, form: str, zone: str, device: str) -> None:
+        """Converts a raw time into nanoseconds since the epoch."""
+        default = self.constant(dt.UTC if zone == "UTC" else ZoneInfo(zone))
+        if form == "iso":
+            self.line(f"{name} = MOMENT({name}, ZONE({device}, {default}))")
+        elif "%" in form:
+            pattern = self.constant(form)
+            self.line(f"{name} = PATTERN({name}, {pattern}, ZONE({device}, {default}))")
+        else:
+            # To whole microseconds: finer than any clock here, and what a double holds exactly.
+            per_second = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
+            unit = 10**9 // per_second[form]
+            if unit >= 1000:
+                self.line(f"{name} = round({name} * {unit // 1000}) * 1000")
+            else:
+                self.line(f"{name} = round({name})")
+            self.line(f"if not LOW <= {name} < HIGH: raise BADTIME({name})")
+
+    def status(self, block: Block, scope: tuple[str, Node]) -> str:
+        """Assigns the status words; returns their expression."""
+        spec = block.status
+        if spec is None:
+            return "()"
+        name = self.fresh("st")
+        self.value(name, spec.from_, scope, optional=spec.optional)
+        kind = "integer" if spec.bits is not None else "words" if spec.list_ else "text"
+        self.narrow(name, kind, self.node(spec.from_, scope), optional=spec.optional)
+        if spec.bits is not None:
+            reader = self.constant(moments.StatusBits(spec.bits))
+        elif spec.words is not None:
+            reader = self.constant(moments.StatusWords(spec.words))
+        else:
+            reader = self.constant(moments.status_list)
+        self.line(f"{name} = {reader}({name}) if {name} is not None else ()")
+        return name
+
+    def channel(self, block: Block, scope: tuple[str, Node]) -> str:
+        """The expression of the channel of quantities that name none."""
+        spec = block.channel
+        if isinstance(spec, Channel):
+            name = self.fresh("ch")
+            self.value(name, spec.from_, scope, optional=False)
+            if spec.map is None:
+                self.narrow(name, "scalar", self.node(spec.from_, scope))
+                self.line(f"{name} = CHANNEL({name})")
+            else:
+                words = self.constant(scalars.Words(spec.map, "channel"))
+                self.line(f"{name} = {words}({name})")
+            return name
+        return self.constant(self.default_channel(block))
+
+    def default_channel(self, block: Block) -> str | None:
+        """The channel that the block or the profile names, if any."""
+        named = block.channel if isinstance(block.channel, str) else None
+        return named or self.model.default_channel
+
+    def quantity(
+        self, name: str, quantity: Quantity, scope: tuple[str, Node], device: str
+    ) -> list[tuple[str | None, str]]:
+        """Assigns the quantity's value or values; pairs of channel (None: the block's) and name."""
+        if isinstance(quantity.channels, dict):
+            named: list[tuple[str | None, str]] = []
+            for channel, path in quantity.channels.items():
+                variable = self.fresh("v")
+                self.value(variable, path, scope, optional=True)
+                node = self.node(path, scope)
+                self.convert(variable, name, quantity, device, node=node, optional=True)
+                named.append((channel, variable))
+            places = [self.node(path, scope).path for path in quantity.channels.values()]
+            self.any_of(named, quantity, "`, `$.".join(places))
+            return named
+        if quantity.each is not None and isinstance(quantity.channels, list):
+            return self.array(name, quantity, scope, device)
+        variable = self.fresh("v")
+        optional = quantity.optional or bool(quantity.absent)
+        path = quantity.from_ or ()
+        self.value(variable, path, scope, optional=optional)
+        node = self.node(path, scope)
+        self.convert(variable, name, quantity, device, node=node, optional=optional)
+        return [(None, variable)]
+
+    def any_of(self, named: list[tuple[str | None, str]], quantity: Quantity, shown: str) -> None:
+        """Some channel must be there, unless all of them are optional."""
+        if not quantity.optional and not quantity.absent and len(named) > 1:
+            none = " is ".join(variable for _, variable in named)
+            self.line(f"if {none} is None: raise MISSING({self.constant(shown)})")
+
+    def array(
+        self, name: str, quantity: Quantity, scope: tuple[str, Node], device: str
+    ) -> list[tuple[str | None, str]]:
+        """Assigns the items of an array to their channels."""
+        items = self.fresh("a")
+        channels = quantity.channels or []
+        self.value(items, quantity.each or (), scope, optional=quantity.optional)
+        if quantity.optional:
+            self.line(f"if {items} is None: {items} = ()")
+        node = self.node(quantity.each or (), scope)
+        shown = self.constant(node.path)
+        fewest = 0 if quantity.optional else 1
+        self.line(
+            f"if not {fewest} <= len({items}) <= {len(channels)}: "
+            f"raise CLASS({shown}, len({items}), {len(channels)})"
+        )
+        found: list[tuple[str | None, str]] = []
+        for i, channel in enumerate(channels):
+            variable = self.fresh("v")
+            self.line(f"{variable} = {items}[{i}] if len({items}) > {i} else None")
+            self.convert(variable, name, quantity, device, node=node.items(), optional=True)
+            found.append((channel, variable))
+        self.any_of(found, quantity, node.path)
+        return found
+
+    def convert(
+        self, variable: str, name: str, quantity: Quantity, device: str, *, node: Node,
+        optional: bool,
+    ) -> None:  # fmt: skip
+        """Turns the raw value into the canonical one, in place."""
+        if quantity.absent:
+            among = self.constant(scalars.Among([*quantity.absent, None]))
+            self.line(f"if {among}({variable}): {variable} = None")
+        start = len(self.lines)
+        if optional:
+            self.line(f"if {variable} is not None:")
+            self.depth += 1
+        known = self.known[name]
+        kind = quantity_leaf(known, quantity)
+        if kind != "any" and not quantity.text:
+            self.narrow(variable, kind, node)
+        if quantity.map is not None:
+            words = self.constant(scalars.Words(quantity.map, name))
+            self.line(f"{variable} = {words}({variable})")
+        if known.type == "time":
+            zone = quantity.zone or self.model.zone or "UTC"
+            self.time(variable, quantity.time or "iso", zone, device)
+        elif known.type in {"number", "money"}:
+            self.arithmetic(variable, name, quantity)
+        if optional:
+            self.depth -= 1
+            if len(self.lines) == start + 1:
+                self.lines.pop()
+
+    def arithmetic(self, variable: str, name: str, quantity: Quantity) -> None:
+        """Brings a number into the canonical unit, in place."""
+        shown = self.constant(name)
+        money = self.known[name].type == "money"
+        if quantity.text:
+            self.line(f"{variable} = NUMBER({variable}, {shown})")
+        if quantity.map is None:
+            convert = self.conversion(name, quantity)
+            if convert.numerator != 1:
+                self.line(f"{variable} *= {convert.numerator}")
+            if convert.denominator != 1:
+                self.line(f"{variable} /= {convert.denominator}")
+            if convert.offset:
+                self.line(f"{variable} += {float(convert.offset)!r}")
+            exact = money or self.is_register(name, quantity) or convert.numerator != 1
+            if exact and not convert.identity:
+                # 131881.85 Wh is 131.88185 kWh to an instrument, not 131.88185000000001: fifteen
+                # digits are what a double carries through a conversion, and more than a register
+                # shows.
+                self.line(f"{variable} = float('%.15g' % {variable})")
+        if money:
+            self.line(f"if not -MONEY < {variable} < MONEY: raise ABSURD({shown}, {variable})")
+
+    @property
+    def id(self) -> str:
+        """What readings carry: name@version."""
+        if "PROFILE" not in self.namespace:
+            self.namespace["PROFILE"] = f"{self.model.profile}@{self.model.version}"
+        return str(self.namespace["PROFILE"])
+
+    def layout(self, block: Block, members: list[tuple[str, str, Quantity]]) -> Layout:
+        """What readings with these quantities look like."""
+        sequence = block.sequence
+        return Layout(
+            kind=self.model.kind,
+            event=block.event,
+            profile=f"{self.model.profile}@{self.model.version}",
+            names=tuple(name for name, _, _ in members),
+            registers={
+                name: self.face(name, quantity)
+                for name, _, quantity in members
+                if self.is_register(name, quantity)
+            },
+            sequence_modulus=(sequence.modulus or MAX_SEQUENCE_MODULUS) if sequence else None,
+            sequence_per_channel=bool(sequence and sequence.scope == "channel"),
+            measured=isinstance(block.measured_at, MeasuredAt),
+        )
+
+    def is_register(self, name: str, quantity: Quantity) -> bool:
+        """Whether the quantity only grows."""
+        said = quantity.register_
+        return name in self.model.registers if said is None else said is not False
+
+    def face(self, name: str, quantity: Quantity) -> RegisterFace:
+        """The register as the instrument shows it, in the canonical unit."""
+        model = quantity.register_
+        if not isinstance(model, RegisterModel):
+            return RegisterFace()
+        convert = self.conversion(name, quantity)
+        full = model.full_scale or (10.0**model.digits if model.digits is not None else None)
+        step = 10.0**-model.decimals if model.decimals is not None else None
+        return RegisterFace(
+            full_scale=convert.apply(full) if full is not None else None,
+            resolution=convert.apply(step) if step is not None else None,
+        )
+
+    def conversion(self, name: str, quantity: Quantity) -> Conversion:
+        """How the raw number becomes the canonical one."""
+        known = self.known[name]
+        return conversion(quantity.unit or known.unit, known.unit, str(quantity.scale or 1))
