@@ -171,7 +171,7 @@ async def demo(
     simulators = Simulators(options, start)
     await asyncio.to_thread(simulators.register)
     with EmbeddedBroker() as broker:
-        service = Service(_settings(options.data, broker.v4_port, simulators.registry))
+        service = Service(_settings(options.data, broker.v5_port, simulators.registry))
         serving = asyncio.create_task(service.run())
         try:
             await _until_connected(service, serving)
@@ -200,9 +200,7 @@ def _settings(data: Path, port: int, registry: Path) -> Settings:
             "name": "demo",
             "data_dir": data,
             "registry": registry,
-            # MQTT 3.1.1: to MQTT 5 clients that take topic aliases, rumqttd gives one and the same
-            # alias to all topics of a filter, and every message would be the first device's.
-            "source": [{"name": "embedded", "port": port, "type": "mqtt311"}],
+            "source": [{"name": "embedded", "port": port}],
             "metrics": {"enabled": False},
             "status": {"interval": 1.0},
             "log": {"level": "error"},

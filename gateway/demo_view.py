@@ -118,7 +118,7 @@ class View:
         if report is None or not report.flags:
             return Text(self.say("none"), style="dim")
         table = Table.grid(padding=(0, 2))
-        for code, count in sorted(report.flags.items(), key=lambda item: -item[1]):
+        for code, count in sorted(report.flags.items(), key=lambda item: (-item[1], item[0])):
             table.add_row(Text(f"{count:,}", style="bold", justify="right"), code, self.title(code))
         return table
 
@@ -133,7 +133,7 @@ class View:
                 Text(rfc3339(flag.measured_at)[:19], style="dim"),
                 Text(flag.code, style=_SEVERITY.get(flag.severity, "")),
                 Text(flag.device_id),
-                Text(f"{facts} {evidence.get('unit', '')}"[:40], style="dim"),
+                Text(f"{facts} {evidence.get('unit', '').strip('1')}"[:40], style="dim"),
             )
         return table
 
@@ -171,6 +171,8 @@ class View:
 
 
 def _short(value: object) -> str:
-    return (
-        f"{value:g}" if isinstance(value, float) else str(value if value is not None else "-")[:20]
-    )
+    if isinstance(value, dict) and {"low", "high"} <= value.keys():
+        return f"{_short(value['low'])}..{_short(value['high'])}"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "-" if value is None else str(value)[:20]

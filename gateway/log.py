@@ -73,6 +73,12 @@ class MaskSecrets:
         return without_userinfo(text)
 
 
+def _in_reading_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """When, how grave and what come first in a line."""
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+    return {**first, **event}
+
+
 def without_userinfo(text: str) -> str:
     """``text`` with the ``user:password`` of every address in it masked."""
     return _USERINFO.sub(MASK, text)
@@ -106,6 +112,7 @@ def configure(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             MaskSecrets(secrets),
+            _in_reading_order,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),

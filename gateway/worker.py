@@ -57,22 +57,31 @@ class WatchedStore(DuckDBStore):
         self.recent_flags: deque[Flag] = deque(maxlen=RECENT)
         self.recent_quarantined: deque[Quarantined] = deque(maxlen=RECENT)
         self.devices_seen: set[str] = set()
-        self._seen: dict[str, None] = {}
+        self._seen: dict[str, bool] = {}
 
     def commit(self, results: Results) -> None:
         """Stores as `DuckDBStore.commit`, then counts."""
         super().commit(results)
         self.devices_seen.update([reading.device_id for reading in results.readings])
         for flag in results.flags:
-            if flag.id not in self._seen:
-                if len(self._seen) >= _REMEMBERED_FLAGS:
-                    self._seen.clear()
-                self._seen[flag.id] = None
-                self.flag_codes[flag.code] += 1
-                self.recent_flags.append(flag)
+            self._count(flag)
         for row in results.quarantined:
             self.reasons[row.reason] += 1
             self.recent_quarantined.append(msgspec.structs.replace(row, payload=row.payload[:200]))
+
+    def _count(self, flag: Flag) -> None:
+        """Counts each flag once, and not any more when it is withdrawn (a gap that was filled)."""
+        stands = flag.status != "withdrawn"
+        stood = self._seen.get(flag.id)
+        if stood is None and len(self._seen) >= _REMEMBERED_FLAGS:
+            self._seen.clear()
+        self._seen[flag.id] = stands
+        if stands and not stood:
+            self.flag_codes[flag.code] += 1
+            if stood is None:
+                self.recent_flags.append(flag)
+        elif stood and not stands:
+            self.flag_codes[flag.code] -= 1
 
 
 def main(pipe: Connection, spec: WorkerSpec) -> None:
