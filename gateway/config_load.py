@@ -123,12 +123,11 @@ def _stray_variables() -> list[str]:
     service that is called gateway.
     """
     known = [row.variable for row in table() if row.variable]
-    roots = [PREFIX + name.upper() for name in Settings.model_fields]
     faults = []
     for variable in sorted(os.environ):
-        if not variable.startswith(PREFIX) or "__" not in variable:
-            continue
-        if variable.upper() not in known and variable.upper() not in roots:
+        root, nested, _ = variable.upper().removeprefix(PREFIX).partition("__")
+        # Below a table that exists, the table itself refuses what it does not know.
+        if nested and variable.startswith(PREFIX) and root.lower() not in Settings.model_fields:
             faults.append(f"environment {variable}: unknown setting; {_hint(variable, known)}")
     return faults
 

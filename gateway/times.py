@@ -76,7 +76,7 @@ class TimeReader:
         for text in texts:
             fraction = text[20:-1]  # after "2026-03-01T08:00:00."
             try:
-                if text[-1] == "Z" and fraction.isdigit():
+                if text[-1] == "Z" and fraction.isdigit() and fraction.isascii():
                     add(known[text[:20]] + int(fraction) * _SCALE[len(fraction)])
                     continue
             except LookupError:
