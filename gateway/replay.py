@@ -112,10 +112,10 @@ def replay(
                         processor.step()
                         if progress is not None:
                             progress(processor.counters.decided - before.decided)
-                while processor.step():
-                    pass
-            finally:
-                processor.finish()
+            except CaptureError:
+                _finish(processor)
+                raise
+            _finish(processor)
             took = time.perf_counter() - began, time.process_time() - cpu_began
             codes, reasons, count = _findings(store, first_offset)
             after = processor.counters
@@ -135,6 +135,13 @@ def replay(
             )
         finally:
             store.close()
+
+
+def _finish(processor: Processor) -> None:
+    """Decides what is in the ledger, and leaves nothing to rebuild."""
+    while processor.step():
+        pass
+    processor.finish()
 
 
 def _findings(store: DuckDBStore, first_offset: int) -> tuple[dict[str, int], dict[str, int], int]:
