@@ -29,7 +29,6 @@ from gateway.errors import ConfigError, GatewayError, ProfileError, StoreLocked
 from gateway.ledger.sqlite import open_reader
 from gateway.pipeline import Processor
 from gateway.store.duckdb import DuckDBStore
-from gateway.store.influx import InfluxSink
 from gateway.worker_messages import Drain, Failed, Loaded, Report, SinkState
 
 if TYPE_CHECKING:
@@ -209,6 +208,9 @@ class SinkThread:
     """A sink on an event loop of its own, beside processing."""
 
     def __init__(self, spec: SinkSpec, store: DuckDBStore) -> None:
+        # The client and its HTTP stack take 20 MB: only where a sink is wanted.
+        from gateway.store.influx import InfluxSink  # noqa: PLC0415
+
         self._sink = InfluxSink(
             store,
             name=spec.name,
