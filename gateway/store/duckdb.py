@@ -62,7 +62,7 @@ class DuckDBStore:
         read_only: bool = False,
         memory_limit: str = "48MB",
         threads: int = 1,
-        wal_limit: str = "64MB",
+        wal_limit: str = "16MB",
     ) -> None:
         self.path = path
         self._next_offset = self._position = self._commits = 0
