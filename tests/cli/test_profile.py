@@ -1,0 +1,129 @@
+"""Profile and decode commands: what the gateway reads, and how it comes to that."""
+
+import json
+
+import pytest
+
+from tests.cli.conftest import reading
+
+GOOD = """\
+profile: acme-m1
+version: 1.0.0
+extends: kinds/electricity-meter
+title: {en: ACME M1, zh: 甲表}
+instrument: {vendor: ACME, model: M1}
+match: {topic: "acme/{device_id}"}
+read:
+  measured_at: {from: t, time: epoch_s}
+  energy_import: {from: e, unit: kWh}
+tests:
+  - {payload: '{"t": 1735689600, "e": 5}', expect: {energy_import: 5 kWh}, flags: []}
+"""
+
+
+@pytest.fixture
+def profile(tmp_path):
+    path = tmp_path / "profiles" / "acme-m1.yaml"
+    path.parent.mkdir()
+    path.write_text(GOOD, encoding="utf-8")
+    return path
+
+
+def test_the_packaged_profiles_hold_what_they_say(gateway):
+    result = gateway("profile", "test", "--json")
+    told = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert told["failed"] == []
+    assert list(told) == ["profiles", "models", "cases", "failed"]
+    assert told["cases"] >= told["profiles"] >= 7
+    assert len(gateway("profile", "list", "--json").stdout.splitlines()) == told["profiles"]
+
+
+def test_a_profile_of_ones_own_extends_a_packaged_base(gateway, profile):
+    result = gateway("profile", "test", "--profiles", profile.parent, "--json")
+    assert json.loads(result.stdout) == {"profiles": 1, "models": 1, "cases": 1, "failed": []}
+
+
+def test_a_case_that_fails_is_told_and_ends_with_1(gateway, profile):
+    profile.write_text(GOOD.replace("import: 5 kWh", "import: 6 kWh"), encoding="utf-8")
+    result = gateway("profile", "test", "--profiles", profile.parent)
+    assert result.exit_code == 1
+    assert "acme-m1 case 0: " in result.stdout
+
+
+def test_a_profile_without_a_case_is_a_failure(gateway, profile):
+    profile.write_text(GOOD.partition("tests:")[0], encoding="utf-8")
+    result = gateway("profile", "test", "--profiles", profile.parent, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["failed"][0]["profile"] == "acme-m1"
+
+
+def test_a_profile_that_is_not_there_is_wrong_use(gateway):
+    result = gateway("profile", "test", "acme-m0")
+    assert result.exit_code == 2
+    assert "no profile 'acme-m0'" in result.stderr
+
+
+def test_a_faulty_profile_is_told_with_file_and_line(gateway, profile):
+    profile.write_text(GOOD.replace("unit: kWh", "unit: kWhh"), encoding="utf-8")
+    result = gateway("profile", "check", profile)
+    assert result.exit_code == 1
+    assert f"{profile}:9:" in result.stdout
+    told = json.loads(gateway("profile", "check", profile, "--json").stdout)
+    assert told["faults"][0].startswith(f"{profile}:9:")
+
+
+def test_a_good_profile_is_told_as_such(gateway, profile):
+    assert gateway("profile", "check", profile).stdout == "1 profiles, no fault\n"
+    assert gateway("profile", "check").exit_code == 0
+
+
+TOPIC = reading(0)["topic"]
+
+
+def test_a_message_is_shown_stage_by_stage(gateway):
+    payload = reading(3)["payload"].encode()
+    result = gateway("decode", "--topic", TOPIC, "-", stdin=payload)
+    assert result.exit_code == 0
+    for part in ("electricity-meter-reference", "reads it", "device_id = e1", "energy_import_kwh"):
+        assert part in result.stdout
+
+
+def test_the_machine_form_has_every_stage(gateway, tmp_path):
+    file = tmp_path / "message.json"
+    file.write_text(reading(3)["payload"])
+    at = "2026-03-01T01:00:00Z"
+    told = json.loads(
+        gateway("decode", "--topic", TOPIC, file, "--json", "--received-at", at).stdout
+    )
+    assert told["readings"][0]["energy_import_kwh"] == 103
+    assert told["readings"][0]["received_at"].startswith("2026-03-01T01:00:00")
+    assert told["quarantined"] is None
+    assert (told["flags"], told["ignored"]) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "reason"),
+    [(TOPIC, b"{", "unparseable"), ("no/such", b"{}", "no_profile")],
+)
+def test_what_would_go_to_quarantine_is_told_with_1(gateway, topic, payload, reason):
+    result = gateway("decode", "--topic", topic, "--json", stdin=payload)
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["quarantined"]["reason"] == reason
+    assert reason in gateway("decode", "--topic", topic, stdin=payload).stdout
+
+
+def test_bytes_can_be_given_as_hexadecimal(gateway):
+    payload = reading(3)["payload"].encode().hex().encode()
+    assert gateway("decode", "--topic", TOPIC, "--hex", stdin=payload).exit_code == 0
+    assert gateway("decode", "--topic", TOPIC, "--hex", stdin=b"zz").exit_code == 2
+
+
+def test_only_the_profile_asked_for_is_tried(gateway):
+    result = gateway(
+        *("decode", "--topic", TOPIC, "--profile", "water-meter-reference", "--json"),
+        stdin=reading(3)["payload"].encode(),
+    )
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["candidates"] == []
+    assert gateway("decode", "--topic", TOPIC, "--profile", "x", stdin=b"").exit_code == 2
