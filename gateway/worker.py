@@ -44,6 +44,7 @@ IDLE_S: Final = 0.02
 REPORT_S: Final = 0.5
 RECENT: Final = 12
 _REMEMBERED_FLAGS: Final = 100_000
+_LASTING: Final = (ConfigError, ProfileError, StoreLocked)
 
 
 class WatchedStore(DuckDBStore):
@@ -92,8 +93,9 @@ def main(pipe: Connection, spec: WorkerSpec) -> None:
     try:
         Worker(pipe, spec).run()
     except GatewayError as error:
-        lasting = isinstance(error, (ConfigError, ProfileError, StoreLocked))
-        _say(pipe, Failed(str(error), retry=not lasting, kind=type(error).__name__))
+        lasting = [kind for kind in _LASTING if isinstance(error, kind)]
+        kind = lasting[0] if lasting else type(error)
+        _say(pipe, Failed(str(error), retry=not lasting, kind=kind.__name__))
         raise SystemExit(1) from None
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise SystemExit(0) from None  # the parent is gone; what was decided is committed
