@@ -273,7 +273,7 @@ def _outcome(data: Path, truth: Path, status: Status, sent: int, seconds: float)
         cheats=cheats,
         faults=(),
     )
-    return msgspec.structs.replace(outcome, faults=tuple(_faults(outcome, status)))
+    return msgspec.structs.replace(outcome, faults=tuple(faults_of(outcome, status)))
 
 
 def _cheats(truth: Path, before: int) -> dict[str, int]:
@@ -287,7 +287,8 @@ def _cheats(truth: Path, before: int) -> dict[str, int]:
     return codes
 
 
-def _faults(outcome: Outcome, status: Status) -> list[str]:
+def faults_of(outcome: Outcome, status: Status) -> list[str]:
+    """What is not as it should be, one text each."""
     faults = []
     if not outcome.sent:
         faults.append("the instruments sent nothing")

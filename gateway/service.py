@@ -59,13 +59,21 @@ class Service:
     Args:
         settings: what to do.
         clock: nanoseconds UTC.
+        prune_every: seconds between two looks at what of the ledger is due.
 
     Attributes:
         ready: set when sources are started.
     """
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        prune_every: float = _PRUNE_EVERY_S,
+    ) -> None:
         self.settings = settings
+        self._prune_every = prune_every
         self.ready = asyncio.Event()
         self._clock = clock
         self._started_at = clock()
@@ -243,7 +251,7 @@ class Service:
         """Prunes by the settings, never past the snapshot that a restart begins from."""
         keep = self.settings.ledger
         while True:
-            await asyncio.sleep(_PRUNE_EVERY_S)
+            await asyncio.sleep(self._prune_every)
             report = self._processing.report
             if report is None or (keep.keep_days is None and keep.keep_bytes is None):
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -17,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gateway.config_load import load
 from gateway.identity import identity
 from gateway.ledger.sqlite import SqliteLedger, open_reader
 from gateway.records import Batch
+from gateway.service import Service
 from gateway.sources.embedded import free_port
 from gateway.status import Balance, Lag
 from gateway.store.duckdb import DuckDBStore
@@ -365,6 +368,44 @@ def test_a_message_is_stored_at_once_while_there_is_little_to_do(
     gateway.start()
     device.send(TOPIC, payloads(0, 1))
     gateway.until(lambda: gateway.decided() == 1, seconds=3)
+
+
+def test_a_ledger_over_its_size_is_pruned_but_never_past_the_snapshot(
+    tmp_path: Path, mosquitto: Mosquitto, device: Publisher
+) -> None:
+    settings = load(
+        None,
+        {
+            "data_dir": tmp_path,
+            "source": [{"port": mosquitto.port}],
+            "metrics": {"enabled": False},
+            "ledger": {"keep_bytes": 1 << 20},
+            "processing": {"snapshot_messages": 1000, "commit_messages": 500},
+        },
+    )
+
+    async def pruned() -> tuple[int, int]:
+        service = Service(settings, prune_every=0.1)
+        serving = asyncio.create_task(service.run())
+        await service.ready.wait()
+        deadline = time.monotonic() + 40
+        while True:
+            noise = [os.urandom(1500) for _ in range(500)]
+            await asyncio.to_thread(device.send, TOPIC, noise)
+            with open_reader(tmp_path / "ledger") as ledger:
+                first = ledger.first_offset
+            report = service.processing.report
+            if first > 0 and report is not None:
+                break
+            assert time.monotonic() < deadline
+        service.stop()
+        await serving
+        return first, report.snapshot_offset
+
+    first, snapshot_offset = asyncio.run(pruned())
+    assert 0 < first <= snapshot_offset
+    with open_reader(tmp_path / "ledger") as ledger:
+        assert list(ledger.verify()) == []
 
 
 def test_the_verdict_finds_a_message_without_a_decision() -> None:
