@@ -13,12 +13,14 @@ SECOND: Final = 1_000_000_000
 DAY: Final = 86_400 * SECOND
 _LOWEST: Final = -(2**63)
 _HIGHEST: Final = 2**63 - 1
-_SCALE: Final = tuple(10 ** (9 - digits) for digits in range(10))
+_SCALE: Final[tuple[int, ...]] = tuple(10 ** (9 - digits) for digits in range(10))
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(?:[Zz]|([+-]\d\d:\d\d))",
     re.ASCII,
 )
-_CACHED_SECONDS: Final = 100_000
+_MINUTE: Final = 60 * SECOND
+_CACHED: Final = 100_000
+_SECONDS: Final = {f"{second:02d}.": second * SECOND for second in range(60)}
 
 
 def nanoseconds(text: str) -> int:
@@ -59,10 +61,10 @@ def rfc3339(at: int) -> str:
 
 
 class TimeReader:
-    """Reads many times that are near each other: the part up to the second is remembered."""
+    """Reads many times that are near each other: the minutes that were met are remembered."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, int] = {}
+        self._minutes: dict[str, int] = {}
 
     def read(self, texts: list[str]) -> list[int]:
         """``nanoseconds`` of each text.
@@ -70,24 +72,29 @@ class TimeReader:
         Raises:
             ValueError: as ``nanoseconds``, at the first bad one.
         """
-        known = self._seconds
+        minutes, seconds, scales = self._minutes, _SECONDS, _SCALE
         times: list[int] = []
         add = times.append
         for text in texts:
-            fraction = text[20:-1]  # after "2026-03-01T08:00:00."
+            fraction = text[20:-1]
             try:
+                # The minute is "2026-03-01T08:00:", the second "00." with its point.
+                whole = minutes[text[:17]] + seconds[text[17:20]]
                 if text[-1] == "Z" and fraction.isdigit() and fraction.isascii():
-                    add(known[text[:20]] + int(fraction) * _SCALE[len(fraction)])
+                    add(whole + int(fraction) * scales[len(fraction)])
                     continue
             except LookupError:
-                pass  # a second that is not known yet, or more than nine digits
+                pass  # a minute that is new, or another form
             add(self._learn(text))
         return times
 
     def _learn(self, text: str) -> int:
+        minute, second = self._minutes.get(text[:17]), _SECONDS.get(f"{text[17:19]}.")
+        if minute is not None and second is not None and text[19:] == "Z":
+            return minute + second
         at = nanoseconds(text)
-        if text[19] == "." and text[-1] == "Z":
-            if len(self._seconds) >= _CACHED_SECONDS:
-                self._seconds.clear()
-            self._seconds[text[:20]] = at - at % SECOND
+        if text[-1] == "Z":
+            if len(self._minutes) >= _CACHED:
+                self._minutes.clear()
+            self._minutes[text[:17]] = at - at % _MINUTE
         return at

@@ -26,6 +26,8 @@ WHOLE = 1_772_323_200_000_000_000
 def test_a_time_keeps_all_its_digits(text, at):
     assert nanoseconds(text) == at
     assert TimeReader().read([text, text]) == [at, at]
+    near = ["2026-03-01T00:00:59.5Z", "1969-12-31T23:59:00.1Z"]
+    assert TimeReader().read([*near, text])[2] == at
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,10 @@ def test_a_time_keeps_all_its_digits(text, at):
         "2026-03-01T00:00:00.²Z",
         "2026-02-30T00:00:00Z",
         "2026-03-01T24:00:01Z",
+        "2026-03-01T00:00:60Z",
+        "2026-03-01T00:00:6Z",
+        "2026-03-01T00:00:0²Z",
+        "2026-03-01T00:00:01.Z",
         "9999-01-01T00:00:00Z",
         "now",
         "",
@@ -57,6 +63,12 @@ def test_text_and_back_is_the_same_time(times):
     texts = [rfc3339(at) for at in times]
     assert TimeReader().read(texts) == times
     assert [nanoseconds(text) for text in texts] == times
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=2))
+def test_times_near_each_other_are_told_apart(steps):
+    times = [WHOLE + step for step in steps]
+    assert TimeReader().read([rfc3339(at) for at in times]) == times
 
 
 def test_text_is_what_other_programs_read():

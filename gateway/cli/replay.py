@@ -36,8 +36,10 @@ def replay_(
 ) -> None:
     """Appends captures to the ledger, decides them, and says what came of it.
 
-    The time of receipt is the capture's. The same capture replayed again is appended again, as
-    anything that comes is kept; its readings are recognised as duplicates and stored once.
+    The time of receipt is the capture's. A capture replayed again is appended again, as anything
+    that comes is kept. Its readings are recognised as duplicates only as far as the checks
+    remember (the last 20,000 messages, and the last 16 of each device): replay a longer capture
+    into a data directory of its own, or use `gateway reprocess`.
     """
     logs.configure("warning")
     with Progress(

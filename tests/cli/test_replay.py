@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from gateway.checks.window import LAST, SPAN
 from gateway.store.duckdb import DuckDBStore
 from tests.cli.conftest import capture, reading
 
@@ -38,6 +39,11 @@ def test_the_same_capture_again_is_kept_again_and_stored_once(gateway, tmp_path)
     assert len(rows(gateway("export", "readings", "--data", data))) == 50
     shown = json.loads(gateway("ledger", "show", "--data", data, "--json").stdout)
     assert shown["messages"] == 150
+
+
+def test_the_help_says_how_far_duplicates_are_remembered(gateway):
+    text = " ".join(gateway("replay", "--help").stdout.split())
+    assert f"the last {SPAN:,} messages, and the last {LAST} of each device" in text
 
 
 def test_standard_input_is_a_capture_too(gateway, tmp_path):
