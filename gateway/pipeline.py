@@ -49,7 +49,9 @@ class Plan:
         self.profile = profile
         self.decode = compile_json(shape, model.decode.max_bytes)
         self.normaliser: Normaliser = compile_normaliser(model, shape, levels, devices)
-        self.accepts = self.normaliser.accepts
+        # None where the profile takes whatever comes on its topic.
+        told = model.match is not None and bool(model.match.when)
+        self.accepts = self.normaliser.accepts if told else None
         self.read = self.normaliser.read
         settings: dict[str, Mapping[str, Any] | bool] = dict(model.checks)
         if "value_out_of_range" in settings:
@@ -114,7 +116,7 @@ class Decider:
                 document = None
                 try:
                     document = plan.decode(payload)
-                    if not plan.accepts(document):
+                    if plan.accepts is not None and not plan.accepts(document):
                         continue
                     belongs = plan.read(document, levels, received_at, offset, emitted)
                 except DecodeError as error:

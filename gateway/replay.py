@@ -96,7 +96,11 @@ def replay(
     readers = [
         CaptureReader(file, batch_messages=BATCH_MESSAGES, skip_bad=skip_bad) for file in files
     ]
-    with SqliteLedger(directory.ledger, max_batch=BATCH_MESSAGES) as ledger:
+    with SqliteLedger(
+        directory.ledger,
+        max_batch=BATCH_MESSAGES,
+        recent_messages=COMMIT_MESSAGES + BATCH_MESSAGES,
+    ) as ledger:
         store = DuckDBStore(directory.store)
         try:
             processor = Processor(ledger, store, decider, commit_messages=COMMIT_MESSAGES)

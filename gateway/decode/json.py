@@ -44,28 +44,54 @@ def compile_json(root: Node, max_bytes: int | None = None) -> Decoder:
         reason ``too_large``, ``unparseable``, ``too_deep``, ``missing_field``, ``wrong_type``,
         ``absurd_number``, ``bad_time`` or ``duplicate_key``.
     """
-    decode_bytes = msgspec.json.Decoder(root.type).decode
-    quotes = _compile_quotes(root)
     limit = max_bytes or MAX_BYTES
 
-    def decode(payload: bytes) -> Any:  # noqa: ANN401 - the struct is made at run time
-        if len(payload) > limit:
-            raise DecodeError("too_large", f"payload of {len(payload)} bytes, at most {limit}")
-        try:
-            document = decode_bytes(payload)
-        except msgspec.ValidationError as error:
-            # A duplicate or broken key elsewhere is the deeper fault, so it is named first.
-            _require_unique_keys(payload)
-            raise refusal(error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DecodeError("unparseable", _opening(payload, str(error))) from error
-        except RecursionError as error:
-            raise DecodeError("too_deep", "nested deeper than the parser goes") from error
-        if quotes is None or payload.count(b'"') != quotes(document):
-            _require_unique_keys(payload)
-        return document
+    def too_large(payload: bytes) -> DecodeError:
+        return DecodeError("too_large", f"payload of {len(payload)} bytes, at most {limit}")
 
+    namespace: dict[str, Any] = {
+        "Q": _QUOTES, "NO": _NO_PROOF, "LIMIT": limit, "TOO_LARGE": too_large,
+        "DECODE": msgspec.json.Decoder(root.type).decode, "FAULTS": _FAULTS, "REFUSED": _refused,
+        "REQUIRE_UNIQUE": _require_unique_keys,
+    }  # fmt: skip
+    lines: list[str] = []
+    certain = _count(root, "d", namespace, lines)
+    if certain is None:  # no proof is possible for this shape
+        certain, lines = _NO_PROOF, []
+    counting = "".join(f"    {line}\n" for line in lines)
+    # The source is built from attribute names that shape.py made (f0, f1, ...): nothing of a
+    # profile's text can reach it.  The count stands in the decoder itself: a call for it would
+    # cost as much as the counting.
+    source = _DECODER.format(certain=certain, counting=counting)
+    exec(compile(source, "<decode>", "exec"), namespace)  # noqa: S102
+    decode: Decoder = namespace["decode"]
     return decode
+
+
+_FAULTS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_DECODER: Final = """
+def decode(payload):
+    if len(payload) > LIMIT: raise TOO_LARGE(payload)
+    try:
+        d = DECODE(payload)
+    except FAULTS as error:
+        raise REFUSED(payload, error) from error
+    n = {certain}
+{counting}
+    if payload.count(b'"') != n: REQUIRE_UNIQUE(payload)
+    return d
+"""
+
+
+def _refused(payload: bytes, error: Exception) -> DecodeError:
+    """Why the parser did not take a payload."""
+    if isinstance(error, msgspec.ValidationError):
+        # A duplicate or broken key elsewhere is the deeper fault, so it is named first.
+        _require_unique_keys(payload)
+        return refusal(error)
+    if isinstance(error, RecursionError):
+        return DecodeError("too_deep", "nested deeper than the parser goes")
+    return DecodeError("unparseable", _opening(payload, str(error)))
 
 
 def refusal(error: msgspec.ValidationError) -> DecodeError:
@@ -103,22 +129,6 @@ def _opening(payload: bytes, problem: str) -> str:
         problem = "the payload begins with a byte order mark; JSON is UTF-8 without one"
     shown = payload[:40].decode("utf-8", "backslashreplace")
     return f"{problem}; payload of {len(payload)} bytes begins {shown!r}"
-
-
-def _compile_quotes(root: Node) -> Callable[[Any], int] | None:
-    """A function from a document to the quotation marks its known fields need; None: no proof."""
-    namespace: dict[str, Any] = {"Q": _QUOTES, "NO": _NO_PROOF}
-    lines: list[str] = []
-    constant = _count(root, "d", namespace, lines)
-    if constant is None:
-        return None
-    body = "\n".join(f"    {line}" for line in lines)
-    source = f"def quotes(d):\n    n = {constant}\n{body}\n    return n\n"
-    # The source is built from attribute names that shape.py made (f0, f1, ...): nothing of a
-    # profile's text can reach it.
-    exec(compile(source, "<quotes>", "exec"), namespace)  # noqa: S102
-    found: Callable[[Any], int] = namespace["quotes"]
-    return found
 
 
 def _count(node: Node, variable: str, namespace: dict[str, Any], lines: list[str]) -> int | None:
@@ -163,8 +173,10 @@ def _count_leaf(child: Node, place: str, namespace: dict[str, Any], lines: list[
         if child.required:
             return 2  # the marks of its key
         lines.append(f"if {place} is not None: n += 2")
-    elif len(child.leaf) == 1 and child.leaf <= _QUOTED and child.required:
-        return 4
+    elif len(child.leaf) == 1 and child.leaf <= _QUOTED:
+        if child.required:
+            return 4
+        lines.append(f"if {place} is not None: n += 4")
     else:
         lines.append(f"n += Q.get({place}.__class__, NO)")
     return 0

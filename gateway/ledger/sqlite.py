@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from gateway.errors import LedgerError
@@ -10,6 +11,7 @@ from gateway.ledger.files import make_directory
 from gateway.ledger.inspection import Verifier, chain_end, summarise
 from gateway.ledger.reader import LedgerReader
 from gateway.ledger.writer import Writer
+from gateway.records import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gateway.ledger import LedgerFault, LedgerSummary, Pruned
-    from gateway.records import Batch, RawMessage
+    from gateway.records import RawMessage
 
 SEGMENT_BYTES = 256 << 20
 SEGMENT_AGE = 86_400 * 1_000_000_000
@@ -38,6 +40,8 @@ class SqliteLedger:
         segment_bytes: a new file is begun when the present one is this large; the grain of
             pruning by size.
         segment_age: nanoseconds after which a new file is begun; the grain of pruning by age.
+        recent_messages: how many of the messages appended last are kept in memory, where the thread
+            that appends also reads them, soon after; 0 for none.
         clock: nanoseconds UTC.
 
     Raises:
@@ -54,11 +58,14 @@ class SqliteLedger:
         max_batch: int = MAX_BATCH,
         segment_bytes: int = SEGMENT_BYTES,
         segment_age: int = SEGMENT_AGE,
+        recent_messages: int = 0,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.directory = directory
         self._reader = LedgerReader(directory)
         self._writer: Writer | None = None
+        self._recent: deque[Batch] = deque()
+        self._recent_messages = recent_messages
         if read_only:
             return
         make_directory(directory)
@@ -100,10 +107,23 @@ class SqliteLedger:
 
     def append(self, batch: Batch) -> int:
         """Make the messages durable and return the new next offset; see ``Ledger.append``."""
-        return self._writing().append(batch)
+        end = self._writing().append(batch)
+        if self._recent_messages:
+            begins = end - len(batch)
+            self._recent.append(Batch(batch.topics, batch.payloads, batch.received_at, begins))
+            while self._recent and end - self._recent[0].first_offset > self._recent_messages:
+                self._recent.popleft()
+        return end
 
     def read(self, offset: int, max_messages: int = 5000) -> Batch:
         """Return the messages from ``offset`` on; see ``Ledger.read``."""
+        for batch in self._recent:
+            start = offset - batch.first_offset
+            if 0 <= start < len(batch):
+                part = slice(start, start + max_messages)
+                return Batch(
+                    batch.topics[part], batch.payloads[part], batch.received_at[part], offset
+                )
         return self._reader.read(offset, max_messages)
 
     def messages(self, first: int, last: int) -> Iterator[RawMessage]:

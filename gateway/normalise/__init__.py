@@ -172,7 +172,9 @@ class _ProfileText(PartsText):
         money = any(self.known[name].type == "money" for name, _, _ in members)
         currency = "None"
         if money:
-            currency = f"CURRENCY({device}, {self.constant(self.model.currency)})"
+            currency = self.constant(self.model.currency)
+            if self.currencies:
+                currency = f"CURRENCY({device}, {currency})"
         constants = [self.constant(self.model.kind), self.constant(block.event)]
         reading = (
             f"R({device}, {constants[0]}, {constants[1]}, {channel}, {at}, received, {sequence}, "

@@ -103,7 +103,8 @@ class PartsText(FunctionText):
             per_second = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
             unit = 10**9 // per_second[form]
             if unit >= 1000:
-                self.line(f"{name} = round({name} * {unit // 1000}) * 1000")
+                exact = f"{name} * {unit} if {name}.__class__ is int else "
+                self.line(f"{name} = {exact}round({name} * {unit // 1000}) * 1000")
             else:
                 self.line(f"{name} = round({name})")
             self.line(f"if not LOW <= {name} < HIGH: raise BADTIME({name})")

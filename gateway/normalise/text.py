@@ -41,12 +41,12 @@ class FunctionText:
         self.scopes: dict[int, tuple[str, Node]] = {}
         self.seen: dict[tuple[str, str], str] = {}
         self.count = 0
-        currencies, zones = _parameters(devices)
+        self.currencies, zones = _parameters(devices)
         self.namespace: dict[str, Any] = {
             "R": Reading, "float": float, "round": round, "len": len, "str": str,
             "IDENT": moments.Identities(), "CHANNEL": moments.Identities("channel"),
             "MISSING": scalars.missing, "FAIL": DecodeError,
-            "CURRENCY": currencies.get, "ZONE": zones.get, "MOMENT": moments.moment,
+            "CURRENCY": self.currencies.get, "ZONE": zones.get, "MOMENT": moments.moment,
             "PATTERN": moments.from_pattern, "NUMBER": scalars.number_text,
             "ABSURD": scalars.absurd, "REQUIRE": scalars.require, "MONEY": MAX_MONEY,
             "LOW": moments.EARLIEST, "HIGH": moments.LATEST, "BADTIME": moments.bad_time,
