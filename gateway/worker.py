@@ -32,10 +32,12 @@ from gateway.store.duckdb import DuckDBStore
 from gateway.worker_messages import Drain, Failed, Loaded, Report, SinkState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from multiprocessing.connection import Connection
     from pathlib import Path
 
-    from gateway.records import Flag, Quarantined, Results
+    from gateway.records import Flag, Quarantined, Reading, Results
+    from gateway.store import Prepared
     from gateway.worker_messages import SinkSpec, WorkerSpec
 
 log = structlog.get_logger(__name__)
@@ -59,10 +61,14 @@ class WatchedStore(DuckDBStore):
         self.devices_seen: set[str] = set()
         self._seen: dict[str, bool] = {}
 
+    def prepare(self, readings: list[Reading], before: Sequence[Prepared]) -> Prepared:
+        """Prepares as `DuckDBStore.prepare`, and remembers the devices."""
+        self.devices_seen.update([reading.device_id for reading in readings])
+        return super().prepare(readings, before)
+
     def commit(self, results: Results) -> None:
         """Stores as `DuckDBStore.commit`, then counts."""
         super().commit(results)
-        self.devices_seen.update([reading.device_id for reading in results.readings])
         for flag in results.flags:
             self._count(flag)
         for row in results.quarantined:

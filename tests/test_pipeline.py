@@ -218,11 +218,11 @@ def test_the_packaged_readings_of_two_profiles_on_one_topic_are_told_apart(profi
 class NarrowStore(DuckDBStore):
     """A real store whose table cannot hold one message's reading."""
 
-    def commit(self, results):
-        """Refuses the reading of offset 3 as a database would."""
-        if any(reading.ledger_offset == 3 for reading in results.readings):
+    def prepare(self, readings, before):
+        """Refuses the reading of offset 3 as a column would."""
+        if any(reading.ledger_offset == 3 for reading in readings):
             raise StoreRefused("value out of range for column", 3)
-        super().commit(results)
+        return super().prepare(readings, before)
 
 
 def test_a_row_that_the_store_refuses_costs_its_message_and_no_other(tmp_path, profiles, tariffs):

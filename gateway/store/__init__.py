@@ -10,7 +10,7 @@ several readings gives them in that order.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gateway.records import Checkpoint, Counters, Results
 
-__all__ = ["DeviceSummary", "QuarantinedRow", "Sink", "Store", "Tail"]
+__all__ = ["DeviceSummary", "Prepared", "QuarantinedRow", "Sink", "Store", "Tail"]
 
 
 class QuarantinedRow(msgspec.Struct, frozen=True):
@@ -57,6 +57,14 @@ class Tail(msgspec.Struct, frozen=True):
     position: int
 
 
+class Prepared(msgspec.Struct, frozen=True):
+    """Readings in a store's own form, for one commit of that store: ``position`` is the first's."""
+
+    position: int
+    count: int
+    held: Any
+
+
 class Store(Protocol):
     """Keeps what processing found; safe to use from several threads.
 
@@ -71,6 +79,17 @@ class Store(Protocol):
 
     def checkpoint(self) -> Checkpoint:
         """Where processing stands, with the last snapshot of the checks' state."""
+        ...
+
+    def prepare(self, readings: list[Reading], before: Sequence[Prepared]) -> Prepared:
+        """Takes over readings of the next commit, behind those prepared ``before`` for it.
+
+        Nothing is stored by this.  It lets a large commit be made of small parts, each still in the
+        processor's cache, without keeping the records.
+
+        Raises:
+            StoreRefused: a record cannot be stored for what it is.
+        """
         ...
 
     def commit(self, results: Results) -> None:

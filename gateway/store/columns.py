@@ -17,7 +17,7 @@ from gateway.errors import StoreRefused
 from gateway.quantities import BY_NAME, KINDS, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gateway.records import Flag, Quarantined, Reading
 
@@ -63,6 +63,16 @@ def reading_tables(
     for kind, indexes in groups.items():
         positions = [first_position + index for index in indexes]
         yield kind, _table(kind, [readings[index] for index in indexes], positions)
+
+
+def joined(tables: Iterable[tuple[str, pa.Table]]) -> Iterator[tuple[str, pa.Table]]:
+    """Tables of one kind with the same columns as one, without a copy."""
+    groups: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[pa.Table]] = {}
+    for kind, table in tables:
+        key = kind, tuple(table.column_names), tuple(map(str, table.schema.types))
+        groups.setdefault(key, []).append(table)
+    for (kind, _, _), parts in groups.items():
+        yield kind, pa.concat_tables(parts)
 
 
 def _table(kind: str, readings: Sequence[Reading], positions: Sequence[int]) -> pa.Table:
@@ -148,9 +158,10 @@ def _column(type_: Type, values: Sequence[Any]) -> pa.Array:
     array = pa.array(values, _ARROW[type_])
     if type_ == "time":
         return array.view(_NS)
-    # None and 0 are left out: neither is large.
-    if type_ == "money" and max(map(abs, filter(None, values)), default=0.0) >= _EXACT_BELOW:
-        return decimals(values)
+    if type_ == "money":
+        present = values if not array.null_count else [v for v in values if v is not None]
+        if present and not -_EXACT_BELOW < min(present) <= max(present) < _EXACT_BELOW:
+            return decimals(values)
     return array
 
 

@@ -17,7 +17,7 @@ import zstandard
 from gateway.errors import StoreError, StoreUnavailable
 from gateway.quantities import KINDS
 from gateway.records import Checkpoint, Counters
-from gateway.store import Tail, columns, rebuild, rows, schema
+from gateway.store import Prepared, Tail, columns, rebuild, rows, schema
 from gateway.store.connections import Connections, one
 
 if TYPE_CHECKING:
@@ -110,6 +110,15 @@ class DuckDBStore:
         """The position of the last reading; 0 when there is none."""
         return self._position
 
+    def prepare(self, readings: list[Reading], before: Sequence[Prepared]) -> Prepared:
+        """Makes Arrow tables of readings of the next commit, behind those prepared before.
+
+        Raises:
+            StoreRefused: a record cannot be stored for what it is.
+        """
+        first = self._position + 1 + sum(part.count for part in before)
+        return Prepared(first, len(readings), list(columns.reading_tables(readings, first)))
+
     def commit(self, results: Results) -> None:
         """Stores everything of ``results`` in one transaction, durable on return.
 
@@ -132,13 +141,13 @@ class DuckDBStore:
                 )
             try:
                 with self._connections.transaction() as writer:
-                    self._insert(writer, results)
-                    self._move(writer, results)
+                    position = self._insert(writer, results)
+                    self._move(writer, results, position)
             except StoreUnavailable:
                 self._attempt = (self._commits + 1, results.next_offset)
                 raise
             self._commits += 1
-            self._position += len(results.readings)
+            self._position = position
             self._next_offset = results.next_offset
 
     def _attempt_was_durable(self, next_offset: int) -> bool:
@@ -153,17 +162,29 @@ class DuckDBStore:
             )
         return True
 
-    def _insert(self, writer: duckdb.DuckDBPyConnection, results: Results) -> None:
+    def _insert(self, writer: duckdb.DuckDBPyConnection, results: Results) -> int:
+        """Puts in all records; returns the position of the last reading."""
+        parts: list[Prepared] = list(results.prepared)
         if results.readings:
-            for kind, table in columns.reading_tables(results.readings, self._position + 1):
-                self._take(
-                    writer,
-                    table,
-                    f"INSERT INTO {schema.table(kind)} BY NAME SELECT * FROM incoming",
+            parts.append(self.prepare(results.readings, parts))
+        position = self._position
+        for part in parts:
+            if part.position != position + 1:
+                raise StoreError(
+                    f"store: readings prepared for position {part.position} come at "
+                    f"{position + 1}: prepare them again"
                 )
+            position += part.count
+        for kind, table in columns.joined(pair for part in parts for pair in part.held):
+            self._take(
+                writer,
+                table,
+                f"INSERT INTO {schema.table(kind)} BY NAME SELECT * FROM incoming",
+            )
         if results.flags:
             self._take(writer, columns.flag_table(results.flags), _UPSERT)
         self._quarantine(writer, results.quarantined)
+        return position
 
     def _quarantine(
         self, writer: duckdb.DuckDBPyConnection, quarantined: Sequence[Quarantined]
@@ -180,13 +201,13 @@ class DuckDBStore:
         # DuckDB finds the table by the name of this variable: a registered view costs 0.5 ms more.
         writer.execute(sql)
 
-    def _move(self, writer: duckdb.DuckDBPyConnection, results: Results) -> None:
+    def _move(self, writer: duckdb.DuckDBPyConnection, results: Results, position: int) -> None:
         counters = msgspec.json.encode(results.counters).decode()
         writer.execute(
             "UPDATE checkpoint SET next_offset = ?, position = ?, commits = ?, counters = ?",
             [
                 results.next_offset,
-                self._position + len(results.readings),
+                position,
                 self._commits + 1,
                 counters,
             ],
@@ -229,13 +250,13 @@ class DuckDBStore:
                     "WHERE stage NOT LIKE 'sink:%' AND ledger_offset IN (SELECT unnest(?))",
                     [wanted],
                 )
-                self._insert(writer, results)
-                self._move(
-                    writer,
-                    msgspec.structs.replace(results, next_offset=self._next_offset, snapshot=None),
+                position = self._insert(writer, results)
+                kept = msgspec.structs.replace(
+                    results, next_offset=self._next_offset, snapshot=None
                 )
+                self._move(writer, kept, position)
             self._commits += 1
-            self._position += len(results.readings)
+            self._position = position
 
     def copy_before(self, offset: int, other: DuckDBStore) -> None:
         """Fills this empty store with what ``other`` has of messages below ``offset``.
