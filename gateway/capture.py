@@ -12,12 +12,12 @@ import gzip
 import sys
 import zlib
 from contextlib import nullcontext
-from typing import IO, TYPE_CHECKING, Final, Literal, Self, cast
+from typing import IO, TYPE_CHECKING, Final, Self, cast
 
 import msgspec
 import zstandard
 
-from gateway.errors import GatewayError
+from gateway.errors import ConfigError, GatewayError
 from gateway.records import Batch
 from gateway.times import TimeReader, nanoseconds, rfc3339
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-CHUNK_BYTES: Final = 1024 * 1024
+CHUNK_BYTES: Final = 2 * 1024 * 1024
 MAX_LINE_BYTES: Final = 32 * 1024 * 1024
+_ZSTD_STEP_BYTES: Final = 2048  # of input at a time: zstd makes at most 64 MiB out of it
 
 
 class CaptureError(GatewayError):
@@ -46,12 +47,64 @@ _PAYLOADS: Final = ("payload", "payload_base64", "payload_hex")
 _DECODER: Final = msgspec.json.Decoder(_Line)
 
 
-def _open(path: Path, mode: Literal["rb", "wb"]) -> IO[bytes]:
+class _ZstdReader:
+    """Reads all frames of a zstd file; its end in the middle of a frame is an error.
+
+    The library's own reader takes a file that was cut off, and one of several frames (``cat``),
+    for one that ends early: messages would be missing in silence.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._input = b""
+
+    def read(self, size: int) -> bytes:
+        """At least ``size`` bytes, fewer at the end, at most one step's output more."""
+        parts, length = [], 0
+        while length < size:
+            piece = self._step()
+            if piece is None:
+                break
+            parts.append(piece)
+            length += len(piece)
+        return b"".join(parts)
+
+    def _step(self) -> bytes | None:
+        data = self._input or self._file.read(_ZSTD_STEP_BYTES)
+        self._input = b""
+        if not data:
+            if self._frame is not None:
+                raise EOFError("the file ends in the middle of a zstd frame: it was cut off")
+            return None
+        frame = self._frame or self._decompressor.decompressobj()
+        piece = frame.decompress(data)
+        self._frame = None if frame.eof else frame
+        self._input = frame.unused_data if frame.eof else b""
+        return piece
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self._file.close()
+
+
+def _open_to_read(path: Path) -> IO[bytes] | _ZstdReader:
     if path.suffix == ".gz":
-        return cast("IO[bytes]", gzip.open(path, mode))
+        return cast("IO[bytes]", gzip.open(path, "rb"))
     if path.suffix == ".zst":
-        return cast("IO[bytes]", zstandard.open(path, mode))
-    return path.open(mode, buffering=0 if mode == "rb" else -1)  # reads are large already
+        return _ZstdReader(path)
+    return path.open("rb", buffering=0)  # reads are large already
+
+
+def _open_to_write(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return cast("IO[bytes]", gzip.open(path, "wb"))
+    if path.suffix == ".zst":
+        return cast("IO[bytes]", zstandard.open(path, "wb"))
+    return path.open("wb")
 
 
 class CaptureReader:
@@ -102,7 +155,7 @@ class CaptureReader:
         rest = b""
         self._line = 1
         try:
-            opened = _open(self.path, "rb") if self.path else nullcontext(sys.stdin.buffer)
+            opened = _open_to_read(self.path) if self.path else nullcontext(sys.stdin.buffer)
             with opened as stream:
                 while piece := stream.read(max(CHUNK_BYTES, len(rest))):
                     end = piece.rfind(b"\n") + 1
@@ -207,6 +260,9 @@ class CaptureWriter:
 
     Args:
         path: the file (``.gz`` and ``.zst`` are compressed), or None for standard output.
+
+    Raises:
+        ConfigError: there can be no such file.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -214,9 +270,9 @@ class CaptureWriter:
         self.written = 0
         self._encoder = msgspec.json.Encoder()
         try:
-            self._stream = sys.stdout.buffer if path is None else _open(path, "wb")
+            self._stream = sys.stdout.buffer if path is None else _open_to_write(path)
         except OSError as error:
-            raise CaptureError(f"{path}: cannot be written: {error.strerror}") from error
+            raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
 
     def write(
         self, topics: Sequence[str], payloads: Sequence[bytes], received_at: Sequence[int]

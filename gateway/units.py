@@ -38,6 +38,15 @@ _MISTAKES: Final = {
     "mi": "[mi_i]", "mile": "[mi_i]", "mph": "[mi_i]/h", "kph": "km/h", "psi": "[psi]",
     "gal": "[gal_us]", "lpm": "L/min", "volt": "V", "amp": "A", "watt": "W", "percent": "%",
 }  # fmt: skip
+# Linear units that differ by a factor known exactly; what is not here is pint's to say.
+_LINEAR: Final = re.compile(
+    r"(?!m(?:Wh|var|VA))(?P<prefix>[mkMG]?)(?P<atom>Wh|var\.?h|VAh|var|VA|W|V|A|Hz|J|Pa|m|L)|\[(?P<mile>mi_i)\]"
+)
+_PREFIXES: Final = {
+    "": Fraction(1), "m": Fraction(1, 1000), "k": Fraction(10**3), "M": Fraction(10**6),
+    "G": Fraction(10**9),
+}  # fmt: skip
+_MILE: Final = Fraction("1609.344")
 _PLAIN_LETTERS: Final = str.maketrans({"³": "3", "²": "2", "·": ".", "^": None, " ": None})
 _FOLDED: Final = {code.lower(): code for code in reversed(_KNOWN)} | _MISTAKES
 _ANGLE: Final = re.compile(r"(?<![A-Za-z\[])(?:deg|rad|gon)(?![A-Za-z])")
@@ -120,10 +129,33 @@ def conversion(unit: str, canonical: str, scale: str = "1") -> Conversion:
             f"money takes the unit {canonical!r} (the currency is said once, by 'currency'); "
             f"got {unit!r}; for cents use 'scale: 0.01'"
         )
+    known = _factor(unit, canonical)
+    if known is not None:
+        factor *= known
+        return Conversion(factor.numerator, factor.denominator, Fraction(0))
     zero, slope = _line(unit, canonical)
     offset = 0.0 if canonical == "K" else zero
     ratio = _exact(slope) * factor
     return Conversion(ratio.numerator, ratio.denominator, Fraction(offset).limit_denominator(10**6))
+
+
+def _factor(unit: str, canonical: str) -> Fraction | None:
+    """The factor between two units that differ by a prefix only; None asks pint.
+
+    Pint takes half a second to load, and these are what nearly all profiles use.
+    """
+    (atom, size), (wanted, step) = _linear(unit), _linear(canonical)
+    return size / step if atom and atom == wanted else None
+
+
+def _linear(code: str) -> tuple[str, Fraction]:
+    """A unit's atom and size in it; no atom where it is not a plain linear unit."""
+    match = _LINEAR.fullmatch(code)
+    if match is None:
+        return "", Fraction(1)
+    if match["mile"]:
+        return "m", _MILE
+    return match["atom"].replace(".", ""), _PREFIXES[match["prefix"]]
 
 
 def _line(unit: str, canonical: str) -> tuple[float, float]:

@@ -172,11 +172,13 @@ def _count_leaf(child: Node, place: str, namespace: dict[str, Any], lines: list[
     elif len(child.leaf) == 1 and child.leaf <= _BARE:
         if child.required:
             return 2  # the marks of its key
-        lines.append(f"if {place} is not None: n += 2")
+        # Most of what a profile names is there, and the branch not taken is the cheap one.
+        lines.append(f"if {place} is None: n -= 2")
+        return 2
     elif len(child.leaf) == 1 and child.leaf <= _QUOTED:
-        if child.required:
-            return 4
-        lines.append(f"if {place} is not None: n += 4")
+        if not child.required:
+            lines.append(f"if {place} is None: n -= 4")
+        return 4
     else:
         lines.append(f"n += Q.get({place}.__class__, NO)")
     return 0
