@@ -50,7 +50,10 @@ def _refuse(key: str, **facts: object) -> NoReturn:
 
 
 def _fail(error: Exception) -> NoReturn:
-    _ERRORS.print(_SAY("error.prefix") + str(error), style="red", markup=False)
+    said = str(error)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        said = f"{error.filename}: {error.strerror}"
+    _ERRORS.print(_SAY("error.prefix") + said, style="red", markup=False)
     raise typer.Exit(2)
 
 
@@ -85,7 +88,10 @@ def list_(
         console.print(f"[bold]{title}[/bold]")
         what = say(f"kind.{name}.what")
         console.print(say("list.every", what=what, interval=_minutes(kind.interval)))
-        table = Table(say("list.cheat"), say("list.does"), say("list.code"), expand=False)
+        table = Table(expand=False)
+        for heading in ("list.cheat", "list.does", "list.code"):
+            # Chinese has no spaces to break at: without "fold" the end of a text would be cut off
+            table.add_column(say(heading), overflow="fold", no_wrap=heading != "list.does")
         for cheat, made in kind.cheats.items():
             table.add_row(f"[cyan]{cheat}[/cyan]", say(f"cheat.{cheat}"), made.code)
         console.print(table)

@@ -18,6 +18,7 @@ import pytest
 import zstandard
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from simulators.cli import app
@@ -310,6 +311,34 @@ def test_the_list_speaks_both_languages_and_machines():
     for kind in kinds.values():
         assert len(kind["cheats"]) >= 3
         assert all(cheat["code"] and cheat["what"] for cheat in kind["cheats"].values())
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_list_on_a_narrow_terminal_cuts_nothing_off(lang):
+    text = simulate("list", "--lang", lang, COLUMNS="80").stdout
+    assert "…" not in text
+    assert all(cell_len(line) <= 80 for line in text.splitlines()[:-1])
+    joined = "".join(
+        line.split("│")[2].strip() for line in text.splitlines() if line.startswith("│")
+    )
+    assert Texts(lang)("cheat.double_booking").replace(" ", "") in joined.replace(" ", "")
+
+
+def test_chinese_text_has_chinese_punctuation():
+    say = Texts("zh")
+    # the ratio of a cheat and an address are written as they are typed
+    known = re.compile(r"NAME:比例|主机:端口")
+    half = [
+        key
+        for key in say.keys
+        if re.search(r"[一-龥][,;:?(]|[,;)][一-龥]", known.sub("", say(key)))
+    ]
+    assert half == []
+
+
+def test_a_file_that_is_not_there_is_told_without_the_systems_number(tmp_path):
+    done = simulate("score", tmp_path / "none.jsonl", tmp_path / "none.jsonl", code=2)
+    assert done.stderr == f"error: {tmp_path}/none.jsonl: No such file or directory\n"
 
 
 def test_both_languages_have_the_same_texts_with_the_same_places():
