@@ -94,7 +94,7 @@ class Casebook:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise GatewayError(f"{directory}: cannot be made: {error.strerror}") from None
+            raise ConfigError(f"{directory}: cannot be made: {error.strerror}") from None
         self._engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(self.path)),
             connect_args={"timeout": _BUSY_TIMEOUT_S, "isolation_level": None},

@@ -11,7 +11,7 @@ import uvloop
 
 from gateway import log as logs
 from gateway.capture import CaptureWriter
-from gateway.cli.output import progress_console
+from gateway.cli.output import examples, progress_console
 from gateway.config import SourceSettings
 from gateway.config_load import load
 from gateway.errors import ConfigError, SourceRefused
@@ -24,8 +24,10 @@ _LOOK_S = 0.2
 
 
 @app.command(
-    epilog="Examples: `gateway capture 'meters/#' -o day.jsonl.zst`, "
-    "`gateway capture 'tele/+/SENSOR' --host broker --username u --password-file pw -o - | less`",
+    epilog=examples(
+        "gateway capture 'meters/#' -o day.jsonl.zst",
+        "gateway capture 'tele/+/SENSOR' --host broker --username u --password-file pw -o - | less",
+    ),
 )
 def capture(
     topics: Annotated[list[str], typer.Argument(help="Topic filters.")],

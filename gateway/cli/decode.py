@@ -13,7 +13,7 @@ from rich.text import Text
 from gateway import log as logs
 from gateway.assembly import DataDirectory, make_decider, read_devices, read_profiles
 from gateway.checks import CATALOGUE
-from gateway.cli.output import Json, Profiles, read_bytes
+from gateway.cli.output import Json, Profiles, examples, read_bytes
 from gateway.errors import ConfigError
 from gateway.explain import Candidate, Explanation, explain
 from gateway.profiles import ProfileSet
@@ -26,8 +26,10 @@ _LARGEST = 64 * 1024 * 1024
 
 
 @app.command(
-    epilog="Examples: `gateway decode --topic tele/desk/SENSOR message.json`, "
-    "`mosquitto_sub -t meters/# -C 1 | gateway decode --topic meters/110000/water_meter/w1/up -`",
+    epilog=examples(
+        "gateway decode --topic tele/desk/SENSOR message.json",
+        "mosquitto_sub -t meters/# -C 1 | gateway decode --topic meters/110000/water_meter/w1/up -",
+    ),
 )
 def decode(
     file: Annotated[

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from gateway import log as logs
-from gateway.cli.output import Json, progress_console
+from gateway.cli.output import Json, examples, progress_console
 from gateway.demo import DemoOptions, Outcome, demo
 from gateway.demo_view import View
 from gateway.status import Status
@@ -35,7 +35,7 @@ class Lang(StrEnum):
     ZH = "zh"
 
 
-@app.command(epilog="Examples: `gateway demo`, `gateway demo --seconds 30 --lang zh`")
+@app.command(epilog=examples("gateway demo", "gateway demo --seconds 30 --lang zh"))
 def demo_(
     *,
     seconds: Annotated[

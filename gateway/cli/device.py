@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from gateway.casebook import FILE_NAME, Casebook
-from gateway.cli.output import Data, Json, console, existing, print_table
+from gateway.cli.output import Data, Json, console, examples, existing, print_table
 from gateway.errors import ConfigError
 from gateway.quantities import KINDS
 from gateway.records import Device
@@ -26,7 +26,7 @@ _TIMES = ("commissioned_at", "verified_at", "verified_until")
 
 @app.command(
     "import",
-    epilog="Example: `gateway device import devices.csv --data data --dry-run`",
+    epilog=examples("gateway device import devices.csv --data data --dry-run"),
 )
 def import_(
     file: Annotated[Path, typer.Argument(help="JSON Lines or CSV; - is standard input.")],
@@ -54,7 +54,7 @@ def import_(
     )
 
 
-@app.command("list", epilog="Example: `gateway device list --data data --kind water_meter --json`")
+@app.command("list", epilog=examples("gateway device list --data data --kind water_meter --json"))
 def list_(
     data: Data = Path("data"),
     kind: Annotated[str | None, typer.Option(help="Only this kind of instrument.")] = None,

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from gateway import log as logs
-from gateway.cli.output import Json, console
+from gateway.cli.output import Json, console, examples
 from gateway.config_load import load
 from gateway.doctor import Finding, examine
 from gateway.errors import ConfigError
@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 _MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "bad": ("BAD ", "bold red")}
 
 
-@app.command(epilog="Example: `gateway doctor --config gateway.toml`")
+@app.command(epilog=examples("gateway doctor --config gateway.toml"))
 def doctor(
     *,
     config: Annotated[Path | None, typer.Option("--config", help="The settings.")] = None,

@@ -1,5 +1,6 @@
 """``gateway export``: what the store holds, in files that others read."""
 
+import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -9,8 +10,8 @@ import typer
 
 from gateway import log as logs
 from gateway.checks import CATALOGUE
-from gateway.cli.output import Data, existing, progress_console
-from gateway.errors import ConfigError, StoreLocked
+from gateway.cli.output import Data, examples, existing, progress_console
+from gateway.errors import ConfigError
 from gateway.quantities import KINDS
 from gateway.store.duckdb import DuckDBStore
 from gateway.store.export import (
@@ -22,6 +23,9 @@ from gateway.store.export import (
 from gateway.times import nanoseconds
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class What(StrEnum):
@@ -46,14 +50,16 @@ def _time(text: str | None, option: str) -> int | None:
     if text is None:
         return None
     try:
-        return nanoseconds(text if "T" in text else f"{text}T00:00:00Z")
+        return nanoseconds(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
     except ValueError as error:
-        raise ConfigError(f"{option}: {error}") from None
+        raise ConfigError(f"{option}: {error}, or as a date: 2026-03-01") from None
 
 
 @app.command(
-    epilog="Examples: `gateway export readings --data data --kind water_meter -o readings.jsonl`, "
-    "`gateway export flags --data data --code amount_mismatch --since 2026-03-01`",
+    epilog=examples(
+        "gateway export readings --data data --kind water_meter -o readings.jsonl",
+        "gateway export flags --data data --code amount_mismatch --since 2026-03-01",
+    ),
 )
 def export(
     what: Annotated[What, typer.Argument(help="readings, flags, quarantine or devices")],
@@ -77,7 +83,8 @@ def export(
     """Writes readings, flags, quarantine or devices out of the store.
 
     Times are those of the measurement. What is absent is left out, never written as 0. A running
-    gateway has the store to itself: stop it first, or ask its API.
+    gateway has the store to itself: stop it first, or copy what it has taken in out of the ledger
+    (`gateway ledger show --offset N --count M --json`) and replay the copy elsewhere.
     """
     logs.configure("warning")
     if kind is not None and kind not in KINDS:
@@ -87,12 +94,12 @@ def export(
     _only_for(what, since=since, until=until, device=device, kind=kind, code=code)
     begin, end = _time(since, "--since"), _time(until, "--until")
     chosen = str(format_ or _by_suffix(output))
-    try:
-        store = DuckDBStore(existing(data, "store.duckdb") / "store.duckdb", read_only=True)
-    except StoreLocked as error:
-        raise StoreLocked(
-            f"{error}; a running gateway has it: stop the gateway, or export from its API"
-        ) from None
+    if chosen == Format.LP and what not in (What.READINGS, What.FLAGS):
+        raise ConfigError(
+            f"export {what}: --format lp is for readings and flags, which have a time; "
+            "take jsonl, csv or parquet"
+        )
+    store = DuckDBStore(existing(data, "store.duckdb") / "store.duckdb", read_only=True)
     try:
         with _opened(output) as out:
             match what:

@@ -12,6 +12,8 @@ from gateway.cli.output import (
     Data,
     Json,
     console,
+    counted,
+    examples,
     existing,
     print_table,
     progress_bar,
@@ -33,7 +35,7 @@ app = typer.Typer(
 _SHOWN_FAULTS = 20
 
 
-@app.command(epilog="Example: `gateway ledger verify --data data && echo intact`")
+@app.command(epilog=examples("gateway ledger verify --data data && echo intact"))
 def verify(*, data: Data = Path("data"), as_json: Json = False) -> None:
     """Reads the whole ledger and says every place where it is not what was acknowledged.
 
@@ -70,7 +72,7 @@ def _tell(summary: LedgerSummary, faults: list[LedgerFault]) -> None:
     if len(faults) > _SHOWN_FAULTS:
         typer.secho(f"and {len(faults) - _SHOWN_FAULTS} more; --json has all", fg="red")
     if faults:
-        typer.echo(f"{len(faults)} faults: the ledger is NOT as it was acknowledged")
+        typer.echo(f"{counted(len(faults), 'fault')}: the ledger is NOT as it was acknowledged")
         return
     typer.secho("intact: ", fg="green", nl=False)
     typer.echo(
@@ -80,8 +82,10 @@ def _tell(summary: LedgerSummary, faults: list[LedgerFault]) -> None:
 
 
 @app.command(
-    epilog="Examples: `gateway ledger show --data data`, "
-    "`gateway ledger show --data data --offset 120 --count 3 --json`",
+    epilog=examples(
+        "gateway ledger show --data data",
+        "gateway ledger show --data data --offset 120 --count 3 --json",
+    ),
 )
 def show(
     *,
@@ -160,7 +164,7 @@ def _show_message(message: RawMessage, *, as_json: bool) -> None:
     )
 
 
-@app.command(epilog="Example: `gateway ledger prune --data data --keep-days 90`")
+@app.command(epilog=examples("gateway ledger prune --data data --keep-days 90"))
 def prune(
     *,
     data: Data = Path("data"),

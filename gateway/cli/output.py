@@ -1,10 +1,11 @@
 """What the commands share: common options, and how they show things."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -23,6 +24,20 @@ Profiles = Annotated[
         help="Directory of device profiles; may be repeated. Default: those of the gateway.",
     ),
 ]
+
+
+_PIPE_WIDTH: Final = 500  # nobody reads a pipe by eye, and a broken line is of no use to grep
+_WHOLE_WIDTH: Final = 48  # names up to this long are never broken
+
+
+def examples(*commands: str) -> str:
+    """The end of a help text: each example on a line of its own, to be copied."""
+    return "\n\n".join(("Examples:", *(f"`{command}`" for command in commands)))
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 profile``, ``2 profiles``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def console() -> Console:
@@ -55,13 +70,23 @@ def print_table(
     *,
     to: Console | None = None,
 ) -> None:
-    """A table; absent cells stay empty, and text of devices is shown as text, never as markup."""
+    """A table; absent cells stay empty, and text of devices is shown as text, never as markup.
+
+    Nothing is cut off: what is too wide for the terminal goes on in the next line, the first
+    column, which names the row, last of all.
+    """
+    out = to or Console(highlight=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = _PIPE_WIDTH
+    texts = [[Text("" if cell is None else str(cell)) for cell in row] for row in rows]
+    named = max((row[0].cell_len for row in texts), default=0)
     table = Table(title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    (to or Console(highlight=False)).print(table)
+    for number, column in enumerate(columns):
+        whole = 0 if number else min(named, _WHOLE_WIDTH)
+        table.add_column(column, overflow="fold", min_width=whole or None)
+    for row in texts:
+        table.add_row(*row)
+    out.print(table)
 
 
 @contextmanager

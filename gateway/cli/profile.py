@@ -8,7 +8,14 @@ import typer
 
 from gateway.assembly import all_tariffs, make_decider, read_profiles
 from gateway.cases import CaseResult, run_cases
-from gateway.cli.output import Json, Profiles, print_table, progress_console
+from gateway.cli.output import (
+    Json,
+    Profiles,
+    counted,
+    examples,
+    print_table,
+    progress_console,
+)
 from gateway.errors import ConfigError, ProfileError
 from gateway.profiles import ProfileSet
 
@@ -20,7 +27,7 @@ app = typer.Typer(
 )
 
 
-@app.command("list", epilog="Example: `gateway profile list --json`")
+@app.command("list", epilog=examples("gateway profile list --json"))
 def list_(*, profiles: Profiles = None, as_json: Json = False) -> None:
     """Lists the profiles: name, version, kind, instrument, number of test messages, caveats."""
     found = list(read_profiles(profiles or ()).profiles.values())
@@ -42,16 +49,20 @@ def list_(*, profiles: Profiles = None, as_json: Json = False) -> None:
             typer.echo(msgspec.json.encode(row))
         return
     print_table(
-        f"{len(rows)} profiles",
-        ("profile", "kind", "title", "cases"),
+        counted(len(rows), "profile"),
+        ("profile", "kind, title", "cases"),
         [
-            (profile.id, profile.kind, profile.model.title.en, len(profile.model.tests))
+            (
+                profile.id,
+                f"{profile.kind}: {profile.model.title.en}",
+                len(profile.model.tests),
+            )
             for profile in found
         ],
     )
 
 
-@app.command(epilog="Example: `gateway profile check profiles/acme-m309.yaml`")
+@app.command(epilog=examples("gateway profile check profiles/acme-m309.yaml"))
 def check(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Files or directories; default: the gateway's own.")
@@ -63,6 +74,8 @@ def check(
 
     Ends with 1 when there is one. Base profiles of the gateway can be extended.
     """
+    if missing := [path for path in paths or () if not path.exists()]:
+        raise ConfigError("\n".join(f"{path}: no such file or directory" for path in missing))
     try:
         profiles = read_profiles(paths or ())
         make_decider(profiles, {}, _directories(paths))
@@ -77,13 +90,14 @@ def check(
     if as_json:
         typer.echo(msgspec.json.encode({"profiles": len(profiles.profiles), "faults": []}))
         return
-    typer.echo(f"{len(profiles.profiles)} profiles, no fault")
+    typer.echo(f"{counted(len(profiles.profiles), 'profile')}, no fault")
 
 
 @app.command(
     "test",
-    epilog="Examples: `gateway profile test --json`, "
-    "`gateway profile test acme-m309 --profiles profiles`",
+    epilog=examples(
+        "gateway profile test --json", "gateway profile test acme-m309 --profiles profiles"
+    ),
 )
 def run_tests(
     names: Annotated[
@@ -121,7 +135,10 @@ def run_tests(
                 f"{fault['profile']} case {fault['case']}" if "case" in fault else fault["profile"]
             )
             typer.secho(f"{where}: {fault['difference']}", fg="red")
-        typer.echo(f"{len(chosen)} profiles, {len(results)} cases, {len(failed)} failed")
+        typer.echo(
+            f"{counted(len(chosen), 'profile')}, {counted(len(results), 'case')}, "
+            f"{len(failed)} failed"
+        )
     if failed:
         raise typer.Exit(1)
     if not as_json:

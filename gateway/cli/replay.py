@@ -9,15 +9,25 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from gateway import log as logs
-from gateway.cli.output import Json, Profiles, console, print_table, progress_console
+from gateway.cli.output import (
+    Json,
+    Profiles,
+    console,
+    counted,
+    examples,
+    print_table,
+    progress_console,
+)
 from gateway.replay import Replayed, replay
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command(
-    epilog="Examples: `gateway replay day.jsonl.zst --data data --registry devices.csv`, "
-    "`zcat day.jsonl.gz | gateway replay - --data data --json`",
+    epilog=examples(
+        "gateway replay day.jsonl.zst --data data --registry devices.csv",
+        "zcat day.jsonl.gz | gateway replay - --data data --json",
+    ),
 )
 def replay_(
     files: Annotated[
@@ -73,19 +83,32 @@ def _show(done: Replayed) -> None:
         f"({done.rate:,.0f} a second), [bold]{done.readings:,}[/] readings"
     )
     if done.pending_before:
-        out.print(f"{done.pending_before:,} messages that were waiting in the ledger came first")
+        out.print(
+            f"{counted(done.pending_before, 'message')} that were waiting in the ledger came first"
+        )
     if done.duplicates:
         out.print(
-            f"{done.duplicates:,} duplicates: received before, kept in the ledger, stored once"
+            f"{counted(done.duplicates, 'duplicate')}: received before, kept in the ledger, "
+            "stored once"
         )
     if done.ignored:
         out.print(f"{done.ignored:,} messages carry no readings, by their profile")
     if done.skipped_lines:
         out.print(
-            f"[yellow]{done.skipped_lines:,} bad lines skipped, the first:[/] "
+            f"[yellow]{counted(done.skipped_lines, 'bad line')} skipped, the first:[/] "
             + escape(done.first_skipped or "")
         )
     if done.flags:
         print_table("Flags", ("code", "flags"), list(done.flags.items()))
     if done.quarantined:
         print_table("Quarantined", ("reason", "messages"), list(done.quarantined.items()))
+    if done.not_judged:
+        print_table(
+            "Not judged (no flag does not mean all is well here)",
+            ("code", "why", "times"),
+            [
+                (code, reason, count)
+                for code, reasons in done.not_judged.items()
+                for reason, count in reasons.items()
+            ],
+        )

@@ -7,15 +7,14 @@ import msgspec
 import typer
 
 from gateway import log as logs
-from gateway.cli.output import Data, Json, Profiles, console, progress_bar
+from gateway.cli.output import Data, Json, Profiles, console, examples, progress_bar
 from gateway.reprocess import reprocess
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command(
-    epilog="Example, after a profile was mended: "
-    "`gateway reprocess --data data --profiles profiles --quarantine-only`",
+    epilog=examples("gateway reprocess --data data --profiles profiles --quarantine-only"),
 )
 def reprocess_(
     *,

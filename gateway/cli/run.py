@@ -9,6 +9,7 @@ import uvloop
 from typer.core import TyperCommand
 
 from gateway import log as logs
+from gateway.cli.output import examples
 from gateway.config import table
 from gateway.config_load import load
 from gateway.service import serve
@@ -37,8 +38,9 @@ def settings_text() -> str:
 
 @app.command(
     cls=WithSettings,
-    epilog="Examples: `gateway run --config gateway.toml`, "
-    "`GATEWAY_LOG__LEVEL=debug gateway run --data data`",
+    epilog=examples(
+        "gateway run --config gateway.toml", "GATEWAY_LOG__LEVEL=debug gateway run --data data"
+    ),
 )
 def run(
     config: Annotated[

@@ -37,10 +37,12 @@ class LedgerFault(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """The fault as one line for a person."""
-        return (
-            f"batch {self.batch} (offsets {self.first_offset} to {self.last_offset}): "
-            f"{self.what}: expected {self.expected}, got {self.got}"
+        offsets = (
+            f" (offsets {self.first_offset} to {self.last_offset})"
+            if self.last_offset >= self.first_offset
+            else ""
         )
+        return f"batch {self.batch}{offsets}: {self.what}: expected {self.expected}, got {self.got}"
 
 
 class UnreadableBatch(LedgerCorrupt):

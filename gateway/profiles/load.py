@@ -95,7 +95,7 @@ def _read(directories: Sequence[Path]) -> tuple[dict[str, Source], list[Fault]]:
     seen: set[Path] = set()
     for directory in directories:
         if not directory.exists():
-            faults.append(Fault(directory, 1, 1, (), "no such file or directory"))
+            faults.append(Fault(directory, 0, 0, (), "no such file or directory"))
             continue
         files = [directory] if directory.is_file() else sorted(directory.rglob("*.y*ml"))
         for file in files:

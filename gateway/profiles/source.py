@@ -22,7 +22,7 @@ Key = tuple[str | float, ...]
 
 
 class Fault:
-    """One thing wrong with a profile: where, the rule, what was got."""
+    """One thing wrong with a profile: where (line 0: the file itself), the rule, what was got."""
 
     def __init__(self, file: Path, line: int, column: int, key: Key, message: str) -> None:
         self.file = file
@@ -33,7 +33,8 @@ class Fault:
 
     def __str__(self) -> str:
         at = ".".join(str(part) for part in self.key)
-        return f"{self.file}:{self.line}:{self.column}: {at + ': ' if at else ''}{self.message}"
+        place = f":{self.line}:{self.column}" if self.line else ""
+        return f"{self.file}{place}: {at + ': ' if at else ''}{self.message}"
 
 
 class _Refused(Exception):

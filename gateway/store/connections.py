@@ -188,8 +188,8 @@ def _translate(fault: duckdb.Error, path: Path) -> tuple[StoreError, bool]:
         holder = _HOLDER.search(said)
         who = f"process {holder[1]}" if holder else "another process"
         return StoreLocked(
-            f"store: {who} has {path} open: stop it first (a running gateway is asked through "
-            "its address: --url)"
+            f"store: {who} has {path} open, and a store has one owner at a time: stop that "
+            "process (a gateway ends cleanly on SIGTERM), then try again"
         ), False
     if isinstance(fault, duckdb.FatalException | duckdb.IOException | duckdb.InternalException):
         return StoreUnavailable(

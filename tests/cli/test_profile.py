@@ -73,8 +73,14 @@ def test_a_faulty_profile_is_told_with_file_and_line(gateway, profile):
     assert told["faults"][0].startswith(f"{profile}:9:")
 
 
+def test_a_file_that_is_not_there_is_wrong_use_and_has_no_line(gateway, profile):
+    missing = gateway("profile", "check", profile.with_name("none.yaml"))
+    assert missing.exit_code == 2
+    assert missing.stderr.endswith("none.yaml: no such file or directory\n")
+
+
 def test_a_good_profile_is_told_as_such(gateway, profile):
-    assert gateway("profile", "check", profile).stdout == "1 profiles, no fault\n"
+    assert gateway("profile", "check", profile).stdout == "1 profile, no fault\n"
     assert gateway("profile", "check").exit_code == 0
 
 

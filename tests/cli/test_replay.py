@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,8 @@ import pytest
 
 from gateway.checks.window import LAST, SPAN
 from gateway.store.duckdb import DuckDBStore
-from tests.cli.conftest import capture, reading
+from gateway.times import rfc3339
+from tests.cli.conftest import BEGIN, capture, reading
 
 
 def rows(result):
@@ -77,9 +79,47 @@ def test_bad_lines_are_skipped_and_counted_when_that_is_wanted(gateway, tmp_path
 def test_a_missing_file_appends_nothing_of_the_others(gateway, tmp_path):
     file = capture(tmp_path / "c.jsonl", [reading(0)])
     result = gateway("replay", file, tmp_path / "none.jsonl", "--data", tmp_path / "data")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "none.jsonl: no such file" in result.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_what_no_check_could_judge_is_told_by_code_and_reason(gateway, tmp_path):
+    trip = {
+        "type": "trip", "seq": 1, "ts": BEGIN // 1_000_000,
+        "started_at": BEGIN // 1_000_000 - 600_000,
+        "ended_at": BEGIN // 1_000_000, "distance": 3.0, "waiting_time": 0, "fare": 13,
+        "surcharge": 0, "k_constant": 800, "tariff": "of-no-city",
+    }  # fmt: skip
+    record = {
+        "received_at": rfc3339(BEGIN + 1_000_000),
+        "topic": "meters/110105/taximeter/t1/up",
+        "payload": json.dumps(trip),
+    }
+    file = capture(tmp_path / "c.jsonl", [record])
+    arguments = ("replay", file, "--data", tmp_path / "data")
+    summary = json.loads(gateway(*arguments, "--json").stdout)
+    assert summary["not_judged"] == {"fare_mismatch": {"the tariff is not known": 1}}
+    trip["seq"] = 2
+    trip["fare"] = 14
+    capture(file, [record | {"payload": json.dumps(trip)}])
+    text = " ".join(gateway(*arguments).stdout.split())
+    assert "fare_mismatch │ the tariff is not known │ 1 │" in text
+
+
+def test_line_protocol_of_what_has_no_time_is_refused_before_a_file_is_made(
+    gateway, tmp_path, replayed
+):
+    out = tmp_path / "out.lp"
+    result = gateway("export", "devices", "--data", replayed, "--format", "lp", "-o", out)
+    assert (result.exit_code, out.exists()) == (2, False)
+    assert "take jsonl, csv or parquet" in result.stderr
+
+
+def test_a_wrong_time_is_shown_as_it_was_typed(gateway, replayed):
+    result = gateway("export", "flags", "--data", replayed, "--since", "tomorrow")
+    assert result.exit_code == 2
+    assert "--since: 'tomorrow' is not" in result.stderr
 
 
 def test_the_registry_of_a_replay_is_kept_for_later(gateway, tmp_path):
@@ -147,7 +187,8 @@ def test_an_export_beside_a_gateway_says_who_has_the_store(replayed):
     finally:
         store.close()
     assert done.returncode == 2
-    assert "stop the gateway" in done.stderr
+    assert f"process {os.getpid()} has " in done.stderr
+    assert "stop that process" in done.stderr
 
 
 PROFILE = """\

@@ -112,7 +112,7 @@ def test_the_same_file_by_two_ways_is_read_once(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):
-    assert faults(tmp_path / "nothing") == [f"{tmp_path}/nothing:1:1: no such file or directory"]
+    assert faults(tmp_path / "nothing") == [f"{tmp_path}/nothing: no such file or directory"]
 
 
 def test_a_folder_named_like_a_profile_is_told(tmp_path):

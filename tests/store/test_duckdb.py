@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,6 +90,31 @@ def test_readings_of_many_kinds_and_layouts_come_back_in_the_order_of_arrival(st
     assert [(r.device_id, r.quantities, r.status) for r in found] == [
         (r.device_id, r.quantities, r.status) for r in sent
     ]
+
+
+def test_a_commit_of_prepared_parts_is_as_one_of_its_readings(store: DuckDBStore, tmp_path: Path):
+    sent = mixed(seed=2, count=300)
+    for begin in (0, 150):
+        parts = []
+        for at in range(begin, begin + 150, 40):
+            parts.append(store.prepare(sent[at : min(at + 40, begin + 150)], parts))
+        assert store.position == begin  # nothing is stored before the commit
+        made = results([], next_offset=begin + 150)
+        store.commit(msgspec.structs.replace(made, prepared=parts))
+    plain = DuckDBStore(tmp_path / "plain.duckdb")
+    plain.commit(results(sent))
+    assert list(store.readings()) == list(plain.readings())
+    assert store.position == plain.position == 300
+    plain.close()
+
+
+def test_parts_prepared_before_another_commit_are_refused(store: DuckDBStore):
+    part = store.prepare([reading(0)], [])
+    store.commit(results([reading(0)]))
+    late = msgspec.structs.replace(results([], next_offset=2), prepared=[part])
+    with pytest.raises(StoreError, match="prepare them again"):
+        store.commit(late)
+    assert store.position == 1
 
 
 @given(
@@ -276,7 +302,8 @@ def test_a_second_process_is_told_who_has_the_store(store: DuckDBStore):
                 print(fault)
     """
     said, _ = _child(body, store.path).communicate(timeout=20)
-    assert said.count(f"process {os.getpid()} has {store.path} open: stop it first") == 2
+    assert said.count(f"process {os.getpid()} has {store.path} open, ") == 2
+    assert said.count("stop that process") == 2
     assert issubclass(StoreLocked, StoreError)
 
 
