@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gateway.sources import BrokerSettings, Will
+from gateway.sources import BrokerSettings, Will, filter_fault
 
 PREFIX: Final = "GATEWAY_"
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -131,6 +131,13 @@ class SourceSettings(Table):
     )
 
     _password: str | None = PrivateAttr(None)
+
+    @field_validator("topics")
+    @classmethod
+    def _are_filters(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        if faults := [fault for fault in map(filter_fault, topics) if fault]:
+            raise ValueError("; ".join(faults))
+        return topics
 
     @model_validator(mode="after")
     def _hang_together(self) -> Self:

@@ -10,7 +10,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.capture import CaptureError, CaptureReader, CaptureWriter
+from gateway.capture import CHUNK_BYTES, CaptureError, CaptureReader, CaptureWriter
+from gateway.errors import ConfigError
 
 AT = 1_772_323_200_123_456_789
 GOOD = {"received_at": "2026-03-01T00:00:00.123456789Z", "topic": "a/b", "payload": "x"}
@@ -113,8 +114,8 @@ def test_a_batch_holds_no_more_than_it_may(tmp_path):
 
 def test_a_line_may_be_larger_than_a_chunk_but_not_than_the_bound(tmp_path):
     path = tmp_path / "c.jsonl"
-    path.write_bytes(lines(GOOD | {"payload": "x" * 2_000_000}))
-    assert len(read(path)[0][0][1]) == 2_000_000
+    path.write_bytes(lines(GOOD | {"payload": "x" * 2 * CHUNK_BYTES}))
+    assert len(read(path)[0][0][1]) == 2 * CHUNK_BYTES
     with pytest.raises(CaptureError, match="not a capture"):
         read(path, max_line_bytes=1_000_000)
 
@@ -137,8 +138,23 @@ def test_a_last_line_without_its_end_is_read(tmp_path):
 def test_a_missing_file_and_a_missing_folder_are_told(tmp_path):
     with pytest.raises(CaptureError, match="No such file"):
         read(tmp_path / "none.jsonl")
-    with pytest.raises(CaptureError, match="cannot be written"):
+    with pytest.raises(ConfigError, match="cannot be written"):
         CaptureWriter(tmp_path / "none" / "c.jsonl")
+
+
+def test_a_zstd_capture_that_was_cut_off_is_told_and_not_taken_for_a_short_one(tmp_path):
+    path = tmp_path / "c.jsonl.zst"
+    packed = zstandard.compress(b"".join(lines(GOOD) for _ in range(5_000)))
+    for end in (10, len(packed) // 2, len(packed) - 1):
+        path.write_bytes(packed[:end])
+        with pytest.raises(CaptureError, match="cut off"):
+            read(path)
+
+
+def test_zstd_captures_put_one_behind_the_other_are_read_whole(tmp_path):
+    path = tmp_path / "c.jsonl.zst"
+    path.write_bytes(b"".join(zstandard.compress(lines(GOOD) * count) for count in (1, 700, 2)))
+    assert len(read(path)[0]) == 703
 
 
 def test_a_line_costs_little(tmp_path):

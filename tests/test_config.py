@@ -34,6 +34,19 @@ def faults(path, flags=None):
     return str(caught.value).splitlines()
 
 
+@pytest.mark.parametrize("wrong", ["a/##", "#/a", "a#", "a+/b", "", "a/#/#"])
+def test_a_topic_filter_that_no_broker_takes_is_told(tmp_path, wrong):
+    (told,) = faults(written(tmp_path, f'[[source]]\ntopics = ["meters/#", "{wrong}"]\n'))
+    assert ":2: source[0].topics: " in told
+    assert repr(wrong) in told
+
+
+@pytest.mark.parametrize("right", ["#", "a/#", "+", "+/a/+", "/", "$SYS/#", "表/+/上"])
+def test_topic_filters_of_every_form_are_taken(tmp_path, right):
+    settings = load(written(tmp_path, f'[[source]]\ntopics = ["{right}"]\n'))
+    assert settings.source[0].topics == (right,)
+
+
 def test_every_fault_is_told_at_once_with_file_line_and_key(tmp_path):
     path = written(
         tmp_path,

@@ -88,6 +88,21 @@ class Will:
     retain: bool = True
 
 
+def filter_fault(topic: str) -> str:
+    """What is wrong with a topic filter (MQTT 5, 4.7); empty when nothing is.
+
+    A broker need not answer a wrong one: Mosquitto closes the connection, others are silent.
+    """
+    levels = topic.split("/")
+    if not topic or "\0" in topic:
+        return f"{topic!r} is no topic filter: it is empty, or has a NUL"
+    if "#" in topic and (topic.count("#") > 1 or levels[-1] != "#"):
+        return f"{topic!r}: '#' stands once, as the last level, alone: meters/#"
+    if any("+" in level and level != "+" for level in levels):
+        return f"{topic!r}: '+' is a whole level: tele/+/SENSOR"
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSettings:
     """One broker and what is wanted of it.
@@ -148,6 +163,7 @@ class BrokerSettings:
     def __post_init__(self) -> None:
         rules = [
             (bool(self.topics), "topics: at least one topic filter is needed"),
+            *((not fault, f"topics: {fault}") for fault in map(filter_fault, self.topics)),
             (
                 bool(self.client_id),
                 "client_id: a stable one is needed, or the broker keeps nothing while we are away",
