@@ -101,6 +101,32 @@ def test_the_same_ledger_gives_the_same_store_bit_for_bit(tmp_path, profiles, ta
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.parametrize("end", ["step", "finish"])
+def test_what_was_gathered_while_it_arrived_is_stored_like_what_was_read_later(
+    tmp_path, profiles, tariffs, end
+):
+    later = MemoryLedger()
+    fill(later, mixed())
+    whole = DuckDBStore(tmp_path / "whole.duckdb")
+    run(later, whole, profiles, tariffs)
+
+    ledger, store = MemoryLedger(), DuckDBStore(tmp_path / "store.duckdb")
+    devices = {f"W-{i}": Device(device_id=f"W-{i}") for i in range(3)}
+    processor = Processor(ledger, store, Decider(profiles, devices, tariffs))
+    for at in range(0, later.next_offset, 10):
+        ledger.append(later.read(at, 10))
+        assert processor.gather() == ledger.next_offset
+    assert store.checkpoint().next_offset == 0
+    if end == "step":
+        assert processor.step() == ledger.next_offset
+    else:
+        processor.finish()
+        assert store.checkpoint().snapshot_offset == ledger.next_offset
+    assert everything(store) == everything(whole)
+    store.close()
+    whole.close()
+
+
 @pytest.mark.parametrize("snapshot_messages", [1, 20, 1_000_000])
 def test_a_restart_at_any_commit_neither_forgets_nor_repeats(
     tmp_path, profiles, tariffs, snapshot_messages

@@ -1,6 +1,8 @@
 """Units: exact conversions, and refusal of what measures something else."""
 
 import math
+import subprocess
+import sys
 from fractions import Fraction
 
 import pytest
@@ -158,3 +160,18 @@ def test_a_value_with_a_unit_is_read(text, canonical, value):
 def test_what_is_no_value_is_refused(text):
     with pytest.raises(UnitError):
         parse_value(text, "V")
+
+
+def test_the_units_of_packaged_profiles_need_no_registry_of_units():
+    body = (
+        "import sys; from gateway.assembly import read_profiles, make_decider; "
+        "make_decider(read_profiles([]), {}, []); print('pint' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", body], check=True, capture_output=True, text=True)
+    assert said.stdout == "False\n"
+
+
+@pytest.mark.parametrize("unit", ["mWh", "mvar", "mVA"])
+def test_a_prefix_that_the_trade_does_not_know_stays_refused(unit):
+    with pytest.raises(UnitError):
+        conversion(unit, "k" + unit[1:])

@@ -69,13 +69,20 @@ def reading_tables(
 
 
 def joined(tables: Iterable[tuple[str, pa.Table]]) -> Iterator[tuple[str, pa.Table]]:
-    """Tables of one kind with the same columns as one, without a copy."""
-    groups: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[pa.Table]] = {}
+    """One table a kind, in the order given, which is that of positions; no value is copied."""
+    groups: dict[str, list[pa.Table]] = {}
     for kind, table in tables:
-        key = kind, tuple(table.column_names), tuple(map(str, table.schema.types))
-        groups.setdefault(key, []).append(table)
-    for (kind, _, _), parts in groups.items():
-        yield kind, pa.concat_tables(parts)
+        groups.setdefault(kind, []).append(table)
+    for kind, parts in groups.items():
+        # A part with amounts too large for a double's cast brings decimals: then all do.
+        exact = {field.name for part in parts for field in part.schema if field.type == _MONEY}
+        alike = [_with_decimals(part, exact) for part in parts] if exact else parts
+        yield kind, pa.concat_tables(alike, promote_options="default")
+
+
+def _with_decimals(table: pa.Table, names: set[str]) -> pa.Table:
+    fields = [field.with_type(_MONEY) if field.name in names else field for field in table.schema]
+    return table.cast(pa.schema(fields))
 
 
 def _table(kind: str, readings: Sequence[Reading], positions: Sequence[int]) -> pa.Table:

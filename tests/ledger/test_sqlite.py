@@ -31,6 +31,24 @@ if TYPE_CHECKING:
 SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=12)
 
 
+@given(sizes=SIZES, recent=st.integers(1, 200), behind=st.integers(0, 300))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_recent_messages_read_as_those_on_disk(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], recent: int, behind: int
+):
+    directory = tmp_path_factory.mktemp("ledger")
+    with SqliteLedger(directory, recent_messages=recent) as ledger:
+        for size in sizes:
+            fill(ledger, [size])
+            offset = max(ledger.next_offset - behind, 0)
+            while (got := ledger.read(offset, 7)).topics:
+                assert got.first_offset == offset
+                for position, payload in enumerate(got.payloads, offset):
+                    assert payload == message(position)[1]
+                offset += len(got)
+            assert offset == ledger.next_offset
+
+
 @given(sizes=SIZES, max_batch=st.integers(1, 50), steps=st.integers(1, 90), reopen=st.booleans())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_was_appended_is_read_back_whole_and_verifies(
