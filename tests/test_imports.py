@@ -19,7 +19,7 @@ ALLOWED = {
     "profiles": VOCABULARY,
     "decode": VOCABULARY | {"profiles"},
     "normalise": VOCABULARY | {"profiles", "moments"},
-    "checks": VOCABULARY | {"profiles"},
+    "checks": VOCABULARY | {"profiles", "times"},
     "sources": {"records", "errors"},
     "ledger": {"records", "errors"},
     "store": VOCABULARY,

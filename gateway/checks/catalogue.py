@@ -119,7 +119,7 @@ _BUILT: Final = (
         },
         tolerance="one step of the last digit where it is known, else 0 (VEE: register decrease)",
         evidence={
-            "previous_measured_at": "time of the reading before",
+            "previous_measured_at": "time of the reading before, RFC 3339",
             "previous_ledger_offset": "ledger offset of the reading before",
             "full_scale": "where the register returns to zero, null where not known",
             "count": "further falls of the same condition",
@@ -136,7 +136,7 @@ _BUILT: Final = (
         basis={"": "digits of the register, by the device's profile"},
         tolerance="the step is at most 5 % of the full scale (VEE: twice the largest step)",
         evidence={
-            "previous_measured_at": "time of the reading before",
+            "previous_measured_at": "time of the reading before, RFC 3339",
             "previous_ledger_offset": "ledger offset of the reading before",
             "full_scale": "where the register returns to zero",
             "count": "always 1",
@@ -152,7 +152,7 @@ _BUILT: Final = (
         basis={"": RECORD, "electricity_meter": f"JJG 691, DL/T 448 (?) (clock); {RECORD}"},
         tolerance="60 s minor, 5 min major (VEE: clock)",
         evidence={
-            "received_at": "time of receipt of the first such reading, ns",
+            "received_at": "time of receipt of the first such reading, RFC 3339",
             "extreme": "farthest so far, s",
             "count": "readings ahead so far",
         },

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.checks.findings import finding, occasion_of, renewed
 from gateway.checks.state import NEVER, Gap, Numbering
+from gateway.times import rfc3339
 
 if TYPE_CHECKING:
     from gateway.checks.bound import Bound, Track
@@ -94,7 +95,7 @@ def conflict(
             "sequence": reading.sequence if numbered else None,
             "content": reading.quantities,
             "earlier": [
-                {"ledger_offset": entry.ledger_offset, "measured_at": entry.measured_at}
+                {"ledger_offset": entry.ledger_offset, "measured_at": rfc3339(entry.measured_at)}
                 for entry in known
             ],
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.checks.findings import end_condition, finding, prolong, unit_of
+from gateway.times import rfc3339
 
 if TYPE_CHECKING:
     from gateway.checks.bound import Range, Track
@@ -80,7 +81,7 @@ def clock_ahead(track: Track, reading: Reading, flags: list[Flag]) -> None:
             "expected": 0,
             "tolerance": bound.clock_minor / _SECOND,
             "unit": "s",
-            "received_at": reading.received_at,
+            "received_at": rfc3339(reading.received_at),
             "extreme": ahead,
             "count": 1,
         },

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from gateway.checks.findings import finding, renewed, unit_of
+from gateway.times import rfc3339
 
 if TYPE_CHECKING:
     from gateway.checks.bound import Track
@@ -146,7 +147,7 @@ def _evidence(dial: Dial, reading: Reading, value: float, before: _Shown) -> dic
         "expected": before.value,
         "tolerance": dial.tolerance,
         "unit": unit_of(reading, dial.quantity),
-        "previous_measured_at": before.measured_at,
+        "previous_measured_at": rfc3339(before.measured_at),
         "previous_ledger_offset": before.ledger_offset,
         "full_scale": dial.full_scale if dial.span > 0 else None,
         "count": 1,

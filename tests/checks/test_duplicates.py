@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.checks import Judge
 from gateway.checks.window import LAST, SPAN
+from gateway.times import rfc3339
 from tests.checks.support import final, flags_of, judged, reading, water_layout
 
 LAYOUT = water_layout()
@@ -49,7 +50,9 @@ def test_other_content_under_one_number_is_stored_and_flagged_with_both_contents
     (flag,) = (f for f in flags if f.code == "conflicting_duplicate")
     assert flag.severity == "major"
     assert flag.evidence["content"] == {"volume": 9.0}
-    assert flag.evidence["earlier"] == [{"ledger_offset": 1, "measured_at": first.measured_at}]
+    assert flag.evidence["earlier"] == [
+        {"ledger_offset": 1, "measured_at": rfc3339(first.measured_at)}
+    ]
     assert flag.evidence["observed"] not in flag.evidence["expected"]
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.checks import Judge
 from gateway.records import Device
+from gateway.times import rfc3339
 from tests.checks.support import MINUTE, T0, final, flags_of, judged, reading, water_layout
 
 LAYOUT = water_layout()
@@ -40,7 +41,7 @@ def test_a_fall_is_flagged_with_the_reading_before():
         "expected": 5.0,
         "tolerance": 0.001,
         "unit": "m3",
-        "previous_measured_at": T0,
+        "previous_measured_at": rfc3339(T0),
         "previous_ledger_offset": 0,
         "full_scale": 100_000.0,
         "count": 1,
