@@ -42,6 +42,8 @@ def reprocess(
 ) -> Reprocessed:
     """Decides messages anew with the profiles and the registry of today.
 
+    A store that is missing is built from the ledger.
+
     Args:
         data: the data directory; no gateway may be using it.
         profiles: directories of profiles, or the packaged ones.
@@ -53,8 +55,13 @@ def reprocess(
         GatewayError: profiles, ledger or store fail; the store is as it was.
     """
     directory = DataDirectory(data)
-    if not directory.ledger.exists() or not directory.store.exists():
-        raise ConfigError(f"--data {data}: no ledger and store in it; has a gateway run there?")
+    if not directory.ledger.exists():
+        raise ConfigError(f"--data {data}: no ledger in it; has a gateway run there?")
+    if quarantine_only and not directory.store.exists():
+        raise ConfigError(
+            f"--data {data}: no store in it, so nothing in quarantine; without --quarantine-only "
+            "it is built from the ledger"
+        )
     devices = read_devices(directory, None)
     decider = make_decider(read_profiles(profiles), devices, profiles)
     tell = progress or (lambda _done, _all: None)

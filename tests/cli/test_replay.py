@@ -253,6 +253,21 @@ def test_a_fault_on_the_way_leaves_the_store_as_it_was(gateway, replayed, tmp_pa
     assert (replayed / "store.duckdb").read_bytes() == before
 
 
+def test_a_lost_store_is_built_anew_from_the_ledger(gateway, replayed):
+    def everything():
+        return [
+            gateway("export", what, "--data", replayed).stdout for what in ("readings", "flags")
+        ]
+
+    before = everything()
+    (replayed / "store.duckdb").unlink()
+    refused = gateway("reprocess", "--data", replayed, "--quarantine-only")
+    assert refused.exit_code == 2
+    assert not (replayed / "store.duckdb").exists()
+    assert gateway("reprocess", "--data", replayed).exit_code == 0
+    assert everything() == before
+
+
 def test_reprocessing_where_nothing_is_is_wrong_use(gateway, tmp_path):
     result = gateway("reprocess", "--data", tmp_path)
     assert result.exit_code == 2
