@@ -1,0 +1,70 @@
+"""What operators are told is true: the broker's lines, the links, the settings that are named."""
+
+import re
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from gateway.config import table
+from tests.brokers import Publisher
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = (".", "deploy", "device_profiles", "gateway", "gateway/checks", "simulators")
+READMES = [Path(folder, "README.md") for folder in FOLDERS]
+QUEUED = 1_500  # more than Mosquitto keeps by default
+
+
+def away(host, port):
+    """A client with a session of its own that is not there."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="gateway", clean_session=False)
+    heard = []
+    client.on_message = lambda _client, _data, message: heard.append(message.payload)
+    client.on_connect = lambda *_: client.subscribe("meters/#", 1)
+    client.on_subscribe = lambda *_: client.disconnect()
+    client.connect(host, port)
+    client.loop_forever()
+    client.on_connect = client.on_subscribe = None
+    return client, heard
+
+
+def test_with_our_lines_mosquitto_keeps_a_long_queue_over_a_restart(start_mosquitto):
+    lines = (ROOT / "deploy" / "mosquitto.conf").read_text().replace("persistence true\n", "")
+    broker = start_mosquitto(extra=lines, persistence=True)
+    client, heard = away(broker.host, broker.port)
+    with Publisher(broker.host, broker.port) as device:
+        device.send("meters/1", [b"%d" % number for number in range(QUEUED)])
+    broker.restart()
+    client.connect(broker.host, broker.port)
+    client.loop_start()
+    try:
+        deadline = time.monotonic() + 10
+        while len(heard) < QUEUED and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        client.loop_stop()
+    assert sorted(map(int, heard)) == list(range(QUEUED))
+
+
+@pytest.mark.parametrize("readme", READMES, ids=str)
+def test_every_link_inside_the_repository_leads_somewhere(readme):
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+    here = [link for link in links if link and "://" not in link]
+    assert [link for link in here if not (ROOT / readme.parent / link).exists()] == []
+
+
+def test_the_settings_that_operators_are_told_of_exist():
+    text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    known = {row.key.replace("[]", "") for row in table()}
+    given = tomllib.loads(example)
+    keys = {key for key in given if key != "source"} | {
+        f"source.{key}" for key in given["source"][0]
+    }
+    keys |= set(re.findall(r"`(ledger\.\w+)`", text))
+    assert len(keys) > 8
+    assert keys - known == set()
