@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 
 
 class Reprocessed(msgspec.Struct, frozen=True):
-    """Totals before and after; ``decided`` messages were decided anew."""
+    """Totals before and after; ``decided`` messages were decided anew.
+
+    ``flags_before`` and ``flags_after`` are the flags that stand. The counters' ``flags`` count
+    each time one was raised, prolonged or withdrawn.
+    """
 
     decided: int
     before: Counters
     after: Counters
+    flags_before: int
+    flags_after: int
 
 
 def reprocess(
@@ -86,18 +92,25 @@ def _everything(
         new = DuckDBStore(fresh)
         if ledger.first_offset > 0:
             new.copy_before(ledger.first_offset, old)
-        before = old.counters()
+        before, flags_before = old.counters(), _standing(old)
         processor = Processor(ledger, new, decider)
         begin, end = processor.offset, ledger.next_offset
         while processor.step():
             tell(processor.offset - begin, end - begin)
         processor.finish()
+        flags_after = _standing(new)
     finally:
         old.close()
         if new is not None:
             new.close()
     swap(fresh, directory.store)
-    return Reprocessed(processor.offset - begin, before, processor.counters)
+    return Reprocessed(
+        processor.offset - begin, before, processor.counters, flags_before, flags_after
+    )
+
+
+def _standing(store: DuckDBStore) -> int:
+    return sum(1 for _ in store.flags())
 
 
 def _quarantined(
@@ -109,8 +122,8 @@ def _quarantined(
     store = DuckDBStore(directory.store)
     try:
         processor = Processor(ledger, store, decider)
-        before = store.counters()
+        before, flags_before = store.counters(), _standing(store)
         count = processor.retry_quarantined(tell)
-        return Reprocessed(count, before, store.counters())
+        return Reprocessed(count, before, store.counters(), flags_before, _standing(store))
     finally:
         store.close()

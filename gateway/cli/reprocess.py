@@ -44,5 +44,5 @@ def reprocess_(
         f"{done.decided:,} messages decided again: "
         f"readings {before.readings:,} -> {after.readings:,}, "
         f"quarantined {before.quarantined:,} -> {after.quarantined:,}, "
-        f"flags {before.flags:,} -> {after.flags:,}"
+        f"flags {done.flags_before:,} -> {done.flags_after:,}"
     )

@@ -264,8 +264,10 @@ def test_a_lost_store_is_built_anew_from_the_ledger(gateway, replayed):
     refused = gateway("reprocess", "--data", replayed, "--quarantine-only")
     assert refused.exit_code == 2
     assert not (replayed / "store.duckdb").exists()
-    assert gateway("reprocess", "--data", replayed).exit_code == 0
+    built = gateway("reprocess", "--data", replayed)
+    assert built.exit_code == 0
     assert everything() == before
+    assert built.stdout.endswith(f", flags 0 -> {len(before[1].splitlines())}\n")
 
 
 def test_reprocessing_where_nothing_is_is_wrong_use(gateway, tmp_path):
