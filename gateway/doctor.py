@@ -106,7 +106,7 @@ def _running(data: DataDirectory) -> str | None:
     try:
         WriterLock(data.ledger).release()
     except LedgerLocked as error:
-        return f"running: {error}"
+        return f"running: {str(error).partition(';')[0]}"
     return None
 
 

@@ -120,7 +120,7 @@ def run_tests(
     results = run_cases(loaded, all_tariffs(_directories(profiles)), names or None)
     chosen = sorted(names or loaded.profiles)
     bare = [name for name in chosen if not loaded.profiles[name].model.tests]
-    failed = _failures(results, bare)
+    failed = _failures(results, bare, loaded)
     if as_json:
         summary = {
             "profiles": len(chosen),
@@ -134,7 +134,8 @@ def run_tests(
             where = (
                 f"{fault['profile']} case {fault['case']}" if "case" in fault else fault["profile"]
             )
-            typer.secho(f"{where}: {fault['difference']}", fg="red")
+            note = f" ({fault['note']})" if fault.get("note") else ""
+            typer.secho(f"{where}: {fault['difference']}{note}", fg="red")
         typer.echo(
             f"{counted(len(chosen), 'profile')}, {counted(len(results), 'case')}, "
             f"{len(failed)} failed"
@@ -149,11 +150,14 @@ def _directories(paths: list[Path] | None) -> list[Path]:
     return [path for path in paths or () if path.is_dir()]
 
 
-def _failures(results: list[CaseResult], bare: list[str]) -> list[dict[str, object]]:
+def _failures(
+    results: list[CaseResult], bare: list[str], loaded: ProfileSet
+) -> list[dict[str, object]]:
     failed: list[dict[str, object]] = [
         {
             "profile": result.profile,
             "case": result.index,
+            "note": loaded.profiles[result.profile].model.tests[result.index].note,
             "difference": "; ".join(result.differences),
         }
         for result in results

@@ -119,6 +119,7 @@ def test_the_doctor_sees_a_gateway_that_is_running(gateway, mosquitto, tmp_path)
     with SqliteLedger(tmp_path / "data" / "ledger"):
         found = examined(gateway("doctor", "--config", config, "--json"))
     assert found["gateway"]["detail"].startswith("running")
+    assert "stop that process" not in found["gateway"]["detail"], "nothing is wrong"
 
 
 def test_the_doctor_sees_a_clock_that_was_set_back(gateway, mosquitto, tmp_path):

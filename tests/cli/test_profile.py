@@ -51,6 +51,14 @@ def test_a_case_that_fails_is_told_and_ends_with_1(gateway, profile):
     assert "acme-m1 case 0: " in result.stdout
 
 
+def test_a_case_that_fails_is_told_with_its_note(gateway, profile):
+    wrong = GOOD.replace("import: 5 kWh", "import: 6 kWh")
+    noted = wrong.replace(", flags: []}", ", flags: [], note: Chapter 5.}")
+    profile.write_text(noted, encoding="utf-8")
+    result = gateway("profile", "test", "--profiles", profile.parent)
+    assert result.stdout.splitlines()[0].endswith(" (Chapter 5.)")
+
+
 def test_a_profile_without_a_case_is_a_failure(gateway, profile):
     profile.write_text(GOOD.partition("tests:")[0], encoding="utf-8")
     result = gateway("profile", "test", "--profiles", profile.parent, "--json")
