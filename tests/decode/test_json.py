@@ -177,10 +177,8 @@ def test_a_number_as_text_is_refused_with_the_way_out():
 
 
 def test_a_payload_over_the_bound_is_not_even_parsed():
-    payload = b'{"x":"' + b"a" * 10 * MAX_BYTES + b'"}'
-    started = time.perf_counter()
-    assert reason(payload) == "too_large"
-    assert time.perf_counter() - started < 0.01
+    assert reason(b'{"x":"' + b"a" * 10 * MAX_BYTES + b'"}') == "too_large"
+    assert reason(b"{" * (MAX_BYTES + 1)) == "too_large"
 
 
 def test_a_profile_may_set_the_bound():
@@ -202,11 +200,17 @@ def test_deep_nesting_is_refused_not_followed(depth, frame, marks):
     assert reason(frame.format(deep=deep, base=BASE).encode()) == "too_deep"
 
 
-def test_a_million_digits_take_no_noticeable_time():
-    started = time.perf_counter()
+def test_a_million_digits_take_no_more_than_text_of_their_length():
+    def taken(value: str) -> float:
+        payload = f'{{{BASE},"x":{value}}}'.encode()
+        started = time.perf_counter()
+        METER.decode(payload)
+        return time.perf_counter() - started
+
+    digits, text = "0." + "9" * 1_000_000, '"' + "9" * 1_000_001 + '"'
+    # Reading digits into an integer of any size would be thousands of times a text's copy.
+    assert min(taken(digits) for _ in range(5)) < 200 * min(taken(text) for _ in range(5))
     assert reason(f'{{{BASE},"x":{"9" * 1_000_000}}}'.encode()) == "absurd_number"
-    METER.decode(f'{{{BASE},"x":0.{"9" * 1_000_000}}}'.encode())
-    assert time.perf_counter() - started < 0.5
 
 
 # -- no key twice --------------------------------------------------------------------------------
