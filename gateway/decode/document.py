@@ -1,0 +1,49 @@
+"""What every decoder shares: its call, and what it may know besides the payload.
+
+A decoder other than JSON's turns a payload into a plain document (dict, list, text, number, truth
+value, None); the profile's struct is converted from that, so that a wrong type is refused by the
+same mechanism and with the same words as in JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.records import Device
+
+
+class Context(msgspec.Struct, gc=False):
+    """What a decoder may know of a message besides its payload.
+
+    Attributes:
+        topic: the MQTT topic.
+        received_at: nanoseconds since 1970 UTC; relative times of a payload count from here.
+        levels: the topic's named levels, ``device_id`` among them where the profile names it.
+        devices: the registry, for keys and parameters of one device.
+        envelope: the document of the envelope around the payload, if there is one.
+    """
+
+    topic: str = ""
+    received_at: int = 0
+    levels: Mapping[str, str] = {}
+    devices: Mapping[str, Device] = {}
+    envelope: Mapping[str, Any] | None = None
+
+    def parameter(self, name: str, *device_ids: str) -> Any:  # noqa: ANN401 - any JSON value
+        """A registry parameter of the first of these devices that has it, or None.
+
+        The device that the topic names is asked first.
+        """
+        for device_id in (self.levels.get("device_id", ""), *device_ids):
+            device = self.devices.get(device_id)
+            if device is not None and name in device.parameters:
+                return device.parameters[name]
+        return None
+
+
+Document = dict[str, Any]
+Parse = Callable[[bytes, Context], Any]
+"""``parse(payload, context)``: the document; raises DecodeError with a reason and where."""

@@ -1,0 +1,132 @@
+"""What a profile may say under ``decode``: one model a format, and the envelope around it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from gateway.profiles.notation import parse_path
+
+Path = Annotated[tuple[str | int, ...], BeforeValidator(parse_path)]
+
+
+class Settings(BaseModel):
+    """Base of the formats: unknown keys are faults, values are not coerced silently."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False
+    )
+
+
+class Envelope(Settings):
+    """An envelope of another format: where in it the payload stands, and how it is written."""
+
+    format: Literal["json", "cbor", "msgpack"] = "json"
+    payload: Path
+    encoding: Literal["base64", "hex", "text", "bytes"] = "base64"
+
+
+class Format(Settings):
+    """What every format has."""
+
+    max_bytes: Annotated[int, Field(ge=1, le=64 * 1024 * 1024)] | None = None
+    envelope: Envelope | Literal["lorawan"] | None = None
+
+
+class Json(Format):
+    """JSON (RFC 8259, strict)."""
+
+    format: Literal["json"] = "json"
+
+
+class Cbor(Format):
+    """CBOR (RFC 8949)."""
+
+    format: Literal["cbor"]
+
+
+class MessagePack(Format):
+    """MessagePack."""
+
+    format: Literal["msgpack"]
+
+
+class Senml(Format):
+    """SenML (RFC 8428), JSON or CBOR, told apart by the first byte."""
+
+    format: Literal["senml"]
+
+
+class Csv(Format):
+    """Lines of text: separated columns (RFC 4180), or columns of fixed width."""
+
+    format: Literal["csv"]
+
+
+class Dlt645(Format):
+    """DL/T 645-2007 or 1997 frames."""
+
+    format: Literal["dlt645"]
+    edition: Literal["2007", "1997"] = "2007"
+
+
+class Dlt698(Format):
+    """DL/T 698.45 frames and objects."""
+
+    format: Literal["dlt698"]
+
+
+class Cjt188(Format):
+    """CJ/T 188 frames."""
+
+    format: Literal["cjt188"]
+
+
+class Mbus(Format):
+    """Wired M-Bus frames (EN 13757-2/-3)."""
+
+    format: Literal["mbus"]
+
+
+class Wmbus(Format):
+    """Wireless M-Bus telegrams (EN 13757-4, OMS); keys come from the registry."""
+
+    format: Literal["wmbus"]
+
+
+class Dsmr(Format):
+    """DSMR P1 telegrams and IEC 62056-21 data messages."""
+
+    format: Literal["dsmr"]
+
+
+class Dlms(Format):
+    """DLMS/COSEM data notifications (IEC 62056-5-3)."""
+
+    format: Literal["dlms"]
+
+
+class Ocpp(Format):
+    """OCPP 1.6 and 2.0.1 calls over a bridge to MQTT."""
+
+    format: Literal["ocpp"]
+
+
+class Ocmf(Format):
+    """OCMF signed charging records."""
+
+    format: Literal["ocmf"]
+
+
+class Sparkplug(Format):
+    """Eclipse Sparkplug B payloads."""
+
+    format: Literal["sparkplug"]
+
+
+class Ts013(Format):
+    """A vendor's JavaScript codec (LoRa Alliance TS013), run in QuickJS."""
+
+    format: Literal["ts013"]
+    codec: str
