@@ -6,6 +6,7 @@ in canonical units or text with a unit (``"1234.56 kWh"``); times are RFC 3339.
 
 from __future__ import annotations
 
+import base64
 import difflib
 import json
 import math
@@ -70,13 +71,31 @@ def run_cases(
 
 
 def _differences(decider: Decider, profile: Profile, case: Case) -> Iterable[str]:
-    payload = case.payload if isinstance(case.payload, str) else json.dumps(case.payload)
-    topic = case.topic or default_topic(profile)
     received = nanoseconds(case.received_at)
-    batch = Batch([topic], [payload.encode()], [received], 0)
+    batch = Batch(
+        [case.topic or default_topic(profile)], [payload_of(profile, case)], [received], 0
+    )
     decided = Decided()
     decider.decide(batch, decided)
     yield from compare(decided, case, profile.kind)
+
+
+def payload_of(profile: Profile, case: Case) -> bytes:
+    """The bytes of a case's message; a LoRaWAN device's own bytes in an uplink of ChirpStack."""
+    if case.payload_hex is None:
+        text = case.payload if isinstance(case.payload, str) else json.dumps(case.payload)
+        return text.encode()
+    payload = bytes.fromhex(case.payload_hex)
+    if profile.model.decode.envelope != "lorawan":
+        return payload
+    uplink = {
+        "time": case.received_at,
+        "deviceInfo": {"devEui": "0102030405060708", "deviceProfileName": profile.name},
+        "fCnt": 1,
+        "fPort": case.f_port,
+        "data": base64.b64encode(payload).decode(),
+    }
+    return json.dumps(uplink).encode()
 
 
 def default_topic(profile: Profile) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -56,7 +56,7 @@ def explain(decider: Decider, topic: str, payload: bytes, received_at: int) -> E
         payload: the message's bytes.
         received_at: nanoseconds UTC.
     """
-    candidates = _candidates(decider, topic, payload)
+    candidates = _candidates(decider, topic, payload, received_at)
     decided = Decided()
     decider.decide(Batch([topic], [payload], [received_at], 0), decided)
     reader = next((c for c in candidates if c.verdict == "reads it"), None)
@@ -71,7 +71,10 @@ def explain(decider: Decider, topic: str, payload: bytes, received_at: int) -> E
     )
 
 
-def _candidates(decider: Decider, topic: str, payload: bytes) -> list[Candidate]:
+_NOT_MINE: Final = "match.when does not hold"
+
+
+def _candidates(decider: Decider, topic: str, payload: bytes, received_at: int) -> list[Candidate]:
     found = []
     taken = False
     for plan, levels in decider.route(topic):
@@ -79,9 +82,12 @@ def _candidates(decider: Decider, topic: str, payload: bytes) -> list[Candidate]
         shown = None
         if not taken:
             try:
-                document = plan.decode(payload)
+                document = plan.document(topic, payload, levels, received_at)
+                if document is None:
+                    found.append(Candidate(plan.profile.id, dict(levels), _NOT_MINE))
+                    continue
                 shown = _present(msgspec.to_builtins(document, builtin_types=(bytes,)))
-                verdict = "match.when does not hold"
+                verdict = _NOT_MINE
                 if plan.normaliser.accepts(document):
                     plan.normaliser.read(document, levels, 0, 0, [])
                     verdict = "reads it"

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.cases import run_cases
 from gateway.checks.settings import MODELS
-from gateway.profiles import ProfileSet, load_profiles, models
+from gateway.profiles import ProfileSet, formats, load_profiles, models
 from gateway.profiles.notation import TIME_FORMS
 from gateway.quantities import EVENTS, STATUS_WORDS
 from gateway.units import conversion
@@ -79,8 +79,9 @@ def test_the_dispenser_of_the_guide_reads_a_sale():
 @pytest.mark.parametrize(
     "model",
     [
-        models.ProfileModel, models.Title, models.Instrument, models.Match, models.Decode,
-        models.Block, models.MeasuredAt, models.Sequence, models.Status, models.Channel,
+        models.ProfileModel, models.Title, models.Instrument, models.Match, formats.Json,
+        formats.Envelope, models.Block, models.MeasuredAt, models.Sequence, models.Status,
+        models.Channel,
         models.DeviceId, models.Quantity, models.Register, models.Ignore, models.Case,
         models.Condition,
     ],

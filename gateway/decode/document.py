@@ -8,7 +8,7 @@ same mechanism and with the same words as in JSON.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +23,7 @@ class Context(msgspec.Struct, gc=False):
         received_at: nanoseconds since 1970 UTC; relative times of a payload count from here.
         levels: the topic's named levels, ``device_id`` among them where the profile names it.
         devices: the registry, for keys and parameters of one device.
+        registered: the registry names this profile for the device of the topic.
         envelope: the document of the envelope around the payload, if there is one.
     """
 
@@ -30,6 +31,7 @@ class Context(msgspec.Struct, gc=False):
     received_at: int = 0
     levels: Mapping[str, str] = {}
     devices: Mapping[str, Device] = {}
+    registered: bool = False
     envelope: Mapping[str, Any] | None = None
 
     def parameter(self, name: str, *device_ids: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -47,3 +49,7 @@ class Context(msgspec.Struct, gc=False):
 Document = dict[str, Any]
 Parse = Callable[[bytes, Context], Any]
 """``parse(payload, context)``: the document; raises DecodeError with a reason and where."""
+
+NO_PAYLOAD: Final = "no_payload"
+"""Reason of a message whose envelope carries none, as a LoRaWAN uplink of MAC commands: no fault,
+so it is counted as ignored."""

@@ -108,9 +108,24 @@ def refusal(error: msgspec.ValidationError) -> DecodeError:
     return DecodeError("wrong_type", text)
 
 
-def _require_unique_keys(payload: bytes) -> None:
+def parse_json(payload: bytes, max_bytes: int | None = None) -> Any:  # noqa: ANN401 - any JSON
+    """A plain document, where no struct can be decoded from the bytes; as strict as the decoder.
+
+    Raises:
+        DecodeError: ``too_large``, ``unparseable``, ``too_deep``, ``duplicate_key`` or
+            ``absurd_number``.
+    """
+    limit = max_bytes or MAX_BYTES
+    if len(payload) > limit:
+        raise DecodeError("too_large", f"payload of {len(payload)} bytes, at most {limit}")
+    return _require_unique_keys(payload)
+
+
+def _require_unique_keys(payload: bytes) -> Any:  # noqa: ANN401 - any JSON
     try:
-        jiter.from_json(payload, catch_duplicate_keys=True, cache_mode="keys")
+        return jiter.from_json(
+            payload, catch_duplicate_keys=True, cache_mode="keys", allow_inf_nan=False
+        )
     except ValueError as error:
         text = str(error)
         if "duplicate key" in text:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from gateway.normalise.parts import MAX_SEQUENCE_MODULUS, PartsText
 from gateway.profiles.layout import Layout
 from gateway.profiles.models import Block, Channel, Path, ProfileModel, Quantity
+from gateway.profiles.paths import message_conditions
 from gateway.profiles.shape import Node
 from gateway.records import Device, Reading
 
@@ -65,7 +66,7 @@ class _ProfileText(PartsText):
     def accepts(self) -> None:
         self.line("def accepts(d):")
         self.depth = 1
-        when = self.model.match.when if self.model.match else {}
+        when = message_conditions(self.model)
         self.line(f"return {self.condition(when, ('d', self.root))}")
         self.depth = 0
         self.seen.clear()

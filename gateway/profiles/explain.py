@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from gateway.profiles import models
+from gateway.profiles import formats, models
 from gateway.profiles.source import Key
 from gateway.quantities import KINDS
 
@@ -33,12 +33,19 @@ _FORMS: Final = {
 }
 
 
+_FORMATS: Final = tuple(models.FORMATS)
+
+
 def explain(
     errors: Sequence[tuple[Key, Any]], data: Mapping[str, Any]
 ) -> Iterator[tuple[Key, str]]:
     """Key and message of each fault, from pydantic's errors with their keys in the file."""
     by_key: dict[Key, list[Any]] = {}
     for key, error in errors:
+        if error["type"] == "union_tag_invalid":  # the format is what chooses
+            got = error["input"].get("format")
+            yield (*key, "format"), f"{_shown(got)} is no 'format'{hint(str(got), _FORMATS)}"
+            continue
         by_key.setdefault(key, []).append(error)
     for key, found in by_key.items():
         plain = [error for error in found if _form(error) is None]
@@ -74,7 +81,7 @@ def _message(  # noqa: PLR0911 - a sort of error each
 ) -> str:
     kind, loc, got = error["type"], error["loc"], error.get("input")
     if kind == "extra_forbidden":
-        return f"unknown key {loc[-1]!r}{hint(str(loc[-1]), _known_keys(loc))}"
+        return f"unknown key {loc[-1]!r}{hint(str(loc[-1]), _known_keys(loc, data))}"
     if kind == "missing":
         way = "; say 'extends: kinds/...' or a kind" if loc == ("kind",) else ""
         return f"key {loc[-1]!r} is missing{way}"
@@ -105,7 +112,6 @@ _PLACES: Final[dict[str, type[BaseModel]]] = {
     "title": models.Title,
     "instrument": models.Instrument,
     "match": models.Match,
-    "decode": models.Decode,
     "measured_at": models.MeasuredAt,
     "sequence": models.Sequence,
     "status": models.Status,
@@ -118,9 +124,15 @@ _PLACES: Final[dict[str, type[BaseModel]]] = {
 }
 
 
-def _known_keys(loc: Sequence[str | int]) -> list[str]:
+def _known_keys(loc: Sequence[str | int], data: Mapping[str, Any]) -> list[str]:
     """The keys that may stand where an unknown one was found."""
     model: type[BaseModel] = models.Quantity if len(loc) > 1 else models.ProfileModel
+    if loc[0] == "decode" and len(loc) > 1:
+        said = data["decode"].get("format", "json")
+        model = models.FORMATS.get(said, formats.Json)
+        if "envelope" in loc[:-1]:
+            model = formats.Envelope
+        return [field.alias or name for name, field in model.model_fields.items()]
     for part in loc[:-1]:
         model = _PLACES.get(str(part), model)
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -8,18 +8,23 @@ list; ``[0]`` takes an item of an array.
 
 from __future__ import annotations
 
+import functools
+import operator
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     model_validator,
 )
 
+from gateway.profiles import formats
 from gateway.profiles.notation import check_moment, check_path, check_time, check_topic, parse_path
 from gateway.quantities import KINDS, STATUS_WORDS, Event
 
@@ -118,11 +123,42 @@ class Match(Model):
     when: When = {}
 
 
-class Decode(Model):
-    """How the payload becomes a document."""
+def _format(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
+    return (
+        value.get("format", "json") if isinstance(value, dict) else getattr(value, "format", None)
+    )
 
-    format: Literal["json"] = "json"
-    max_bytes: Annotated[int, Field(ge=1, le=64 * 1024 * 1024)] | None = None
+
+FORMATS: Final[dict[str, type[formats.Format]]] = {
+    "json": formats.Json,
+    "cbor": formats.Cbor,
+    "msgpack": formats.MessagePack,
+    "senml": formats.Senml,
+    "csv": formats.Csv,
+    "dlt645": formats.Dlt645,
+    "dlt698": formats.Dlt698,
+    "cjt188": formats.Cjt188,
+    "mbus": formats.Mbus,
+    "wmbus": formats.Wmbus,
+    "dsmr": formats.Dsmr,
+    "dlms": formats.Dlms,
+    "ocpp": formats.Ocpp,
+    "ocmf": formats.Ocmf,
+    "sparkplug": formats.Sparkplug,
+    "ts013": formats.Ts013,
+}
+"""The formats by the name that ``decode.format`` says."""
+
+if TYPE_CHECKING:
+    Decode = formats.Format
+else:  # a choice made at run time, so that one table names the formats
+    Decode = Annotated[
+        functools.reduce(
+            operator.or_, (Annotated[kind, Tag(name)] for name, kind in FORMATS.items())
+        ),
+        Discriminator(_format),
+    ]
+"""How the payload becomes a document: one of the formats, JSON where none is named."""
 
 
 class MeasuredAt(Model):
@@ -263,16 +299,32 @@ def _blocks(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
     return [value] if isinstance(value, dict) else value
 
 
+def _check_hex(value: str) -> str:
+    try:
+        bytes.fromhex(value)
+    except ValueError as error:
+        raise ValueError(f"no hexadecimal bytes: {error}") from error
+    return value
+
+
 class Case(Model):
     """A test message of the profile with what must come out of it."""
 
-    payload: str | dict[str, Any] | list[Any]
+    payload: str | dict[str, Any] | list[Any] | None = None
+    payload_hex: Annotated[str, AfterValidator(_check_hex)] | None = None
+    f_port: Annotated[int, Field(ge=0, le=255)] = 1
     topic: str | None = None
     received_at: Annotated[str, AfterValidator(check_moment)] = "2026-01-01T00:00:00Z"
     expect: Annotated[list[dict[str, Any]], BeforeValidator(_blocks)] = []
     flags: list[str] | None = None
     quarantine: str | None = None
     note: str | None = None
+
+    @model_validator(mode="after")
+    def _one_payload(self) -> Self:
+        if (self.payload is None) == (self.payload_hex is None):
+            raise ValueError("say the message: 'payload' (text or YAML) or 'payload_hex'")
+        return self
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -295,7 +347,7 @@ class ProfileModel(Model):
     instrument: Instrument = Instrument()
     caveats: list[str] = []
     match: Match | None = None
-    decode: Decode = Decode()
+    decode: Decode = formats.Json()
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"
     zone: str | None = None
     default_channel: ChannelName | None = None

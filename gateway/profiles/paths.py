@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.profiles.models import (
     Block,
     Channel,
+    Condition,
     DeviceId,
     MeasuredAt,
     Path,
@@ -42,6 +43,22 @@ def build_shape(model: ProfileModel, levels: set[str]) -> Node:
     return root
 
 
+def envelope_conditions(model: ProfileModel) -> dict[Path, Condition]:
+    """The conditions of ``match.when`` on the envelope, by their path below it."""
+    if model.match is None or model.decode.envelope is None:
+        return {}
+    parsed = {parse_path(path): condition for path, condition in model.match.when.items()}
+    return {path[1:]: found for path, found in parsed.items() if path[0] == "envelope"}
+
+
+def message_conditions(model: ProfileModel) -> When:
+    """The conditions of ``match.when`` on the message itself."""
+    when = model.match.when if model.match else {}
+    if model.decode.envelope is None:
+        return when
+    return {path: found for path, found in when.items() if parse_path(path)[0] != "envelope"}
+
+
 def quantity_leaf(known: Known, quantity: Quantity) -> str:
     """The leaf type that a quantity needs, after what it calls absent is taken away."""
     if quantity.map is not None:
@@ -68,7 +85,7 @@ class _Paths:
 
     def enter_all(self) -> None:
         if self.model.match is not None:
-            self.when(self.model.match.when, self.root)
+            self.when(message_conditions(self.model), self.root)
         for ignore in self.model.ignore:
             self.when(ignore.when, self.scope(ignore.each))
         for block in self.model.read:

@@ -1,0 +1,129 @@
+"""From a profile's ``decode`` to one function: envelope, format, and the struct that is read.
+
+JSON without an envelope goes straight from bytes into the struct (`gateway.decode.json`).  Any
+other format is parsed into a plain document, which is then converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from gateway.decode.document import Context, Parse
+from gateway.decode.json import parse_json, refusal
+from gateway.errors import ProfileError
+from gateway.profiles.formats import Format, Ts013
+from gateway.profiles.models import Condition
+from gateway.profiles.shape import Node
+
+Documents = Callable[[bytes, Context], Any]
+"""The struct of the profile's shape, or None where the envelope says that it is another's."""
+
+# Imported where a profile asks for them: some bring large libraries that most gateways never need.
+_MODULES: Final = {
+    "binary": "binary",
+    "cbor": "cbor",
+    "cjt188": "cjt188",
+    "csv": "csv_text",
+    "dlms": "dlms",
+    "dlt645": "dlt645",
+    "dlt698": "dlt698",
+    "dsmr": "dsmr",
+    "mbus": "mbus",
+    "msgpack": "msgpack",
+    "ocmf": "ocmf",
+    "ocpp": "ocpp",
+    "senml": "senml",
+    "sparkplug": "sparkplug",
+    "wmbus": "wmbus",
+}
+
+
+def compile_parser(settings: Format, file: Path) -> Parse:
+    """The parser of a format, by its settings; ``file`` is the profile's, beside its codec.
+
+    Raises:
+        ProfileError: the codec cannot be read or is no JavaScript.
+    """
+    name: str = settings.format  # type: ignore[attr-defined]
+    if name == "json":
+        limit = settings.max_bytes
+        return lambda payload, _: parse_json(payload, limit)
+    if isinstance(settings, Ts013):
+        return _codec(settings, file)
+    module = import_module(f"gateway.decode.{_MODULES[name]}")
+    parse: Parse = getattr(module, f"compile_{name}")(settings)
+    return parse
+
+
+def _codec(settings: Ts013, file: Path) -> Parse:
+    from gateway.decode.ts013 import compile_ts013  # noqa: PLC0415 - brings QuickJS along
+
+    path = file.parent / settings.codec
+    try:
+        parse: Parse = compile_ts013(settings, path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise ProfileError(f"{file}: decode.codec: {path}: {error}") from error
+    return parse
+
+
+def compile_documents(
+    parse: Parse, settings: Format, root: Node, expected: Mapping[tuple[Any, ...], Condition]
+) -> Documents:
+    """A decoder for documents of this shape.
+
+    Args:
+        parse: the format's parser.
+        settings: what the profile says under ``decode``.
+        root: the shape; its ``type`` is what comes out.
+        expected: conditions on the envelope, by their path below it: a message that fails them is
+            not this profile's, unless the registry says that its device is.
+    """
+    kind, convert = root.type, msgspec.convert
+    if settings.envelope is None:
+
+        def plain(payload: bytes, context: Context) -> Any:  # noqa: ANN401 - made at run time
+            try:
+                return convert(parse(payload, context), kind)
+            except msgspec.ValidationError as error:
+                raise refusal(error) from error
+
+        return plain
+
+    from gateway.decode.envelope import open_envelope  # noqa: PLC0415 - see _MODULES
+
+    opened = open_envelope(settings.envelope)
+
+    def enveloped(payload: bytes, context: Context) -> Any:  # noqa: ANN401 - made at run time
+        envelope, inner = opened(payload)
+        if expected and not context.registered and not _as_expected(envelope, expected):
+            return None
+        context.envelope = envelope
+        document = parse(inner, context)
+        named = document if isinstance(document, dict) else {"items": document}
+        try:
+            return convert({**named, "envelope": envelope}, kind)
+        except msgspec.ValidationError as error:
+            raise refusal(error) from error
+
+    return enveloped
+
+
+def _as_expected(envelope: Any, expected: Mapping[tuple[Any, ...], Condition]) -> bool:  # noqa: ANN401
+    for path, condition in expected.items():
+        value = envelope
+        for part in path:
+            inside = isinstance(value, dict) and part in value
+            value = value[part] if inside else None
+        if condition.is_ is not None:
+            if (value is not None) != (condition.is_ == "present"):
+                return False
+        elif not any(
+            value == word and value.__class__ is word.__class__ for word in condition.in_ or ()
+        ):
+            return False
+    return True
