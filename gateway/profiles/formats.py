@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.profiles.notation import parse_path
 
@@ -65,10 +65,35 @@ class Csv(Format):
 
 
 class Dlt645(Format):
-    """DL/T 645-2007 or 1997 frames."""
+    """DL/T 645-2007 or 1997 frames.
+
+    Attributes:
+        edition: of the standard; they differ in control codes and in the width of a DI.
+        items: DIs of the maker's own, or a maker's other layout of a standard one, by DI in
+            hexadecimal (``04001501: XXXX.XX``); they come before the standard's.  Layouts are
+            those of `gateway.decode.dlt645_items`.
+    """
 
     format: Literal["dlt645"]
     edition: Literal["2007", "1997"] = "2007"
+    items: dict[
+        Annotated[str, Field(pattern=r"^([0-9A-F]{4}){1,2}$")],
+        Annotated[
+            str,
+            Field(
+                pattern=r"^(±?X{1,12}(\.X{1,8})?|YYMMDDhhmm(ss)?|YYMMDDWW(hhmmss)?|hhmmss|MMDDhhmm"
+                r"|[ABH][1-9][0-9]?)\*?$"
+            ),
+        ],
+    ] = {}
+
+    @model_validator(mode="after")
+    def _width_of_a_di(self) -> Self:
+        digits = {"2007": 8, "1997": 4}[self.edition]
+        for di in self.items:
+            if len(di) != digits:
+                raise ValueError(f"items: a DI of edition {self.edition} has {digits} digits: {di}")
+        return self
 
 
 class Dlt698(Format):
@@ -78,9 +103,15 @@ class Dlt698(Format):
 
 
 class Cjt188(Format):
-    """CJ/T 188 frames."""
+    """CJ/T 188 frames.
+
+    Attributes:
+        flow_decimals: digits after the point of a heat meter's flow rate; the standard's 4, some
+            makers send 2.
+    """
 
     format: Literal["cjt188"]
+    flow_decimals: Annotated[int, Field(ge=0, le=8)] = 4
 
 
 class Mbus(Format):
