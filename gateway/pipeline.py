@@ -235,6 +235,9 @@ class Decider:
         """The plans for a topic, remembered; a registered device's own profile goes alone."""
         route: list[tuple[Plan, dict[str, str]]] = []
         for plan, levels in self._topics.find(topic):
+            device = self.devices.get(levels.get("device_id", ""))
+            if plan.profile.pinned and (device is None or device.profile != plan.profile.name):
+                continue
             try:
                 named = {name: self._identify(text) for name, text in levels.items()}
             except DecodeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -11,8 +12,18 @@ from gateway.normalise.text import FunctionText
 from gateway.profiles import scalars
 from gateway.profiles.layout import Layout
 from gateway.profiles.layout import Register as RegisterFace
-from gateway.profiles.models import Block, Channel, DeviceId, MeasuredAt, Quantity
+from gateway.profiles.models import (
+    Block,
+    Channel,
+    DeviceId,
+    MeasuredAt,
+    Quantity,
+    ScaleFrom,
+    Status,
+    UnitFrom,
+)
 from gateway.profiles.models import Register as RegisterModel
+from gateway.profiles.notation import parse_path
 from gateway.profiles.paths import quantity_leaf, time_leaf
 from gateway.profiles.shape import Node
 from gateway.profiles.template import parse_template
@@ -111,10 +122,21 @@ class PartsText(FunctionText):
 
     def status(self, block: Block, scope: tuple[str, Node]) -> str:
         """Assigns the status words; returns their expression."""
-        spec = block.status
-        if spec is None:
-            return "()"
+        found = [self.status_words(spec, scope) for spec in block.status]
+        if len(found) == 1:
+            return found[0]
+        return f"UNIQUE(({' + '.join(found)}))" if found else "()"
+
+    def status_words(self, spec: Status, scope: tuple[str, Node]) -> str:
+        """Assigns the words of one place; returns their variable."""
         name = self.fresh("st")
+        if spec.from_ is None:
+            parts = []
+            for path, word in (spec.flags or {}).items():
+                place = self.place(parse_path(path), scope)
+                parts.append(f"(({self.constant(word)},) if TRUE({place}) else ())")
+            self.line(f"{name} = {' + '.join(parts)}")
+            return name
         self.value(name, spec.from_, scope, optional=spec.optional)
         kind = "integer" if spec.bits is not None else "words" if spec.list_ else "text"
         self.narrow(name, kind, self.node(spec.from_, scope), optional=spec.optional)
@@ -157,20 +179,57 @@ class PartsText(FunctionText):
                 variable = self.fresh("v")
                 self.value(variable, path, scope, optional=True)
                 node = self.node(path, scope)
-                self.convert(variable, name, quantity, device, node=node, optional=True)
+                self.convert(
+                    variable, name, quantity, device, node=node, optional=True, scope=scope
+                )
                 named.append((channel, variable))
             places = [self.node(path, scope).path for path in quantity.channels.values()]
             self.any_of(named, quantity, "`, `$.".join(places))
             return named
         if quantity.each is not None and isinstance(quantity.channels, list):
             return self.array(name, quantity, scope, device)
+        if quantity.derived is not None:
+            return [(None, self.derived(name, quantity, scope, device))]
         variable = self.fresh("v")
         optional = quantity.optional or bool(quantity.absent)
         path = quantity.from_ or ()
         self.value(variable, path, scope, optional=optional)
         node = self.node(path, scope)
-        self.convert(variable, name, quantity, device, node=node, optional=optional)
+        self.convert(variable, name, quantity, device, node=node, optional=optional, scope=scope)
         return [(None, variable)]
+
+    def derived(self, name: str, quantity: Quantity, scope: tuple[str, Node], device: str) -> str:
+        """Assigns a number derived from several places; None where one of them is absent."""
+        operation, paths = quantity.derived or ("sum", [])
+        optional = quantity.optional or bool(quantity.absent)
+        terms = []
+        plain = quantity.model_copy(update={"unit": None, "scale": None})
+        for path in paths:
+            term = self.fresh("v")
+            self.value(term, path, scope, optional=optional)
+            node = self.node(path, scope)
+            self.convert(
+                term, name, plain, device, node=node, optional=optional, scope=scope, bare=True
+            )
+            terms.append(term)
+        variable = self.fresh("v")
+        text = _SIGNS[operation].join(terms)
+        if operation == "quotient":
+            text = f"({text}) if {' and '.join(terms[1:])} else None"
+        if optional:
+            text = f"None if {' is None or '.join(terms)} is None else {text}"
+        self.line(f"{variable} = {text}")
+        if optional or operation == "quotient":
+            self.line(f"if {variable} is not None:")
+            self.depth += 1
+            before = len(self.lines)
+            self.arithmetic(variable, name, quantity, device, scope)
+            if len(self.lines) == before:
+                self.line("pass")
+            self.depth -= 1
+        else:
+            self.arithmetic(variable, name, quantity, device, scope)
+        return variable
 
     def any_of(self, named: list[tuple[str | None, str]], quantity: Quantity, shown: str) -> None:
         """Some channel must be there, unless all of them are optional."""
@@ -198,19 +257,19 @@ class PartsText(FunctionText):
         for i, channel in enumerate(channels):
             variable = self.fresh("v")
             self.line(f"{variable} = {items}[{i}] if len({items}) > {i} else None")
-            self.convert(variable, name, quantity, device, node=node.items(), optional=True)
+            self.convert(
+                variable, name, quantity, device, node=node.items(), optional=True, scope=scope
+            )
             found.append((channel, variable))
         self.any_of(found, quantity, node.path)
         return found
 
     def convert(
         self, variable: str, name: str, quantity: Quantity, device: str, *, node: Node,
-        optional: bool,
+        optional: bool, scope: tuple[str, Node], bare: bool = False,
     ) -> None:  # fmt: skip
-        """Turns the raw value into the canonical one, in place."""
-        if quantity.absent:
-            among = self.constant(scalars.Among([*quantity.absent, None]))
-            self.line(f"if {among}({variable}): {variable} = None")
+        """Turns the raw value into the canonical one, in place; ``bare`` only into a number."""
+        self.absent(variable, quantity)
         start = len(self.lines)
         if optional:
             self.line(f"if {variable} is not None:")
@@ -225,20 +284,43 @@ class PartsText(FunctionText):
         if known.type == "time":
             zone = quantity.zone or self.model.zone or "UTC"
             self.time(variable, quantity.time or "iso", zone, device)
+        elif bare:
+            if quantity.text:
+                self.line(f"{variable} = NUMBER({variable}, {self.constant(name)})")
         elif known.type in {"number", "money"}:
-            self.arithmetic(variable, name, quantity)
+            before = dict(self.seen)
+            self.arithmetic(variable, name, quantity, device, scope)
+            self.seen = before
         if optional:
             self.depth -= 1
             if len(self.lines) == start + 1:
                 self.lines.pop()
 
-    def arithmetic(self, variable: str, name: str, quantity: Quantity) -> None:
+    def absent(self, variable: str, quantity: Quantity) -> None:
+        """Takes away what the profile calls no value."""
+        if quantity.absent:
+            among = self.constant(scalars.Among([*quantity.absent, None]))
+            self.line(f"if {among}({variable}): {variable} = None")
+
+    def arithmetic(
+        self, variable: str, name: str, quantity: Quantity, device: str, scope: tuple[str, Node]
+    ) -> None:
         """Brings a number into the canonical unit, in place."""
         shown = self.constant(name)
         money = self.known[name].type == "money"
-        if quantity.text:
+        if quantity.text and quantity.derived is None:
             self.line(f"{variable} = NUMBER({variable}, {shown})")
-        if quantity.map is None:
+        if isinstance(quantity.scale, ScaleFrom):
+            factor = self.constant(
+                scalars.DeviceFactor(self.devices, quantity.scale.parameter, quantity.scale.default)
+            )
+            self.line(f"{variable} = {factor}({device}, {variable})")
+        if isinstance(quantity.unit, UnitFrom):
+            place = self.place(quantity.unit.from_, scope)
+            self.line(
+                f"{variable} = {self.constant(self.told_unit(name, quantity))}({place}, {variable})"
+            )
+        elif quantity.map is None:
             convert = self.conversion(name, quantity)
             if convert.numerator != 1:
                 self.line(f"{variable} *= {convert.numerator}")
@@ -301,4 +383,24 @@ class PartsText(FunctionText):
     def conversion(self, name: str, quantity: Quantity) -> Conversion:
         """How the raw number becomes the canonical one."""
         known = self.known[name]
-        return conversion(quantity.unit or known.unit, known.unit, str(quantity.scale or 1))
+        unit = quantity.unit
+        if isinstance(unit, UnitFrom):
+            unit = unit.default
+        return conversion(unit or known.unit, known.unit, _factor(quantity))
+
+    def told_unit(self, name: str, quantity: Quantity) -> scalars.ToldUnit:
+        """The conversions by the unit that the message tells."""
+        spec = quantity.unit
+        if not isinstance(spec, UnitFrom):
+            raise TypeError(name)
+        return scalars.ToldUnit(
+            name, self.known[name].unit, _factor(quantity), spec.units, spec.default
+        )
+
+
+def _factor(quantity: Quantity) -> str:
+    """The scale as a decimal text; one that the registry knows is applied apart."""
+    return str(quantity.scale) if isinstance(quantity.scale, Decimal) else "1"
+
+
+_SIGNS: Final = {"sum": " + ", "difference": " - ", "product": " * ", "quotient": " / "}

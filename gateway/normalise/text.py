@@ -12,7 +12,7 @@ from gateway.errors import ConfigError, DecodeError
 from gateway.profiles import scalars
 from gateway.profiles.layout import Layout
 from gateway.profiles.models import Path, ProfileModel, Scalar, When
-from gateway.profiles.notation import parse_path
+from gateway.profiles.notation import Select, parse_path
 from gateway.profiles.scalars import MAX_MONEY
 from gateway.profiles.shape import Node
 from gateway.quantities import BY_NAME
@@ -41,6 +41,7 @@ class FunctionText:
         self.scopes: dict[int, tuple[str, Node]] = {}
         self.seen: dict[tuple[str, str], str] = {}
         self.count = 0
+        self.devices = devices
         self.currencies, zones = _parameters(devices)
         self.namespace: dict[str, Any] = {
             "R": Reading, "float": float, "round": round, "len": len, "str": str,
@@ -50,7 +51,8 @@ class FunctionText:
             "PATTERN": moments.from_pattern, "NUMBER": scalars.number_text,
             "ABSURD": scalars.absurd, "REQUIRE": scalars.require, "MONEY": MAX_MONEY,
             "LOW": moments.EARLIEST, "HIGH": moments.LATEST, "BADTIME": moments.bad_time,
-            "CLASS": scalars.wrong_length,
+            "CLASS": scalars.wrong_length, "TRUE": scalars.Among([True, 1]),
+            "UNIQUE": scalars.unique,
         }  # fmt: skip
 
     def line(self, text: str) -> None:
@@ -78,6 +80,10 @@ class FunctionText:
             variable, node, path = "d", self.root, path[1:]
         for i, part in enumerate(path):
             last = i == len(path) - 1
+            if isinstance(part, Select):
+                variable = self.selected(variable, node, part)
+                node = node.items()
+                continue
             if isinstance(part, int):
                 inner = self.fresh("i")
                 node = node.items()
@@ -91,10 +97,26 @@ class FunctionText:
                 continue
             node = node.child(part)
             attribute = f"{variable}.{node.attribute}"
-            if last and not isinstance(part, int):
+            if last:
                 return attribute
             variable = self.container(variable, node)
         return variable
+
+    def selected(self, array: str, node: Node, select: Select) -> str:
+        """The variable that holds the first item of an array with these values."""
+        key = (array, f"{node.path}{select.wanted}")
+        if key not in self.seen:
+            item = node.items()
+            tests = [
+                self.among(f"x.{item.child(name).attribute}", list(choices))
+                for name, choices in select.wanted
+            ]
+            name = self.fresh("x")
+            test = " and ".join(["x is not None", *tests])
+            self.line(f"{name} = next((x for x in {array} or () if {test}), None)")
+            self.line(f"if {name} is None: {name} = {self.constant(item.empty)}")
+            self.seen[key] = name
+        return self.seen[key]
 
     def container(self, variable: str, node: Node) -> str:
         """The variable that holds a nested object, assigned once a scope."""

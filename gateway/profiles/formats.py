@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gateway.profiles.notation import parse_path
+from gateway.profiles.notation import Select, parse_path
 
-Path = Annotated[tuple[str | int, ...], BeforeValidator(parse_path)]
+Path = Annotated[tuple[str | int | Select, ...], BeforeValidator(parse_path)]
 
 
 class Settings(BaseModel):

@@ -1,8 +1,11 @@
 """Loading profiles: files to models, inheritance, and every fault at once.
 
-A directory is read whole.  ``kinds/*.yaml`` are the base profiles (named ``kinds/<file>``); any
-other file is a profile named as the file.  A profile is its base with its own keys laid over it:
-mappings merge key by key, everything else replaces.
+A directory is read whole.  ``kinds/*.yaml`` and ``families/*.yaml`` are the base profiles (named
+``kinds/<file>``, ``families/<file>``); any other file is a profile named as the file.  A profile is
+its bases with its own keys laid over them: mappings merge key by key, everything else replaces.
+
+A file ``NAME@VERSION.yaml`` keeps an older version of a profile alive beside the present one while
+a fleet is upgraded: it reads only devices whose registry entry names ``NAME@VERSION``.
 """
 
 from __future__ import annotations
@@ -19,11 +22,13 @@ from pydantic import ValidationError
 
 from gateway.errors import ProfileError
 from gateway.profiles.explain import explain, hint
+from gateway.profiles.formats import Ts013
 from gateway.profiles.meaning import check_meaning
 from gateway.profiles.models import ProfileModel
 from gateway.profiles.source import Fault, Key, Source
 
 _ROUNDS: Final = 4
+_BASES: Final = ("kinds", "families")
 _NOT_INHERITED: Final = ("profile", "abstract", "tests", "extends", "caveats", "title")
 # What stands in for a faulty part that a profile must have, so that the rest can be looked at.
 _STAND_INS: Final[dict[Key, Any]] = {
@@ -35,7 +40,13 @@ _STAND_INS: Final[dict[Key, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A loaded profile. ``digest`` is the SHA-256 of its content after inheritance."""
+    """A loaded profile.
+
+    Attributes:
+        name: what the registry calls it: the profile's name, or ``name@version`` of a file that
+            keeps an older version.
+        digest: SHA-256 of its content after inheritance, with the codec it names.
+    """
 
     name: str
     model: ProfileModel
@@ -45,7 +56,12 @@ class Profile:
     @property
     def id(self) -> str:
         """What readings carry: ``name@version``."""
-        return f"{self.name}@{self.model.version}"
+        return f"{self.model.profile}@{self.model.version}"
+
+    @property
+    def pinned(self) -> bool:
+        """Whether only devices that the registry pins to this version are read by it."""
+        return "@" in self.name
 
     @property
     def kind(self) -> str:
@@ -76,11 +92,14 @@ def load_profiles(directories: Sequence[Path]) -> ProfileSet:
         chain = _chain(name, sources, faults)
         if chain is None:
             continue
+        if _is_family(chain, sources):
+            continue  # a family is judged in the profiles that extend it
         data = _merged([sources[link].data for link in chain])
         model = _validate(data, [sources[link] for link in chain], faults)
         if model is None:
             continue
-        digest = hashlib.sha256(_canonical(data).encode()).hexdigest()
+        codec = _codec(model, source, faults)
+        digest = hashlib.sha256(_canonical(data).encode() + codec).hexdigest()
         profile = Profile(name, model, source.file, digest)
         (found.bases if model.abstract else found.profiles)[name] = profile
     if faults:
@@ -111,36 +130,85 @@ def _take(source: Source, sources: dict[str, Source], faults: list[Fault]) -> No
     faults += source.faults
     if file.suffix != ".yaml":
         faults.append(source.fault((), "a profile's file ends in .yaml: rename it"))
-    name = f"kinds/{file.stem}" if file.parent.name == "kinds" else file.stem
+    folder = file.parent.name
+    name = f"{folder}/{file.stem}" if folder in _BASES else file.stem
     if name in sources:
         faults.append(source.fault((), f"profile {name!r} stands already in {sources[name].file}"))
         return
     said = source.data.get("profile")
-    if not source.faults and said != name:
-        faults.append(source.fault(("profile",), f"must be the file's name {name!r}, got {said!r}"))
-        source.data["profile"] = name
+    own, _, version = name.partition("@")
+    if not source.faults and said != own:
+        faults.append(source.fault(("profile",), f"must be the file's name {own!r}, got {said!r}"))
+        source.data["profile"] = own
+    if version and not source.faults and source.data.get("version") != version:
+        got = source.data.get("version")
+        faults.append(
+            source.fault(("version",), f"must be the file's version {version!r}, got {got!r}")
+        )
     sources[name] = source
 
 
 def _chain(name: str, sources: Mapping[str, Source], faults: list[Fault]) -> list[str] | None:
-    """The profile and its bases, the profile last; None after a fault."""
-    chain = [name]
-    while (base := sources[chain[0]].data.get("extends")) is not None:
-        source = sources[chain[0]]
+    """The profile after all its bases, each once; None after a fault."""
+    chain: list[str] = []
+    return chain if _lay(name, [], chain, sources, faults) else None
+
+
+def _lay(
+    name: str,
+    above: list[str],
+    chain: list[str],
+    sources: Mapping[str, Source],
+    faults: list[Fault],
+) -> bool:
+    """Adds a profile to the chain behind its bases; False after a fault."""
+    source = sources[name]
+    if source.faults:
+        return False
+    said = source.data.get("extends")
+    bases = said if isinstance(said, list) else [] if said is None else [said]
+    for base in bases:
         if not isinstance(base, str):
             faults.append(source.fault(("extends",), f"expected a profile's name, got {base!r}"))
-            return None
-        if base in chain:
-            faults.append(source.fault(("extends",), f"circle: {' -> '.join([base, *chain])}"))
-            return None
+            return False
+        if base in (*above, name):
+            circle = " -> ".join([base, *_tail([*above, name], base)])
+            faults.append(source.fault(("extends",), f"circle: {circle}"))
+            return False
         if base not in sources:
-            choices = [n for n in sources if n.startswith("kinds/")]
+            choices = [n for n in sources if n.startswith(tuple(f"{b}/" for b in _BASES))]
             faults.append(source.fault(("extends",), f"no profile {base!r}{hint(base, choices)}"))
-            return None
-        if sources[base].faults:
-            return None
-        chain.insert(0, base)
-    return chain
+            return False
+        if base not in chain and not _lay(base, [*above, name], chain, sources, faults):
+            return False
+    chain.append(name)
+    return True
+
+
+def _tail(names: list[str], start: str) -> list[str]:
+    """From the name before ``start`` is met again, backwards: who extends whom."""
+    return list(reversed(names[names.index(start) :]))
+
+
+def _is_family(chain: Sequence[str], sources: Mapping[str, Source]) -> bool:
+    """Whether it is a base without a kind of its own, which cannot stand alone."""
+    said = [sources[link].data for link in chain]
+    return bool(said[-1].get("abstract")) and not any("kind" in data for data in said)
+
+
+def _codec(model: ProfileModel, source: Source, faults: list[Fault]) -> bytes:
+    """The content of the codec that stands beside the profile; empty where there is none."""
+    if not isinstance(model.decode, Ts013):
+        return b""
+    file = source.file.parent / model.decode.codec
+    if not file.resolve().is_relative_to(source.file.parent.resolve()):
+        faults.append(source.fault(("decode", "codec"), "the codec must stand beside the profile"))
+        return b""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        faults.append(source.fault(("decode", "codec"), f"cannot be read: {error.strerror}"))
+        return b""
 
 
 def _merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

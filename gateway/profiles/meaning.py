@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,6 +17,7 @@ from gateway.profiles.models import (
     MeasuredAt,
     ProfileModel,
     Quantity,
+    UnitFrom,
 )
 from gateway.profiles.paths import ShapeError, build_shape
 from gateway.profiles.template import TemplateError, parse_template
@@ -57,6 +60,7 @@ def check_meaning(model: ProfileModel) -> Iterator[Found]:
     if not wrong:
         yield from _shape(model)
     yield from _ignored(model)
+    yield from _ratings(model)
     limits = model.checks.get("value_out_of_range")
     if isinstance(limits, dict):
         yield from _limits(limits, model.kind)
@@ -89,7 +93,7 @@ def limits_in_canonical_units(model: ProfileModel) -> dict[str, dict[str, float]
     if not isinstance(limits, dict):
         return {}
     known = BY_NAME[model.kind]
-    return {
+    found = {
         name: {
             edge: parse_value(value, known[name].unit) if isinstance(value, str) else float(value)
             for edge, value in edges.items()
@@ -97,6 +101,36 @@ def limits_in_canonical_units(model: ProfileModel) -> dict[str, dict[str, float]
         for name, edges in limits.items()
         if edges
     }
+    for rating, name in _RATED.items():
+        said = getattr(model.instrument.ratings, rating)
+        if said is not None and name in known and limits.get(name, {}) is not None:
+            edges = found.setdefault(name, {})
+            edges["high"] = min(edges.get("high", math.inf), parse_value(said, known[name].unit))
+    return found
+
+
+# What an instrument never shows while it works as its plate says.
+_RATED: Final = {
+    "q4": "flow_rate",
+    "q_max": "flow_rate",
+    "i_max": "amperage",
+    "p_max": "power_active",
+}
+_RATING_UNITS: Final = {"q": ("flow_rate",), "i": ("amperage",), "p": ("power_active", "power")}
+
+
+def _ratings(model: ProfileModel) -> Iterator[Found]:
+    known = BY_NAME[model.kind]
+    for rating, said in model.instrument.ratings.model_dump(exclude_none=True).items():
+        key: Key = ("instrument", "ratings", rating)
+        names = [name for name in _RATING_UNITS[rating[0]] if name in known]
+        if not names:
+            yield key, f"a {model.kind} has no quantity that {rating} limits"
+            continue
+        try:
+            parse_value(said, known[names[0]].unit)
+        except UnitError as error:
+            yield key, str(error)
 
 
 def _limits(limits: dict[str, object], kind: str) -> Iterator[Found]:
@@ -136,7 +170,7 @@ def _edges(key: Key, edges: dict[str, object], unit: str) -> Iterator[Found]:
 def _block(key: Key, block: Block, model: ProfileModel) -> Iterator[Found]:
     if not block.quantities and block.event != "alarm":
         yield key, "a block needs at least one quantity (or 'event: alarm')"
-    if block.event == "alarm" and block.status is None:
+    if block.event == "alarm" and not block.status:
         yield key, "an alarm needs 'status'"
     yield from _identity((*key, "device_id"), block.device_id, _levels(model))
     if isinstance(block.measured_at, MeasuredAt):
@@ -194,10 +228,23 @@ def _numeric(key: Key, quantity: Quantity, known: quantities.Quantity) -> Iterat
             (*key, "map"),
             "with 'map' the numbers are final: no 'text', 'unit' or 'scale'",
         )
-    try:
-        conversion(quantity.unit or known.unit, known.unit, str(quantity.scale or 1))
-    except UnitError as error:
-        yield (*key, "unit"), str(error)
+    scale = str(quantity.scale) if isinstance(quantity.scale, Decimal) else "1"
+    for where, unit in _units(quantity, known):
+        try:
+            conversion(unit, known.unit, scale)
+        except UnitError as error:
+            yield (*key, *where), str(error)
+
+
+def _units(quantity: Quantity, known: quantities.Quantity) -> Iterator[tuple[Key, str]]:
+    """The units that a quantity may come in, by their key."""
+    if not isinstance(quantity.unit, UnitFrom):
+        yield ("unit",), quantity.unit or known.unit
+        return
+    if quantity.unit.default is not None:
+        yield ("unit", "default"), quantity.unit.default
+    for word, unit in (quantity.unit.units or {}).items():
+        yield ("unit", "units", word), unit
 
 
 def _not_numeric(key: Key, quantity: Quantity, known: quantities.Quantity) -> Iterator[Found]:

@@ -25,12 +25,19 @@ from pydantic import (
 )
 
 from gateway.profiles import formats
-from gateway.profiles.notation import check_moment, check_path, check_time, check_topic, parse_path
+from gateway.profiles.notation import (
+    Select,
+    check_moment,
+    check_path,
+    check_time,
+    check_topic,
+    parse_path,
+)
 from gateway.quantities import KINDS, STATUS_WORDS, Event
 
 Scalar = str | bool | int | float
 
-Path = Annotated[tuple[str | int, ...], BeforeValidator(parse_path)]
+Path = Annotated[tuple[str | int | Select, ...], BeforeValidator(parse_path)]
 TimeWord = Annotated[str, AfterValidator(check_time)]
 
 
@@ -49,6 +56,33 @@ class Title(Model):
     zh: str
 
 
+class Ratings(Model):
+    """Limits of the instrument's plate, with their units: what it can show when it works.
+
+    Flow rates of ISO 4064 (``q1`` to ``q4``) or of gas and fuel (``q_min``, ``q_max``), currents of
+    IEC 62053 (``i_st`` to ``i_max``), and the largest power.
+    """
+
+    q1: str | None = None
+    q2: str | None = None
+    q3: str | None = None
+    q4: str | None = None
+    q_min: str | None = None
+    q_max: str | None = None
+    i_st: str | None = None
+    i_min: str | None = None
+    i_tr: str | None = None
+    i_max: str | None = None
+    p_max: str | None = None
+
+
+class Caveat(Model):
+    """A sentence for whoever evaluates the readings, with where more is to be found."""
+
+    text: str
+    link: str | None = None
+
+
 class Instrument(Model):
     """What the profile is for: maker, model and the data of its type approval."""
 
@@ -60,6 +94,7 @@ class Instrument(Model):
     standard: str | None = None
     firmware: str | None = None
     link: str | None = None
+    ratings: Ratings = Ratings()
 
 
 class Register(Model):
@@ -192,9 +227,13 @@ Word = Annotated[str, AfterValidator(_check_word)]
 
 
 class Status(Model):
-    """Status: ``bits`` of a number, ``words`` for a text, or a ``list`` of status words."""
+    """Status: ``bits`` of a number, ``words`` for a text, a ``list`` of status words, or ``flags``.
 
-    from_: Path = Field(alias="from")
+    ``flags`` are places by path that are true (or 1) where the word applies.
+    """
+
+    from_: Path | None = Field(default=None, alias="from")
+    flags: dict[Annotated[str, AfterValidator(check_path)], Word] | None = None
     bits: dict[Annotated[int, Field(ge=0, le=62)], Word] | None = None
     words: dict[str, Word | None] | None = None
     list_: bool = Field(default=False, alias="list")
@@ -202,7 +241,10 @@ class Status(Model):
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
-        if sum((self.bits is not None, self.words is not None, self.list_)) != 1:
+        if (self.from_ is None) != (self.flags is not None):
+            raise ValueError("say where it stands: 'from: path', or 'flags: {path: word}'")
+        forms = (self.bits is not None, self.words is not None, self.list_)
+        if sum(forms) != (self.flags is None):
             raise ValueError("say one of 'bits', 'words' or 'list: true'")
         return self
 
@@ -231,14 +273,38 @@ class DeviceId(Model):
         return self
 
 
+class UnitFrom(Model):
+    """A unit that the message tells: UCUM code by the message's word (its own word if absent)."""
+
+    from_: Path = Field(alias="from")
+    units: dict[str, str] | None = None
+    default: str | None = None
+
+
+class ScaleFrom(Model):
+    """A factor that the registry knows of each device, such as the weight of a pulse."""
+
+    parameter: Annotated[str, Field(min_length=1)]
+    default: Annotated[Decimal, Field(ge=Decimal("1e-9"), le=10**9)] | None = None
+
+
+Terms = Annotated[list[Path], Field(min_length=2, max_length=16)]
+OPERATIONS: Final = ("sum", "difference", "product", "quotient")
+"""How a quantity may be derived from several places of the message."""
+
+
 class Quantity(Model):
     """One field: where it stands, in which unit, and what kind of number it is."""
 
     from_: Path | None = Field(default=None, alias="from")
+    sum_: Terms | None = Field(default=None, alias="sum")
+    difference: Terms | None = None
+    product: Terms | None = None
+    quotient: Terms | None = None
     each: Path | None = None
     channels: dict[ChannelName, Path] | list[ChannelName] | None = None
-    unit: str | None = None
-    scale: Annotated[Decimal, Field(ge=Decimal("1e-9"), le=10**9)] | None = None
+    unit: str | UnitFrom | None = None
+    scale: Annotated[Decimal, Field(ge=Decimal("1e-9"), le=10**9)] | ScaleFrom | None = None
     text: bool = False
     optional: bool = False
     absent: list[Scalar] = []
@@ -252,14 +318,33 @@ class Quantity(Model):
         listed = self.each is not None and isinstance(self.channels, list)
         named = self.each is None and isinstance(self.channels, dict) and self.from_ is None
         plain = self.from_ is not None and self.each is None and self.channels is None
-        if not (listed or named or plain):
+        derived = self.derived is not None and not (self.from_ or self.each or self.channels)
+        told = [self.sum_, self.difference, self.product, self.quotient]
+        if sum(terms is not None for terms in told) > 1 or not (
+            listed or named or plain or derived
+        ):
             raise ValueError(
                 "say where it stands: 'from: path', or 'channels: {L1: path, ...}', "
                 "or 'each: path' with 'channels: [L1, ...]'"
             )
+        if derived and self.map is not None:
+            raise ValueError("'map' needs 'from': a derived number has no words")
         if self.channels is not None and len(set(self.channels)) < max(len(self.channels), 1):
             raise ValueError("each channel stands once, and there is at least one")
         return self
+
+    @property
+    def derived(self) -> tuple[str, list[Path]] | None:
+        """The operation and its places, where the quantity is derived from several."""
+        for word in OPERATIONS:
+            terms = getattr(self, "sum_" if word == "sum" else word)
+            if terms is not None:
+                return word, terms
+        return None
+
+
+def _blocks(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
+    return [value] if isinstance(value, dict) else value
 
 
 class Block(BaseModel):
@@ -277,7 +362,7 @@ class Block(BaseModel):
     device_id: str | DeviceId | None = None
     measured_at: MeasuredAt | Literal["received"] = "received"
     sequence: Sequence | None = None
-    status: Status | None = None
+    status: Annotated[list[Status], BeforeValidator(_blocks)] = []
 
     @property
     def quantities(self) -> dict[str, Quantity]:
@@ -293,10 +378,6 @@ class Ignore(Model):
 
     when: When = {}
     each: Path | None = None
-
-
-def _blocks(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
-    return [value] if isinstance(value, dict) else value
 
 
 def _check_hex(value: str) -> str:
@@ -342,10 +423,10 @@ class ProfileModel(Model):
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
     kind: Literal[tuple(KINDS)]  # type: ignore[valid-type]
     title: Title
-    extends: str | None = None
+    extends: str | list[str] | None = None
     abstract: bool = False
     instrument: Instrument = Instrument()
-    caveats: list[str] = []
+    caveats: list[str | Caveat] = []
     match: Match | None = None
     decode: Decode = formats.Json()
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"

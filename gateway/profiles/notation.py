@@ -4,38 +4,67 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import dataclass
 from typing import Any, Final
 
-_SEGMENT: Final = re.compile(r"([^.\[\]]+)|\[(\d{1,9})\]", re.ASCII)
+_SEGMENT: Final = re.compile(
+    r"([^.\[\]]+)|\[(\d{1,9})\]|\[([^\[\]=,]+=[^\[\],]+(?:,[^\[\]=,]+=[^\[\],]+)*)\]", re.ASCII
+)
 _UNSAFE_KEY: Final = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')
 
 
-Path = tuple[str | int, ...]
+@dataclass(frozen=True, slots=True)
+class Select:
+    """The first item of an array whose keys have these values (any of each key's choices)."""
+
+    wanted: tuple[tuple[str, tuple[str | int | float | bool, ...]], ...]
+
+    def __str__(self) -> str:
+        return "[" + ",".join(f"{key}={choices[0]}" for key, choices in self.wanted) + "]"
 
 
-def parse_path(value: Any) -> tuple[str | int, ...]:  # noqa: ANN401 - YAML is any data
-    """``"data.u[0]"`` as ``("data", "u", 0)``; raises ValueError with what cannot be read."""
+Path = tuple[str | int | Select, ...]
+
+
+def _select(text: str) -> Select:
+    """``name=volume,storage=0``: a number is meant as number or as text, as the device has it."""
+    wanted = []
+    for pair in text.split(","):
+        key, word = (part.strip() for part in pair.split("=", 1))
+        choices: list[str | int | float | bool] = [word]
+        if word in {"true", "false"}:
+            choices.append(word == "true")
+        elif re.fullmatch(r"-?[0-9]{1,18}", word, re.ASCII):
+            choices.append(int(word))
+        wanted.append((key, tuple(choices)))
+    return Select(tuple(wanted))
+
+
+def parse_path(value: Any) -> Path:  # noqa: ANN401 - YAML is any data
+    """``"data.u[0]"`` as ``("data", "u", 0)``; raises ValueError with what cannot be read.
+
+    ``meters[name=E1].value`` takes the first item of ``meters`` whose ``name`` is ``E1``.
+    """
     if isinstance(value, tuple):
         return value
     if isinstance(value, list):
-        whole = all(
-            isinstance(part, str) or (type(part) is int and 0 <= part < 10**9) for part in value
-        )
-        if not value or not whole:
-            raise ValueError("a path as a list holds keys (text) and positions (0, 1, ...)")
-        return _safe(tuple(value))
+        return _listed(value)
     if not isinstance(value, str) or not value:
         raise ValueError("a path is dotted keys such as 'data.ep' or a list of keys")
-    parts: list[str | int] = []
+    path: list[str | int | Select] = []
     position = 0
     while position < len(value):
         match = _SEGMENT.match(value, position)
         if match is None:
             raise ValueError(
                 f"cannot read the path {value!r} at {value[position:]!r}: keys are parted by dots, "
-                "positions stand in [0]; write a key with such signs as a list [key, key]"
+                "positions stand in [0], selections in [key=value]; write a key with such signs as "
+                "a list [key, key]"
             )
-        parts.append(match[1] if match[1] is not None else int(match[2]))
+        if match[3] is not None:
+            path.append(_select(match[3]))
+        else:
+            path.append(match[1] if match[1] is not None else int(match[2]))
         position = match.end()
         if value[position : position + 1] == ".":
             position += 1
@@ -43,13 +72,37 @@ def parse_path(value: Any) -> tuple[str | int, ...]:  # noqa: ANN401 - YAML is a
                 raise ValueError(f"the path {value!r} has a dot too many")
         elif position < len(value) and value[position] != "[":
             raise ValueError(f"the path {value!r} lacks a dot before {value[position:]!r}")
-    return _safe(tuple(parts))
+    return _safe(tuple(path))
 
 
-def _safe(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+def _listed(value: list[Any]) -> Path:
+    parts = [_part(part) for part in value]
+    if not parts or None in parts:
+        raise ValueError(
+            "a path as a list holds keys (text), positions (0, 1, ...) and selections "
+            "({key: value})"
+        )
+    return _safe(tuple(part for part in parts if part is not None))
+
+
+def _part(part: Any) -> str | int | Select | None:  # noqa: ANN401 - YAML is any data
+    """One part of a path that is written as a list; None when it can't be one."""
+    if isinstance(part, str) or (type(part) is int and 0 <= part < 10**9):
+        return part
+    plain = isinstance(part, dict) and all(
+        isinstance(key, str) and isinstance(value, str | int | float) for key, value in part.items()
+    )
+    if not plain or not part:
+        return None
+    return Select(tuple((key, (value,)) for key, value in part.items()))
+
+
+def _safe(path: Path) -> Path:
     for part in path:
-        if isinstance(part, str) and _UNSAFE_KEY.search(part):
-            raise ValueError(f"a key with quotation marks, \\ or control signs: {part!r}")
+        keys = [key for key, _ in part.wanted] if isinstance(part, Select) else [part]
+        for key in keys:
+            if isinstance(key, str) and _UNSAFE_KEY.search(key):
+                raise ValueError(f"a key with quotation marks, \\ or control signs: {key!r}")
     return path
 
 

@@ -12,6 +12,7 @@ from gateway.profiles.models import (
     ProfileModel,
     Quantity,
     TimeWord,
+    UnitFrom,
     When,
 )
 from gateway.profiles.notation import parse_path
@@ -99,10 +100,10 @@ class _Paths:
             scope, path = self.root, path[1:]
         node = scope
         for part in path:
-            if required and not isinstance(part, int):
+            if required and isinstance(part, str):
                 node.required = True
             node = node.child(part)
-            if isinstance(part, int):
+            if not isinstance(part, str):
                 required = False
         node.required = node.required or required
         return node
@@ -132,10 +133,12 @@ class _Paths:
         if isinstance(block.channel, Channel):
             kind = "any" if block.channel.map else "scalar"
             self.leaf(block.channel.from_, scope, kind, required=always)
-        if block.status is not None:
-            status = block.status
-            kind = "integer" if status.bits else "words" if status.list_ else "text"
-            self.leaf(status.from_, scope, kind, required=always and not status.optional)
+        for status in block.status:
+            for path in status.flags or ():
+                self.leaf(parse_path(path), scope, "any", required=False)
+            if status.from_ is not None:
+                kind = "integer" if status.bits else "words" if status.list_ else "text"
+                self.leaf(status.from_, scope, kind, required=always and not status.optional)
         for name, quantity in block.quantities.items():
             self.quantity(name, quantity, scope, always=always)
 
@@ -154,9 +157,15 @@ class _Paths:
     def quantity(self, name: str, quantity: Quantity, scope: Node, *, always: bool) -> None:
         required = always and not quantity.optional and not quantity.absent
         kinds = self.leaf_kinds(name, quantity)
+        if isinstance(quantity.unit, UnitFrom):
+            self.leaf(quantity.unit.from_, scope, "any", required=False)
         if quantity.each is not None:
             item = self.place(quantity.each, scope, required=required).items()
             item.leaf |= kinds
+            return
+        if quantity.derived is not None:
+            for path in quantity.derived[1]:
+                self.place(path, scope, required=required).leaf |= kinds
             return
         paths = (
             list(quantity.channels.values())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +15,8 @@ from msgspec import UNSET
 
 from gateway.errors import DecodeError
 from gateway.profiles.shape import LEAVES, MAX_NUMBER
+from gateway.records import Device
+from gateway.units import Conversion, UnitError, conversion
 
 MAX_MONEY: Final = 1e11
 """What a DECIMAL(18,6) holds."""
@@ -106,3 +109,81 @@ def require(kind: str, raw: object, name: str) -> Any:  # noqa: ANN401 - what th
         bounds = isinstance(raw, int | float) and not isinstance(raw, bool) and kind != "text"
         reason = "absurd_number" if bounds and "got" not in str(error) else "wrong_type"
         raise DecodeError(reason, f"{name}: {str(raw)[:80]!r}: {error}") from None
+
+
+def unique(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Status words of several places, each once."""
+    return tuple(dict.fromkeys(words))
+
+
+class DeviceFactor:
+    """A factor that the registry knows of each device."""
+
+    def __init__(
+        self, devices: Mapping[str, Device], parameter: str, default: Decimal | None
+    ) -> None:
+        self.devices = devices
+        self.parameter = parameter
+        self.default = default
+
+    def __call__(self, device_id: str, value: float) -> float:
+        """The value times the device's factor; raises DecodeError ``missing_parameter``."""
+        device = self.devices.get(device_id)
+        factor = self.default if device is None else device.parameters.get(self.parameter)
+        if factor is None:
+            factor = self.default
+        if factor is None or isinstance(factor, bool):
+            raise DecodeError(
+                "missing_parameter",
+                f"the registry has no parameter {self.parameter!r} of {device_id}: register it",
+            )
+        try:
+            return float("%.15g" % (value * float(factor)))
+        except (TypeError, ValueError):
+            raise DecodeError(
+                "missing_parameter",
+                f"the registry's {self.parameter!r} of {device_id} is no number: {factor!r:.40}",
+            ) from None
+
+
+class ToldUnit:
+    """Brings a number into the canonical unit from the unit that the message tells."""
+
+    def __init__(
+        self, name: str, canonical: str, scale: str, units: Mapping[str, str] | None,
+        default: str | None,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.canonical = canonical
+        self.scale = scale
+        self.units = units
+        self.default = conversion(default, canonical, scale) if default is not None else None
+        self.known: dict[str, Conversion] = {
+            word: conversion(unit, canonical, scale) for word, unit in (units or {}).items()
+        }
+
+    def __call__(self, unit: object, value: float) -> float:
+        """The canonical value; raises DecodeError ``unknown_word`` for a unit that does not fit."""
+        convert = self.default if unit is None else self._conversion(unit)
+        if convert is None:
+            raise DecodeError("missing_field", f"{self.name}: the message tells no unit")
+        if convert.identity:
+            return value
+        return float("%.15g" % convert.apply(value))  # noqa: UP031 - as in normalise
+
+    def _conversion(self, unit: object) -> Conversion:
+        word = unit if isinstance(unit, str) else str(unit)
+        found = self.known.get(word)
+        if found is None:
+            if self.units is not None:
+                raise unknown_word(f"{self.name}: unit", word, list(self.units))
+            try:
+                found = conversion(word, self.canonical, self.scale)
+            except UnitError as error:
+                raise DecodeError("unknown_word", f"{self.name}: {error}") from None
+            if len(self.known) < _UNITS:
+                self.known[word] = found
+        return found
+
+
+_UNITS: Final = 64

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from gateway.profiles.notation import Select
+
 MAX_NUMBER: Final = 1e15
 """Beyond this a double no longer holds a register's two decimals; such a number is refused."""
 
@@ -60,10 +62,15 @@ class Node:
     type: Any = None
     empty: Any = None
 
-    def child(self, part: str | int) -> Node:
-        """The place one step down, made when it is new; a number steps into an array."""
+    def child(self, part: str | int | Select) -> Node:
+        """The place one step down, made when it is new; a position or selection is an item."""
         if isinstance(part, int):
             return self.items()
+        if isinstance(part, Select):
+            item = self.items()
+            for key, _ in part.wanted:
+                item.child(key).leaf.add("any")
+            return item
         if part not in self.children:
             self.children[part] = Node(f"{self.path}.{part}" if self.path else part)
         return self.children[part]

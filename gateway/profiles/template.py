@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from gateway.profiles.notation import parse_path
+from gateway.profiles.notation import Path, parse_path
 
 _PART: Final = re.compile(r"\{([^{}]*)\}|([^{}]+)")
 
@@ -19,7 +19,7 @@ class Part(NamedTuple):
 
     literal: str | None = None
     level: str | None = None
-    path: tuple[str | int, ...] | None = None
+    path: Path | None = None
 
 
 def parse_template(template: str, levels: set[str]) -> list[Part]:
