@@ -145,10 +145,33 @@ class Decider:
         self.judge = Judge(devices, tariffs, registry_known=registry_known)
         self.devices = devices
         plans = [Plan(profile, devices, self.judge) for profile in profiles.profiles.values()]
+        self._stateful = {
+            plan.profile.name: plan.parse for plan in plans if hasattr(plan.parse, "state")
+        }
         self._topics: Topics[Plan] = Topics((plan.profile.model, plan) for plan in plans)
         self._routes: dict[str, Route] = {}
         self._refusals: dict[str, DecodeError] = {}
         self._identify = Identities()
+
+    def snapshot(self) -> bytes:
+        """What the checks and the decoders remember, for the checkpoint; changes nothing."""
+        kept = {name: parse.state for name, parse in self._stateful.items()}  # type: ignore[union-attr]
+        return msgspec.msgpack.encode((self.judge.snapshot(), kept))
+
+    def restore(self, blob: bytes) -> None:
+        """Takes the memory of a snapshot; what a profile remembered that is gone is forgotten.
+
+        Raises:
+            ValueError: not a snapshot of a version that this program reads.
+        """
+        try:
+            judged, kept = msgspec.msgpack.decode(blob, type=tuple[bytes, dict[str, Any]])
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"no snapshot of processing: {error}") from error
+        self.judge.restore(judged)
+        for name, parse in self._stateful.items():
+            if name in kept:
+                parse.state = kept[name]  # type: ignore[union-attr]
 
     # One loop without calls of its own: each would cost a message a tenth of its time.
     def decide(self, batch: Batch, decided: Decided) -> None:  # noqa: C901, PLR0912
@@ -293,7 +316,12 @@ class Processor:
         self.snapshot_offset = checkpoint.snapshot_offset
         self.counters = checkpoint.counters
         if checkpoint.snapshot is not None:
-            decider.judge.restore(checkpoint.snapshot)
+            try:
+                decider.restore(checkpoint.snapshot)
+            except ValueError as error:
+                # Of another version of this program: the ledger has all that it was made of.
+                log.warning("check state is rebuilt from the ledger", why=str(error))
+                self.snapshot_offset = 0
         self._rebuild()
 
     def _rebuild(self) -> None:
@@ -394,6 +422,20 @@ class Processor:
             self._commit(ahead, snapshot=True)
         self._ahead = None
 
+    def switch(self, decider: Decider) -> int:
+        """Goes on with another decider: profiles or registry were changed.
+
+        What was gathered is committed, with a snapshot, so that no restart judges messages from
+        before the switch by the profiles after it.
+
+        Returns:
+            The ledger offset of the first message that the new one decides.
+        """
+        self.finish()
+        decider.restore(self.decider.snapshot())
+        self.decider = decider
+        return self.offset
+
     def retry_quarantined(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Decides again what quarantine holds, after a profile was mended.
 
@@ -437,7 +479,7 @@ class Processor:
             quarantined=ahead.decided.quarantined,
             next_offset=ahead.reached,
             counters=ahead.decided.counters,
-            snapshot=self.decider.judge.snapshot() if snapshot else None,
+            snapshot=self.decider.snapshot() if snapshot else None,
             prepared=ahead.prepared,
         )
 

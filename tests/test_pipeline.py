@@ -1,6 +1,7 @@
 """The way of a message, from a ledger to a real store."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from gateway.checks import read_tariffs
 from gateway.errors import StoreRefused
 from gateway.pipeline import Decided, Decider, Processor
 from gateway.profiles import load_profiles
-from gateway.records import Batch, Counters, Device
+from gateway.records import Batch, Counters, Device, Results
 from gateway.store.duckdb import DuckDBStore
 from gateway.testing import MemoryLedger
 
@@ -261,4 +262,50 @@ def test_a_row_that_the_store_refuses_costs_its_message_and_no_other(tmp_path, p
     assert (row.message.ledger_offset, row.message.stage) == (3, "store")
     assert row.message.detail == "value out of range for column"
     assert len(list(store.readings())) == 9
+    store.close()
+
+
+def test_profiles_are_switched_at_an_offset_and_nothing_is_lost(tmp_path, profiles, tariffs):
+    ledger, store = MemoryLedger(), DuckDBStore(tmp_path / "store.duckdb")
+    fill(ledger, [water(0, n) for n in range(10)])
+    processor = Processor(ledger, store, Decider(profiles, {}, tariffs), commit_messages=5)
+    processor.step()
+    processor.gather()  # five more are decided and wait for their commit
+    folder = tmp_path / "profiles"
+    shutil.copytree(PROFILES, folder)
+    file = folder / "water_meter" / "water-meter-reference.yaml"
+    file.write_text(file.read_text().replace("version: 1.", "version: 9.", 1))
+    assert processor.switch(Decider(load_profiles([folder]), {}, tariffs)) == 10
+    # The switch is where the next snapshot begins: no restart judges older messages anew.
+    assert store.checkpoint().snapshot_offset == store.checkpoint().next_offset == 10
+    fill(ledger, [water(0, 9), water(0, 10), water(0, 12)])
+    while processor.step():
+        pass
+    readings, flags, quarantine, counters = everything(store)
+    made_by = [reading.profile.split("@")[1][0] for reading in readings]
+    assert made_by == ["1"] * 10 + ["9"] * 2
+    # What the checks knew before the switch, they know after it: 9 came again, 11 is lacking.
+    assert counters.duplicates == 1
+    assert [flag.code for flag in flags] == ["sequence_gap"]
+    assert not quarantine
+    store.close()
+
+
+def test_a_snapshot_of_another_version_is_rebuilt_from_the_ledger(tmp_path, profiles, tariffs):
+    ledger, store = MemoryLedger(), DuckDBStore(tmp_path / "store.duckdb")
+    fill(ledger, mixed())
+    run(ledger, store, profiles, tariffs).finish()
+    known = Decider(profiles, {}, tariffs).snapshot()
+    before = store.checkpoint().counters.duplicates
+    store.commit(
+        Results(
+            readings=[], flags=[], quarantined=[], next_offset=store.checkpoint().next_offset,
+            counters=store.checkpoint().counters, snapshot=b"of another version",
+        )
+    )  # fmt: skip
+    processor = run(ledger, store, profiles, tariffs)
+    assert processor.decider.snapshot() != known
+    fill(ledger, [water(1, 10)])
+    processor.step()
+    assert store.checkpoint().counters.duplicates == before + 1
     store.close()
