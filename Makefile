@@ -7,7 +7,7 @@ SECONDS ?=
 SERVERS := mosquitto mosquitto-clients victoria-metrics
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format bench soak lock clean
+.PHONY: help setup servers demo test check format bench fuzz soak lock clean
 
 help: ## these lines
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: setup ## put the code into the one format
 
 bench: setup servers ## speed as ratios to what runs beside it; writes bench.json
 	$(BIN)/python -m tests.benchmarks.run --json bench.json $(ARGS)
+
+fuzz: setup ## a million mutated messages through every profile
+	$(BIN)/python -m tests.benchmarks.fuzz $(ARGS)
 
 soak: setup servers ## twenty kills under load; writes soak.json
 	$(BIN)/python -m tests.benchmarks.soak --json soak.json $(ARGS)
