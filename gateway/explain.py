@@ -7,9 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.decode.document import Context
 from gateway.errors import DecodeError
 from gateway.pipeline import Decided, Decider
+from gateway.profiles.doc import protocol_of
 from gateway.records import Batch, Flag, Quarantined, Reading
+from gateway.trace import document_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Candidate:
     levels: dict[str, str]
     verdict: str
     document: Any = None
+    protocol: str = "json"
+    whole: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Explanation:
     Attributes:
         candidates: profiles in the order they were tried.
         document: the places that the profile reads, as nested mappings; None when none reads it.
+        protocol: the format of the profile that reads it.
+        whole: everything that was decoded, for a format other than plain JSON; else None.
         readings: canonical readings.
         flags: flags that this message alone raises (a check that needs history has none here).
         quarantined: why there is no reading, or None.
@@ -44,6 +51,8 @@ class Explanation:
     flags: list[Flag]
     quarantined: Quarantined | None
     ignored: bool
+    protocol: str = "json"
+    whole: Any = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -63,6 +72,8 @@ def explain(decider: Decider, topic: str, payload: bytes, received_at: int) -> E
     return Explanation(
         candidates=candidates,
         document=reader.document if reader else None,
+        protocol=reader.protocol if reader else "json",
+        whole=reader.whole if reader else None,
         readings=decided.readings,
         flags=decided.flags,
         quarantined=decided.quarantined[0] if decided.quarantined else None,
@@ -79,7 +90,7 @@ def _candidates(decider: Decider, topic: str, payload: bytes, received_at: int) 
     taken = False
     for plan, levels in decider.route(topic):
         verdict = "not tried"
-        shown = None
+        shown = whole = None
         if not taken:
             try:
                 document = plan.document(topic, payload, levels, received_at)
@@ -89,12 +100,16 @@ def _candidates(decider: Decider, topic: str, payload: bytes, received_at: int) 
                 shown = _present(msgspec.to_builtins(document, builtin_types=(bytes,)))
                 verdict = _NOT_MINE
                 if plan.normaliser.accepts(document):
-                    plan.normaliser.read(document, levels, 0, 0, [])
+                    plan.normaliser.read(document, levels, received_at, 0, [])
                     verdict = "reads it"
                     taken = True
+                if plan.parse is not None:
+                    context = Context(topic, received_at, levels, decider.devices)
+                    whole = document_of(plan, payload, context)
             except DecodeError as error:
                 verdict = str(error)
-        found.append(Candidate(plan.profile.id, dict(levels), verdict, shown))
+        protocol = protocol_of(plan.profile)
+        found.append(Candidate(plan.profile.id, dict(levels), verdict, shown, protocol, whole))
     return found
 
 

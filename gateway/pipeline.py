@@ -50,6 +50,7 @@ class Plan:
         "decode",
         "devices",
         "documents",
+        "kind",
         "normaliser",
         "parse",
         "profile",
@@ -63,6 +64,7 @@ class Plan:
         shape = build_shape(model, levels)
         self.profile = profile
         self.devices = devices
+        self.kind = shape.type
         # One of the two: JSON bytes go straight into the struct, by a call without a context.
         self.decode: Callable[[bytes], Any] | None = None
         self.documents: Documents | None = None

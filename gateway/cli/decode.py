@@ -22,7 +22,7 @@ from gateway.store.export import flag_record, reading_record
 from gateway.times import nanoseconds
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-_LARGEST = 64 * 1024 * 1024
+LARGEST_PAYLOAD = 64 * 1024 * 1024
 
 
 @app.command(
@@ -55,9 +55,9 @@ def decode(
     """
     logs.configure("warning")
     loaded = _chosen(read_profiles(profiles or ()), profile)
-    payload = read_bytes(file, _LARGEST)
+    payload = read_bytes(file, LARGEST_PAYLOAD)
     if hexadecimal:
-        payload = _from_hex(payload)
+        payload = from_hex(payload)
     devices: dict[str, Device] = {}
     if data is not None:
         devices = read_devices(DataDirectory(data), None)
@@ -80,7 +80,8 @@ def _chosen(profiles: ProfileSet, name: str | None) -> ProfileSet:
     return ProfileSet({name: profiles.profiles[name]}, profiles.bases)
 
 
-def _from_hex(text: bytes) -> bytes:
+def from_hex(text: bytes) -> bytes:
+    """Bytes that are written in hexadecimal; raises ConfigError."""
     try:
         return bytes.fromhex(text.decode("ascii"))
     except ValueError as error:
@@ -105,6 +106,7 @@ def _machine(told: Explanation) -> dict[str, object]:
     refused = told.quarantined
     return {
         "candidates": [dataclasses.asdict(candidate) for candidate in told.candidates],
+        "decoded": told.whole,
         "document": told.document,
         "readings": [reading_record(reading) for reading in told.readings],
         "flags": _flags(told),
@@ -125,7 +127,9 @@ def _show(told: Explanation, topic: str, payload: bytes) -> None:
         out.print(_candidate(candidate))
     if not told.candidates:
         out.print("none", style="yellow")
+    whole = [] if told.whole is None else [told.whole]
     sections = [
+        (f"decoded: {told.protocol}", whole),
         ("document: the places that are read", [told.document] if told.document else []),
         (f"readings: {len(told.readings)}", [reading_record(reading) for reading in told.readings]),
         (f"flags: {len(told.flags)}", _flags(told)),

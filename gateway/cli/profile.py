@@ -1,5 +1,8 @@
 """``gateway profile``: what the gateway can read, and whether that holds."""
 
+import dataclasses
+import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +10,8 @@ import msgspec
 import typer
 
 from gateway.assembly import all_tariffs, make_decider, read_profiles
-from gateway.cases import CaseResult, run_cases
+from gateway.cases import CaseResult, default_topic, run_cases
+from gateway.cli.decode import LARGEST_PAYLOAD, from_hex
 from gateway.cli.output import (
     Json,
     Profiles,
@@ -15,15 +19,22 @@ from gateway.cli.output import (
     examples,
     print_table,
     progress_console,
+    read_bytes,
 )
-from gateway.errors import ConfigError, ProfileError
+from gateway.decode.document import Context
+from gateway.errors import ConfigError, DecodeError, ProfileError
 from gateway.profiles import ProfileSet
+from gateway.profiles.doc import catalogue, models_of, page
+from gateway.profiles.explain import hint
+from gateway.profiles.schema import profile_schema
+from gateway.times import rfc3339
+from gateway.trace import Traced, document_of, trace
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Device profiles: list, check, test.",
+    help="Device profiles: list, check, test, explain, doc, schema.",
 )
 
 
@@ -146,6 +157,149 @@ def run_tests(
         progress_console().print("every profile reads its own messages as it says", style="green")
 
 
+@app.command(
+    epilog=examples(
+        "gateway profile explain acme-w20 message.json --profiles profiles",
+        "gateway profile explain dlt645-2007-meter frame.hex --hex --json",
+    )
+)
+def explain(
+    name: Annotated[str, typer.Argument(metavar="PROFILE", help="Name of the profile.")],
+    payload: Annotated[
+        Path | None, typer.Argument(help="The payload; - or nothing is standard input.")
+    ] = None,
+    *,
+    topic: Annotated[str | None, typer.Option(help="Its topic; default: the profile's.")] = None,
+    as_hex: Annotated[bool, typer.Option("--hex", help="The file holds hexadecimal text.")] = False,
+    profiles: Profiles = None,
+    as_json: Json = False,
+) -> None:
+    """Traces each output of one message to its place, its raw value and the rule in between.
+
+    Ends with 1 when the profile refuses the message.
+    """
+    loaded = read_profiles(profiles or ())
+    if name not in loaded.profiles:
+        raise ConfigError(
+            f"profile explain: no profile {name!r}{hint(name, list(loaded.profiles))}"
+        )
+    profile = loaded.profiles[name]
+    alone = ProfileSet({name: profile}, loaded.bases)
+    decider = make_decider(alone, {}, _directories(profiles))
+    chosen = topic or default_topic(profile)
+    route = decider.route(chosen)
+    if not route:
+        raise ConfigError(f"profile explain: {name} does not match the topic {chosen!r}")
+    plan, levels = route[0]
+    message = read_bytes(payload, LARGEST_PAYLOAD)
+    message = from_hex(message) if as_hex else message
+    received = time.time_ns()
+    try:
+        document = document_of(plan, message, Context(chosen, received, levels, registered=True))
+        traced = trace(plan, document, levels, received)
+    except DecodeError as error:
+        typer.secho(str(error), fg="red", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(msgspec.json.encode({"document": document, "readings": _plain(traced)}))
+    else:
+        _show_traced(traced)
+    if not traced:
+        typer.secho("no block of the profile reads this message", fg="red", err=True)
+        raise typer.Exit(1)
+
+
+def _plain(traced: list[Traced]) -> list[dict[str, object]]:
+    return [
+        {
+            "event": each.reading.event,
+            "channel": each.reading.channel,
+            "outputs": [dataclasses.asdict(origin) for origin in each.origins],
+        }
+        for each in traced
+    ]
+
+
+def _show_traced(traced: list[Traced]) -> None:
+    for each in traced:
+        reading = each.reading
+        channel = f", channel {reading.channel}" if reading.channel else ""
+        print_table(
+            f"{reading.event} of {reading.device_id}{channel}",
+            ("output", "value", "from", "raw", "rule"),
+            [
+                (
+                    origin.name,
+                    rfc3339(int(str(origin.value)))
+                    if origin.name in _TIMES
+                    else f"{origin.value} {origin.unit}".strip(),
+                    origin.place,
+                    "" if origin.raw is None else str(origin.raw),
+                    origin.rule,
+                )
+                for origin in each.origins
+            ],
+        )
+
+
+_TIMES = ("measured_at", "started_at", "ended_at")
+
+
+@app.command(
+    epilog=examples(
+        "gateway profile doc acme-m309 --profiles profiles",
+        "gateway profile doc -o pages",
+        "gateway profile doc --catalogue",
+    )
+)
+def doc(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names of profiles; default: all.")
+    ] = None,
+    *,
+    profiles: Profiles = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Directory for the pages and an index.")
+    ] = None,
+    only_catalogue: Annotated[
+        bool, typer.Option("--catalogue", help="Only the page of all profiles.")
+    ] = False,
+) -> None:
+    """Writes a readable page a profile (Markdown), and an index of all."""
+    loaded = read_profiles(profiles or ())
+    if unknown := [name for name in names or () if name not in loaded.profiles]:
+        raise ConfigError(
+            f"profile doc: no profile {unknown[0]!r}{hint(unknown[0], list(loaded.profiles))}"
+        )
+    if only_catalogue:
+        typer.echo(catalogue(loaded), nl=False)
+        return
+    chosen = [loaded.profiles[name] for name in names or sorted(loaded.profiles)]
+    if output is None:
+        typer.echo("\n".join(page(profile) for profile in chosen), nl=False)
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    for profile in chosen:
+        (output / f"{profile.name}.md").write_text(page(profile), encoding="utf-8")
+    (output / "index.md").write_text(catalogue(loaded), encoding="utf-8")
+    progress_console().print(f"{counted(len(chosen), 'page')} and index.md in {output}")
+
+
+@app.command(epilog=examples("gateway profile schema > profile.schema.json"))
+def schema(
+    *,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write; default: standard output.")
+    ] = None,
+) -> None:
+    """Prints the JSON Schema of a profile, which editors check and complete by."""
+    text = json.dumps(profile_schema(), indent=1, ensure_ascii=False) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
 def _directories(paths: list[Path] | None) -> list[Path]:
     return [path for path in paths or () if path.is_dir()]
 
@@ -172,12 +326,4 @@ def _failures(
 
 def _models(profiles: ProfileSet, names: list[str]) -> int:
     """Models of instruments that the profiles name; a reference profile is of no model."""
-    instruments = [profiles.profiles[name].model.instrument for name in names]
-    return len(
-        {
-            (instrument.vendor, model)
-            for instrument in instruments
-            if instrument.vendor not in (None, "any")
-            for model in instrument.models or (instrument.model,)
-        }
-    )
+    return len({model for name in names for model in models_of(profiles.profiles[name])})
