@@ -5,10 +5,10 @@ A frame::
     (FE)* 68 T A0..A6 C L DATA CS 16
 
 T: type of meter, 10 to 19 water, 20 to 29 heat and cooling, 30 to 39 gas.  A: address, BCD, low
-byte first, the last two bytes are the maker's code.  C: bit 7 from the meter, bit 6 error, bits 0 to 5
-function.  L: length of DATA.  CS: sum of all bytes from 68, modulo 256.  DATA of an answer begins
-with the data identifier, whose two bytes come in either order from different makers, and the number
-SER of the question.
+byte first, the last two bytes are the maker's code.  C: bit 7 from the meter, bit 6 error, bits 0
+to 5 function.  L: length of DATA.  CS: sum of all bytes from 68, modulo 256.  DATA of an answer
+begins with the data identifier, whose two bytes come in either order from different makers, and the
+number SER of the question.
 
 The document::
 

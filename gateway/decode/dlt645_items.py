@@ -166,12 +166,7 @@ class Readers(dict[bytes, Reader]):
 
     def __missing__(self, wire: bytes) -> Reader:
         """The reader of a DI; that of an unknown one keeps the data as hexadecimal text."""
-        if len(wire) < self._width:
-            raise DecodeError(
-                "unparseable", f"an answer with {len(wire)} bytes of data, its DI has {self._width}"
-            )
-        di = wire[::-1].hex().upper()
-        items, layout = self._found(di)
+        di, items, layout = self._found(wire)
         reader = _reader(di, items, layout) if items else _unknown(di)
         if len(self) < _MOST_KNOWN:  # whoever sends all DIs there are shall not fill the memory
             self[wire] = reader
@@ -179,15 +174,21 @@ class Readers(dict[bytes, Reader]):
 
     def size(self, wire: bytes) -> int:
         """Bytes of one item of a DI's block; 1 where it is not known."""
-        items, layout = self._found(wire[::-1].hex().upper())
+        _, items, layout = self._found(wire)
         return width(layout.rstrip("*")) if items else 1
 
-    def _found(self, di: str) -> tuple[list[str], str]:
+    def _found(self, wire: bytes) -> tuple[str, list[str], str]:
+        """A DI in hexadecimal, the DIs that it stands for, and their layout."""
+        if len(wire) < self._width:
+            raise DecodeError(
+                "unparseable", f"an answer with {len(wire)} bytes of data, its DI has {self._width}"
+            )
+        di = wire[::-1].hex().upper()
         for parts, layout in self._rows:
             items = list(_items(di, parts))
             if items:
-                return items, layout
-        return [], ""
+                return di, items, layout
+        return di, [], ""
 
 
 class _Part(NamedTuple):

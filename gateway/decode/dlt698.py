@@ -182,6 +182,7 @@ class _Answers:
 
     def __init__(self) -> None:
         self.meters: list[dict[str, Any]] = []
+        self._rows = 0
 
     def add(self, address: str, apdu: bytes) -> None:
         """Takes one APDU of a server."""
@@ -286,8 +287,9 @@ class _Answers:
             raise cursor.fault("a record is a refusal (0) or rows (1) of at least one column")
         rows = self._item(address, name, oad).setdefault("records", [])
         count = cursor.count()
-        if len(rows) + count > MAX_ITEMS:
-            raise DecodeError("too_large", f"{count} rows of {oad}, at most {MAX_ITEMS}")
+        self._rows += count
+        if self._rows > MAX_ITEMS:
+            raise DecodeError("too_large", f"{self._rows} rows of records, at most {MAX_ITEMS}")
         for _ in range(count):
             row: dict[str, Any] = {"oad": oad, "address": address, "values": {}}
             for column in names:
