@@ -1,0 +1,155 @@
+"""What a profile says of a binary payload: a layout in the vocabulary of Kaitai Struct.
+
+A layout is a sequence of fields, sub-structures by name, and names of enumerated values.  It is
+checked whole when the profile is loaded: `check` tells every fault with its key path.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from gateway.profiles.binary_text import write
+from gateway.profiles.formats import Format, Settings
+
+Expression = Annotated[str, Field(min_length=1, max_length=500)] | int | float | bool
+"""An expression of `gateway.profiles.expressions`, or a number."""
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+
+_HEX: Final = re.compile(r"^([0-9A-Fa-f]{2}\s*)+$")
+
+
+class Switch(Settings):
+    """A type chosen by a value: the cases are whole numbers, ranges ``1..5``, texts, or ``_``."""
+
+    switch_on: Annotated[Expression, Field(alias="switch-on")]
+    cases: Annotated[dict[str | int, Type], Field(min_length=1, max_length=1024)]
+
+
+class BinaryField(Settings):
+    """One field.
+
+    Attributes:
+        id: its key in the document; with a leading ``_`` it is left out there.  A structure without
+            an id joins the one around it; bytes without one are skipped.
+        type: a primitive, the name of a structure, a list of fields, or a switch.
+        size: bytes, or ``eos`` for all that are left; of a structure: the bytes it lies in.
+        endian: order of this field's bytes, where it is not the layout's.
+        repeat: the field is a list, up to the end, a number of times or until a condition.
+        condition: the field is there only when this holds (``if``).
+        enum: the words for its numbers.
+        contents: the bytes that must stand here, as a list or in hexadecimal.
+        value: what is told instead of the number read (``_``); without a type, a computed field.
+        absent: numbers read that mean 'not available'.
+        valid: the least and greatest number that may be read.
+        encoding: of a text.
+        digits: of a BCD number, at most two a byte.
+        sign: where a BCD number carries its sign: a first digit of 0xF, or the first bit.
+        algorithm: of a checksum.
+        over: the bytes that a checksum is of, from (included) to (not included).
+        collect: in a structure that joins: every occurrence adds an item to a list of this id.
+        doc: for the reader.
+    """
+
+    id: Id | None = None
+    type: Type | None = None
+    size: Expression | None = None
+    endian: Literal["le", "be"] | None = None
+    repeat: Literal["expr", "eos", "until"] | None = None
+    repeat_expr: Annotated[Expression | None, Field(alias="repeat-expr")] = None
+    repeat_until: Annotated[Expression | None, Field(alias="repeat-until")] = None
+    condition: Annotated[Expression | None, Field(alias="if")] = None
+    enum: str | None = None
+    contents: bytes | None = None
+    value: Expression | None = None
+    absent: Annotated[tuple[int | str, ...], Field(min_length=1, max_length=64)] | None = None
+    valid: tuple[float, float] | None = None
+    encoding: str | None = None
+    digits: Annotated[int, Field(ge=1, le=32)] | None = None
+    sign: Literal["digit", "bit"] | None = None
+    algorithm: str | None = None
+    over: tuple[Expression, Expression] | None = None
+    collect: bool = False
+    doc: str = ""
+
+    @field_validator("contents", mode="before")
+    @classmethod
+    def _bytes(cls, value: Any) -> Any:  # noqa: ANN401 - what the file says
+        if isinstance(value, str) and _HEX.match(value):
+            return bytes.fromhex(value)
+        if (
+            isinstance(value, list)
+            and value
+            and all(type(b) is int and 0 <= b < 256 for b in value)
+        ):
+            return bytes(value)
+        raise ValueError("contents are bytes: [0x68, 0x01], or hexadecimal text '68 01'")
+
+    @field_validator("absent", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:  # noqa: ANN401 - what the file says
+        return (value,) if isinstance(value, int | str) else value
+
+
+class Structure(Settings):
+    """Fields in the order of the bytes, and values computed after them."""
+
+    seq: Annotated[tuple[BinaryField, ...], Field(max_length=1024)] = ()
+    instances: dict[Id, Expression | BinaryField] = {}
+    doc: str = ""
+
+
+Type = Annotated[str, Field(max_length=64)] | tuple[BinaryField, ...] | Structure | Switch
+
+Enum = Annotated[dict[int | Literal["_"], str], Field(min_length=1, max_length=1024)]
+
+
+class Binary(Format):
+    """A binary layout.
+
+    Attributes:
+        endian: order of bytes where a type does not say it (``u2`` but not ``u2be``).
+        bit_endian: whether bit fields fill a byte from its highest bit (be) or its lowest (le).
+        trailing: bytes after the last field are a fault, or are of no interest.
+        seq, instances: the fields of the payload.
+        types: structures by name; a list of fields is a structure.
+        enums: words by number; ``_`` stands for every other number.
+    """
+
+    format: Literal["binary"]
+    endian: Literal["le", "be"] = "be"
+    bit_endian: Annotated[Literal["le", "be"], Field(alias="bit-endian")] = "be"
+    trailing: Literal["refuse", "ignore"] = "refuse"
+    seq: Annotated[tuple[BinaryField, ...], Field(min_length=1, max_length=1024)]
+    instances: dict[Id, Expression | BinaryField] = {}
+    types: dict[Id, tuple[BinaryField, ...] | Structure | Switch] = {}
+    enums: dict[Id, Enum] = {}
+    doc: str = ""
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        faults = check(self)
+        if faults:
+            raise ValidationError.from_exception_data("Binary", [
+                InitErrorDetails(
+                    type=PydanticCustomError("layout", "{message}", {"message": message}),
+                    loc=path, input=None,
+                )
+                for path, message in faults
+            ])  # fmt: skip
+        return self
+
+
+def check(layout: Binary) -> list[tuple[tuple[str | int, ...], str]]:
+    """Every fault of a layout: the key path below ``decode``, and what is wrong there."""
+    return write(layout).faults
+
+
+Switch.model_rebuild()
+BinaryField.model_rebuild()
+Structure.model_rebuild()
+Binary.model_rebuild()
