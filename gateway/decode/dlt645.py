@@ -12,9 +12,10 @@ The document::
 
     {"meters": [{"address": "000000000161", "values": {"00010000": 0.26, "02010100": 100.1}}]}
 
-Consecutive frames of one address make one item, until a DI comes again.  Beside ``values`` an
-item may have ``error`` (words, joined by ", "), ``more_follows`` (true: the rest of a block is not
-in the message) and ``time`` (local ISO 8601, where date and time of day were both sent).
+Consecutive frames of one address make one item, until a DI comes again; an item without a single
+value has no ``values``, so that a profile can leave it out.  Beside ``values`` an item may have
+``error`` (words, joined by ", "), ``more_follows`` (true: the rest of a block is not in the
+message) and ``time`` (local ISO 8601, where date and time of day were both sent).
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def compile_dlt645(settings: Dlt645) -> Parse:
             if control == plain:
                 values: Values = {}
                 readers[data[:width]](values, data)
-                return {"meters": [{"address": address, "values": values}]}
+                meter = {"address": address, "values": values} if values else {"address": address}
+                return {"meters": [meter]}
         answers = _Answers(edition, readers, width)
         for address, control, data in frames:
             answers.add(address, control, data)
@@ -203,6 +205,8 @@ class _Answers:
         date, time_of_day = CLOCKS[self._edition]
         for meter in self._meters:
             values = meter["values"]
+            if not values:  # an error, or nothing but "not available"
+                del meter["values"]
             if date in values and time_of_day in values:
                 meter["time"] = f"{values[date]}T{values[time_of_day]}"
         return self._meters

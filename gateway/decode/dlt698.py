@@ -15,7 +15,8 @@ The document::
      "time": "2026-01-01T08:00:00", "meters": [...]}
 
 ``meters`` has an item for each meter, a new one where the address changes or an OAD comes again;
-the first item's fields also stand at the top.  Further fields where they are sent: ``errors`` (OAD
+the first item's fields also stand at the top.  An item without a value of its own has no
+``values``.  Further fields where they are sent: ``errors`` (OAD
 to why it was refused), ``records`` (``{"oad", "values", "address"}``, one a row), ``more_follows``.
 Requests, confirmations and the link's heartbeats add nothing; without any answer only ``meters`` is
 there, and empty.  Of secured APDUs only those in plain can be read.
@@ -74,6 +75,9 @@ def compile_dlt698(settings: Dlt698) -> Parse:
         for address, apdu in _apdus(payload):
             answers.add(address, apdu)
         meters = answers.meters
+        for meter in meters:
+            if not meter["values"]:  # records only, or nothing but refusals
+                del meter["values"]
         return {**(meters[0] if meters else {}), "meters": meters}
 
     return parse

@@ -38,7 +38,7 @@ def read(payload: bytes, parse=of_2007):
 
 def values(payload: bytes, parse=of_2007):
     (meter,) = read(payload, parse)
-    return meter["values"]
+    return meter.get("values", {})
 
 
 def refused(payload: bytes, parse=of_2007) -> DecodeError:
@@ -267,7 +267,8 @@ def test_frames_of_one_meter_make_one_item_until_an_identifier_comes_again():
 
 def test_an_identifier_that_was_absent_the_first_time_opens_a_new_item_all_the_same():
     absent = answer645(METER, "00010000", b"\xff" * 4)
-    assert [meter["values"] for meter in read(absent + ENERGY)] == [{}, {"00010000": 0.26}]
+    assert read(absent + ENERGY) == [{"address": METER}, *read(ENERGY)]
+    assert read(absent) == [{"address": METER}]
 
 
 @given(st.lists(st.integers(0, 9), min_size=4, max_size=4))
@@ -294,9 +295,7 @@ def test_a_meter_may_say_its_address():
     [(0x02, "no_such_data"), (0x06, "no_such_data, not_authorised"), (0x00, "none")],
 )
 def test_an_error_answer_says_what_the_meter_refused(byte, words):
-    assert read(frame645(METER, 0xD1, bytes([byte]))) == [
-        {"address": METER, "values": {}, "error": words}
-    ]
+    assert read(frame645(METER, 0xD1, bytes([byte]))) == [{"address": METER, "error": words}]
 
 
 def test_an_error_among_answers_leaves_their_values():

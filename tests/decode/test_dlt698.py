@@ -42,7 +42,7 @@ def read(payload: bytes):
 
 
 def values(*results: bytes):
-    return read(frame698(METER, get_response(*results)))["values"]
+    return read(frame698(METER, get_response(*results))).get("values", {})
 
 
 def value(name: str, data: bytes):
