@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from gateway.profiles.notation import Select, parse_path
 
@@ -127,15 +135,42 @@ class Wmbus(Format):
 
 
 class Dsmr(Format):
-    """DSMR P1 telegrams and IEC 62056-21 data messages."""
+    """DSMR P1 telegrams and IEC 62056-21 data messages.
+
+    Attributes:
+        checksum: ``auto`` asks for the CRC of telegrams that tell their version (DSMR 4 and
+            later); ``required`` asks for it, or for the BCC, always.  One that is there is judged
+            in any case.
+        zone: time zone of the meter's clock; S and W then only tell the hour that comes twice.
+            Without it S is +02:00 and W +01:00, and a time without either stays local.
+    """
 
     format: Literal["dsmr"]
+    checksum: Literal["auto", "required"] = "auto"
+    zone: str | None = None
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_is_known(cls, zone: str | None) -> str | None:
+        if zone is not None:
+            try:
+                ZoneInfo(zone)
+            except (ValueError, OSError, LookupError) as error:
+                raise ValueError(f"{zone!r} is no time zone, as Europe/Dublin") from error
+        return zone
 
 
 class Dlms(Format):
-    """DLMS/COSEM data notifications (IEC 62056-5-3)."""
+    """DLMS/COSEM data notifications (IEC 62056-5-3).
+
+    Attributes:
+        layout: ``obis`` for messages that name their values (pairs of OBIS code and value, with or
+            without scaler and unit, as Aidon sends them); ``kamstrup`` for pairs whose scale only
+            the maker's description tells; ``kaifa`` for lists without OBIS codes, by position.
+    """
 
     format: Literal["dlms"]
+    layout: Literal["obis", "kamstrup", "kaifa"] = "obis"
 
 
 class Ocpp(Format):
