@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import getpass
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.casebook import Casebook
+from gateway.cases import run_cases
 from gateway.checks.tariffs import read_tariffs
 from gateway.config import packaged_profiles
+from gateway.errors import ProfileError
 from gateway.pipeline import Decider
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.registry import read_registry
@@ -84,6 +87,64 @@ def read_devices(data: DataDirectory, registry: Path | None) -> dict[str, Device
             devices = read_registry(registry)
             casebook.import_devices(devices, source=str(registry), actor=getpass.getuser())
         return casebook.devices()
+
+
+def profile_changes(before: ProfileSet, after: ProfileSet) -> list[str]:
+    """Profiles that are new, changed or gone, as ``name@version``, sorted."""
+    old = {profile.digest: profile.id for profile in before.profiles.values()}
+    new = {profile.digest: profile.id for profile in after.profiles.values()}
+    return sorted(
+        {old[gone] for gone in old.keys() - new.keys()}
+        | {new[come] for come in new.keys() - old.keys()}
+    )
+
+
+def set_digest(profiles: ProfileSet) -> str:
+    """SHA-256 over all profiles: what processing decides by, in one value."""
+    told = sorted(f"{name} {profile.digest}" for name, profile in profiles.profiles.items())
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()
+
+
+def record_profiles(
+    data: DataDirectory, profiles: ProfileSet, offset: int, changed: Sequence[str]
+) -> None:
+    """Writes into the audit from which ledger offset on these profiles hold.
+
+    Nothing is written when the last entry is of the same profiles.
+    """
+    digest = set_digest(profiles)
+    with Casebook(data.path) as casebook:
+        last = casebook.last("profiles.switch")
+        if last is not None and last.detail.get("sha256") == digest:
+            return
+        casebook.record(
+            actor=getpass.getuser(),
+            action="profiles.switch",
+            subject=f"from ledger offset {offset}",
+            detail={
+                "offset": offset,
+                "sha256": digest,
+                "profiles": len(profiles.profiles),
+                "changed": list(changed),
+            },
+        )
+
+
+def checked_profiles(given: Sequence[Path]) -> ProfileSet:
+    """The profiles of the directories, loaded, compiled, and each holding its own cases.
+
+    Raises:
+        ProfileError: every fault, and every case that fails.
+    """
+    profiles = read_profiles(given)
+    failed = [
+        f"{result.profile} case {result.index}: {'; '.join(result.differences)}"
+        for result in run_cases(profiles, all_tariffs(given))
+        if not result.ok
+    ]
+    if failed:
+        raise ProfileError("\n".join(failed))
+    return profiles
 
 
 def collect_seldom() -> None:

@@ -190,6 +190,24 @@ class Casebook:
                 for row in connection.execute(query)
             ]
 
+    def record(self, *, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
+        """Adds a row to the audit."""
+        row = {
+            "at": self._clock(), "actor": actor, "action": action, "subject": subject,
+            "detail": detail,
+        }  # fmt: skip
+        with self._engine.begin() as connection:
+            connection.execute(sa.insert(AUDIT), row)
+
+    def last(self, action: str) -> AuditEntry | None:
+        """The latest entry of an action; None when there is none."""
+        query = sa.select(AUDIT).where(AUDIT.c.action == action).order_by(AUDIT.c.id.desc())
+        with self._engine.begin() as connection:
+            row = connection.execute(query.limit(1)).first()
+        if row is None:
+            return None
+        return AuditEntry(row.at, row.actor, row.action, row.subject, row.detail)
+
     def close(self) -> None:
         """Closes the file."""
         self._engine.dispose()

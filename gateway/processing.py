@@ -8,18 +8,18 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
 from gateway.errors import ConfigError, GatewayError, ProfileError, StoreLocked
-from gateway.worker_messages import Drain, Failed, Loaded, Report, start_worker
+from gateway.worker_messages import Drain, Failed, Loaded, Reload, Reloaded, Report, start_worker
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-    from gateway.worker_messages import WorkerSpec
+    from gateway.worker_messages import Order, Word, WorkerSpec
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +43,7 @@ class Processing:
         restarts: how often it had to be started again.
         last_error: why it died last; None when it never did.
         report: its latest report, also of one that has died since; None before the first.
+        reloaded: what became of the last `reload`; None before the first.
     """
 
     def __init__(self, spec: WorkerSpec) -> None:
@@ -50,9 +51,10 @@ class Processing:
         self.restarts = 0
         self.last_error: str | None = None
         self.report: Report | None = None
+        self.reloaded: Reloaded | None = None
         self._spec = spec
         self._process: SpawnProcess | None = None
-        self._pipe: Connection[Drain, Any] | None = None
+        self._pipe: Connection[Order, Word] | None = None
         self._gone = asyncio.Event()
         self._stopping = asyncio.Event()
         self._first_word: asyncio.Future[Loaded | Failed] | None = None
@@ -147,7 +149,14 @@ class Processing:
         if self._process is not None:
             self._process.kill()
 
-    def _order(self, order: Drain) -> bool:
+    def reload(self) -> bool:
+        """Has the worker read profiles and registry anew; False when there is none to ask.
+
+        A worker that is starting again reads them anyway.
+        """
+        return self._process is not None and self._order(Reload())
+
+    def _order(self, order: Order) -> bool:
         if self._pipe is None:
             return False
         try:
@@ -169,7 +178,7 @@ class Processing:
         theirs.close()
         asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, ours)
 
-    def _hear(self, pipe: Connection[Drain, Any]) -> None:
+    def _hear(self, pipe: Connection[Order, Word]) -> None:
         """Takes what the worker said; the end of the pipe is the end of the worker."""
         try:
             while pipe.poll():
@@ -179,10 +188,13 @@ class Processing:
             pipe.close()
             self._gone.set()
 
-    def _take(self, word: Loaded | Report | Failed) -> None:
+    def _take(self, word: Word) -> None:
         first = self._expect_first_word()
         if isinstance(word, Report):
             self.report = word
+            return
+        if isinstance(word, Reloaded):
+            self._take_reloaded(word)
             return
         if not first.done():
             first.set_result(word)
@@ -196,6 +208,21 @@ class Processing:
                 profiles=word.profiles,
                 devices=word.devices,
             )
+
+    def _take_reloaded(self, word: Reloaded) -> None:
+        self.reloaded = word
+        if word.refused is not None:
+            log.error(
+                "profiles refused, going on with the old ones", faults=word.refused.split("\n")
+            )
+            return
+        log.info(
+            "profiles switched",
+            since_offset=word.next_offset,
+            profiles=word.profiles,
+            devices=word.devices,
+            changed=list(word.changed),
+        )
 
     async def _reap(self) -> int | None:
         process = self._process

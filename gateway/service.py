@@ -136,6 +136,11 @@ class Service:
         """Begins the orderly end."""
         self._stop.set()
 
+    def reload(self) -> None:
+        """Has profiles and registry read anew; what is wrong with them is told in the log."""
+        if not self._processing.reload():
+            log.warning("processing is away; it will read profiles and registry when it starts")
+
     @property
     def stopping(self) -> bool:
         """Whether the end has begun."""
@@ -348,6 +353,8 @@ def _worker_spec(settings: Settings) -> WorkerSpec:
 async def serve(settings: Settings) -> None:
     """Runs a service until SIGTERM or SIGINT; a second signal ends it at once.
 
+    SIGHUP has it read profiles and registry anew.
+
     Raises:
         GatewayError: as `Service.run`.
     """
@@ -362,4 +369,5 @@ async def serve(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled)
+    loop.add_signal_handler(signal.SIGHUP, service.reload)
     await service.run()

@@ -20,16 +20,21 @@ import structlog
 from gateway import log as logs
 from gateway.assembly import (
     DataDirectory,
+    checked_profiles,
     collect_seldom,
     make_decider,
+    profile_changes,
     read_devices,
     read_profiles,
+    record_profiles,
 )
 from gateway.errors import ConfigError, GatewayError, ProfileError, StoreLocked
 from gateway.ledger.sqlite import open_reader
 from gateway.pipeline import Processor
+from gateway.profiles import ProfileSet
+from gateway.registry import RegistryError
 from gateway.store.duckdb import DuckDBStore
-from gateway.worker_messages import Drain, Failed, Loaded, Report, SinkState
+from gateway.worker_messages import Drain, Failed, Loaded, Reload, Reloaded, Report, SinkState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
 
     from gateway.records import Flag, Quarantined, Reading, Results
     from gateway.store import Prepared
-    from gateway.worker_messages import SinkSpec, WorkerSpec
+    from gateway.worker_messages import Order, SinkSpec, Word, WorkerSpec
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +100,7 @@ def main(pipe: Connection, spec: WorkerSpec) -> None:
     # The parent decides when to end; a Ctrl-C or a service manager signals the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logs.configure(spec.log_level, spec.log_format, secrets=spec.secrets)
     try:
         Worker(pipe, spec).run()
@@ -111,7 +117,7 @@ def main(pipe: Connection, spec: WorkerSpec) -> None:
         raise SystemExit(1) from None
 
 
-def _say(pipe: Connection, word: Loaded | Report | Failed) -> None:
+def _say(pipe: Connection[Word, Order], word: Word) -> None:
     try:
         pipe.send(word)
     except OSError:
@@ -125,6 +131,8 @@ class Worker:
         self._pipe = pipe
         self._spec = spec
         self._drain: Drain | None = None
+        self._reload = False
+        self._profiles = ProfileSet({})
         self._reported = 0.0
 
     def run(self) -> None:
@@ -136,7 +144,7 @@ class Worker:
         """
         spec = self._spec
         data = DataDirectory(spec.data)
-        profiles = read_profiles(spec.profiles)
+        self._profiles = profiles = read_profiles(spec.profiles)
         devices = read_devices(data, spec.registry)
         decider = make_decider(profiles, devices, spec.profiles)
         ledger = open_reader(data.ledger)
@@ -150,6 +158,7 @@ class Worker:
                 commit_messages=spec.commit_messages,
                 snapshot_messages=spec.snapshot_messages,
             )
+            record_profiles(data, profiles, processor.offset, [])
             collect_seldom()
             self._pipe.send(Loaded(processor.offset, len(profiles.profiles), len(devices)))
             sinks += [SinkThread(each, store) for each in spec.sinks]
@@ -165,6 +174,9 @@ class Worker:
     def _follow(self, processor: Processor, store: WatchedStore, sinks: list[SinkThread]) -> None:
         spec = self._spec
         while not self._finished(processor):
+            if self._reload:
+                self._reload = False
+                self._switch(processor)
             began = time.monotonic()
             decided = processor.step()
             if time.monotonic() - self._reported >= REPORT_S:
@@ -177,6 +189,31 @@ class Worker:
                 wait = IDLE_S
             self._listen(wait)
 
+    def _switch(self, processor: Processor) -> None:
+        """Goes on with the profiles and the registry of now; with the old ones when those fail.
+
+        Messages wait in the ledger meanwhile; each is decided by one set or the other.
+        """
+        spec, data = self._spec, DataDirectory(self._spec.data)
+        try:
+            profiles = checked_profiles(spec.profiles)
+            devices = read_devices(data, spec.registry)
+            decider = make_decider(profiles, devices, spec.profiles)
+        except (ConfigError, ProfileError, RegistryError) as error:
+            known = processor.decider
+            self._pipe.send(
+                Reloaded(
+                    processor.offset, len(self._profiles.profiles), len(known.devices),
+                    refused=str(error),
+                )
+            )  # fmt: skip
+            return
+        offset = processor.switch(decider)
+        changed = profile_changes(self._profiles, profiles)
+        self._profiles = profiles
+        record_profiles(data, profiles, offset, changed)
+        self._pipe.send(Reloaded(offset, len(profiles.profiles), len(devices), tuple(changed)))
+
     def _finished(self, processor: Processor) -> bool:
         drain = self._drain
         return drain is not None and (drain.until is None or processor.offset >= drain.until)
@@ -185,7 +222,11 @@ class Worker:
         """Takes what the parent says, for ``wait`` seconds; a drain ends the waiting."""
         until = time.monotonic() + (0.0 if self._drain else wait)
         while self._pipe.poll(max(0.0, until - time.monotonic())):
-            self._drain = self._pipe.recv()
+            order = self._pipe.recv()
+            if isinstance(order, Reload):
+                self._reload = True
+            else:
+                self._drain = order
             until = 0.0
 
     def _report(

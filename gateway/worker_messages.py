@@ -1,7 +1,8 @@
 """What the intake process and the processing worker say to each other, through a pipe.
 
-The worker sends ``Loaded`` once, a ``Report`` about twice a second, and ``Failed`` as its last
-word; it takes ``Drain``.  This module is light: the intake process imports it, not the worker.
+The worker sends ``Loaded`` once, a ``Report`` about twice a second, ``Reloaded`` when it was asked
+to, and ``Failed`` as its last word; it takes ``Reload`` and ``Drain``.  This module is light: the
+intake process imports it, not the worker.
 """
 
 from __future__ import annotations
@@ -53,6 +54,23 @@ class Drain(msgspec.Struct, frozen=True):
     until: int | None
 
 
+class Reload(msgspec.Struct, frozen=True):
+    """Read profiles and registry anew, check them, and go on with them; or refuse them whole."""
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """What became of a `Reload`: the offset from which the new profiles hold, or why they do not.
+
+    ``changed`` names the profiles that are new, changed or gone, as ``name@version``.
+    """
+
+    next_offset: int
+    profiles: int
+    devices: int
+    changed: tuple[str, ...] = ()
+    refused: str | None = None
+
+
 class Loaded(msgspec.Struct, frozen=True):
     """Profiles, registry and store are open; processing goes on at ``next_offset``."""
 
@@ -99,7 +117,11 @@ class Failed(msgspec.Struct, frozen=True):
     kind: str
 
 
-def start_worker(pipe: Connection[Drain, Loaded | Report | Failed], spec: WorkerSpec) -> None:
+Order = Drain | Reload
+Word = Loaded | Report | Reloaded | Failed
+
+
+def start_worker(pipe: Connection[Order, Word], spec: WorkerSpec) -> None:
     """What the new process calls; only there is the worker, with all its weight, imported."""
     from gateway import worker  # noqa: PLC0415
 
