@@ -17,7 +17,7 @@ from gateway.decode.checksums import CHECKSUMS
 from gateway.decode.document import Context, Parse
 from gateway.errors import DecodeError
 from gateway.profiles.binary import Binary
-from gateway.profiles.binary_text import write
+from gateway.profiles.binary_structures import write
 
 MAX_BYTES: Final = 1024 * 1024
 """Default bound of a payload."""
@@ -57,7 +57,7 @@ class _Literals(ast.NodeTransformer):
     def __init__(self, literals: Mapping[str, Any]) -> None:
         self.literals = literals
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - the name is ast's
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in self.literals:
             return ast.Constant(self.literals[node.id])
         return node
@@ -142,12 +142,17 @@ def _divided(label: str) -> DecodeError:
     return DecodeError("unparseable", f"{label}: its expression divides by zero")
 
 
-def _check(label: str, name: str, data: bytes, start: int, stop: int, got: int) -> None:
+def _check(  # noqa: PLR0917 - called by generated text
+    label: str, name: str, data: bytes, start: int | None, stop: int | None, got: int
+) -> None:
+    if start is None or stop is None:
+        raise DecodeError("bad_checksum", f"{label}: what {name} is over is absent")
     wanted = CHECKSUMS[name](data[max(start, 0) : max(stop, 0)])
     if wanted != got:
         raise DecodeError(
             "bad_checksum",
-            f"{label}: {name} of bytes {start} to {stop} is 0x{wanted:x}, the payload says 0x{got:x}",
+            f"{label}: {name} of bytes {start} to {stop} is 0x{wanted:x}, "
+            f"the payload says 0x{got:x}",
         )
 
 
@@ -195,6 +200,13 @@ def _item(items: list[Any], index: int) -> Any:  # noqa: ANN401 - an item of any
     raise IndexError
 
 
+def _collect(document: dict[str, Any], key: str, value: object) -> None:
+    found = document.setdefault(key, [])
+    if type(found) is not list:
+        found = document[key] = [found]
+    found.append(value)
+
+
 def _digits(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
@@ -212,7 +224,7 @@ def _bcd_bit(text: str) -> int | None:
     return sign * int(digits) if digits.isdecimal() else None
 
 
-def _local_time(
+def _local_time(  # noqa: PLR0917 - as a date is written
     year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0
 ) -> str | None:
     """A local time without a zone, or None where no clock shows it."""
@@ -224,7 +236,7 @@ def _local_time(
     return None
 
 
-def _epoch(
+def _epoch(  # noqa: PLR0917 - as a date is written
     year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0
 ) -> int | None:
     """Seconds since 1970 of a UTC time, or None where no clock shows it."""
@@ -247,5 +259,6 @@ _RUN_TIME: Final[dict[str, Any]] = {
     "WORD": _word, "INVALID": _invalid, "BEYOND": _beyond, "DIVIDED": _divided, "CHECK": _check,
     "TEXT": _text, "NUMBER": _number, "WHOLE": _whole, "LEFT": _left, "RIGHT": _right,
     "ITEM": _item, "DIGITS": _digits, "BCD_DIGIT": _bcd_digit, "BCD_BIT": _bcd_bit,
+    "OverflowError": OverflowError, "COLLECT": _collect,
     "LOCAL_TIME": _local_time, "EPOCH": _epoch, "PORT": _port, "isfinite": math.isfinite,
 }  # fmt: skip

@@ -7,12 +7,22 @@ checked whole when the profile is loaded: `check` tells every fault with its key
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from gateway.profiles.binary_text import write
+from gateway.profiles.binary_structures import write
+from gateway.profiles.binary_text import near
 from gateway.profiles.formats import Format, Settings
 
 Expression = Annotated[str, Field(min_length=1, max_length=500)] | int | float | bool
@@ -20,6 +30,29 @@ Expression = Annotated[str, Field(min_length=1, max_length=500)] | int | float |
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - what the file says
+    """YAML 1.2 reads ``0x1F`` as a text; here it is a number."""
+    if isinstance(value, str) and _WHOLE.match(value):
+        return int(value, 0)
+    return value
+
+
+def _keys(value: Any) -> Any:  # noqa: ANN401 - what the file says
+    return {_whole(key): word for key, word in value.items()} if isinstance(value, dict) else value
+
+
+def _sort(value: Any) -> str:  # noqa: ANN401 - what the file says
+    """Which form of a type this is, so that faults are told of that form alone."""
+    if isinstance(value, list | tuple):
+        return "fields"
+    if isinstance(value, Switch) or (isinstance(value, Mapping) and "switch-on" in value):
+        return "switch"
+    return "structure" if isinstance(value, Structure | Mapping) else "name"
+
+
+_WHOLE: Final = re.compile(r"^-?(0[xX][0-9A-Fa-f]+|0[bB][01]+|[1-9][0-9]*|0)$")
+Bound = Annotated[float, BeforeValidator(_whole)]
 _HEX: Final = re.compile(r"^([0-9A-Fa-f]{2}\s*)+$")
 
 
@@ -66,8 +99,14 @@ class BinaryField(Settings):
     enum: str | None = None
     contents: bytes | None = None
     value: Expression | None = None
-    absent: Annotated[tuple[int | str, ...], Field(min_length=1, max_length=64)] | None = None
-    valid: tuple[float, float] | None = None
+    absent: (
+        Annotated[
+            tuple[Annotated[int | str, BeforeValidator(_whole)], ...],
+            Field(min_length=1, max_length=64),
+        ]
+        | None
+    ) = None
+    valid: tuple[Bound, Bound] | None = None
     encoding: str | None = None
     digits: Annotated[int, Field(ge=1, le=32)] | None = None
     sign: Literal["digit", "bit"] | None = None
@@ -76,11 +115,27 @@ class BinaryField(Settings):
     collect: bool = False
     doc: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:  # noqa: ANN401 - what the file says
+        if not isinstance(value, Mapping):
+            return value
+        known = [field.alias or name for name, field in cls.model_fields.items()]
+        known += ["condition", "repeat_expr", "repeat_until"]  # as our own code calls them
+        for key in value:
+            if key not in known:
+                raise ValueError(f"unknown key {key!r}{near(str(key), known[:-3])}")
+        return value
+
     @field_validator("contents", mode="before")
     @classmethod
     def _bytes(cls, value: Any) -> Any:  # noqa: ANN401 - what the file says
+        if isinstance(value, bytes):
+            return value
         if isinstance(value, str) and _HEX.match(value):
             return bytes.fromhex(value)
+        if isinstance(value, list):
+            value = [_whole(byte) for byte in value]
         if (
             isinstance(value, list)
             and value
@@ -99,13 +154,27 @@ class Structure(Settings):
     """Fields in the order of the bytes, and values computed after them."""
 
     seq: Annotated[tuple[BinaryField, ...], Field(max_length=1024)] = ()
-    instances: dict[Id, Expression | BinaryField] = {}
+    instances: dict[Id, Expression | BinaryField] = Field(default={})
     doc: str = ""
 
 
-Type = Annotated[str, Field(max_length=64)] | tuple[BinaryField, ...] | Structure | Switch
-
-Enum = Annotated[dict[int | Literal["_"], str], Field(min_length=1, max_length=1024)]
+Fields = Annotated[tuple[BinaryField, ...], Field(max_length=1024)]
+Complex = Annotated[
+    Annotated[Fields, Tag("fields")]
+    | Annotated[Structure, Tag("structure")]
+    | Annotated[Switch, Tag("switch")],
+    Discriminator(_sort),
+]
+Type = Annotated[
+    Annotated[str, Field(min_length=1, max_length=64), Tag("name")]
+    | Annotated[Fields, Tag("fields")]
+    | Annotated[Structure, Tag("structure")]
+    | Annotated[Switch, Tag("switch")],
+    Discriminator(_sort),
+]
+Enum = Annotated[
+    dict[int | Literal["_"], str], BeforeValidator(_keys), Field(min_length=1, max_length=1024)
+]
 
 
 class Binary(Format):
@@ -125,9 +194,9 @@ class Binary(Format):
     bit_endian: Annotated[Literal["le", "be"], Field(alias="bit-endian")] = "be"
     trailing: Literal["refuse", "ignore"] = "refuse"
     seq: Annotated[tuple[BinaryField, ...], Field(min_length=1, max_length=1024)]
-    instances: dict[Id, Expression | BinaryField] = {}
-    types: dict[Id, tuple[BinaryField, ...] | Structure | Switch] = {}
-    enums: dict[Id, Enum] = {}
+    instances: dict[Id, Expression | BinaryField] = Field(default={})
+    types: dict[Id, Complex] = Field(default={})
+    enums: dict[Id, Enum] = Field(default={})
     doc: str = ""
 
     @model_validator(mode="after")

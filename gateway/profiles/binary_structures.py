@@ -1,0 +1,491 @@
+"""Structures, conditions, switches and repeats of a binary layout: the whole function's text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+from gateway.profiles.binary_primitives import Primitives, is_bits, is_primitive
+from gateway.profiles.binary_text import MAX_ITEMS, RESERVED, Fault, Path, Scope, Sink
+from gateway.profiles.expression_text import Value
+
+if TYPE_CHECKING:
+    from gateway.profiles.binary import Binary, BinaryField, Structure, Switch
+
+    Kind: TypeAlias = str | tuple[BinaryField, ...] | Structure | Switch | None
+
+MAX_NESTING: Final = 12
+MAX_LOOPS: Final = 6
+
+
+@dataclass
+class Written:
+    """A function's text, the constants it names, and the faults of its layout."""
+
+    text: str
+    constants: dict[str, Any]
+    faults: list[tuple[Path, str]]
+
+
+def write(layout: Binary) -> Written:
+    """The function ``parse(data, context)`` of a layout; its text is empty when there are faults.
+
+    Its names in capitals are those of `gateway.decode.binary`; constants are ``K`` with a number,
+    and ``U`` with a number for forms of `struct`.
+    """
+    writer = _Layouts(layout)
+    writer.whole()
+    text = "" if writer.faults else "\n".join(writer.lines)
+    return Written(text, writer.constants, list(writer.faults))
+
+
+class _Layouts(Primitives):
+    """Writes structures into each other, in line."""
+
+    def __init__(self, layout: Binary) -> None:
+        super().__init__(layout)
+        self.loops = 0
+        self.inside: list[str] = []
+        self.nesting = 0
+        self.used: set[str] = set()
+
+    def whole(self) -> None:
+        layout = self.layout
+        for name in layout.types:
+            if is_primitive(name) or name == "eos":
+                self.fault(Fault(f"{name!r} is a type already: call it otherwise"), ("types", name))
+        self.fields(layout.seq, ("seq",))
+        self.instances(layout.instances, ("instances",))
+        if layout.trailing == "refuse":
+            self.line(f"if size != {self.at()}:")
+            with self.indented():
+                self.line(f"raise TRAILING(data, {self.at()})")
+        self.line(f"return {self.document(self.sink)}")
+        head = ["def parse(data, context):", "    size = e = len(data)",
+                "    if size > MAX_BYTES:", "        raise TOO_LARGE(size)"]  # fmt: skip
+        if "port" in self.uses:
+            head.append("    port = PORT(context)")
+        if "received" in self.uses:
+            head.append("    received = context.received_at // 1000000000")
+        if "items" in self.uses:
+            head.append("    items = 0")
+        self.lines[:0] = head
+        for name in () if self.faults else layout.types.keys() - self.used:
+            self.fault(Fault(f"no field is of type {name!r}: remove it"), ("types", name))
+
+    # Fields
+
+    def fields(self, seq: Iterable[BinaryField], path: Path) -> None:
+        """The fields of a structure, in the present scope and sink."""
+        seq = tuple(seq)
+        self.scope.later |= {one.id for one in seq if one.id}
+        seen: set[str] = set()
+        for number, one in enumerate(seq):
+            self.path = (*path, number)
+            self.safely(one, self.path, seen)
+        self.path = path
+        self.flush()
+
+    def safely(self, one: BinaryField, path: Path, seen: set[str]) -> None:
+        """One field; after a fault the rest is still looked at."""
+        state = dict(self.__dict__)
+        inside = list(self.inside)
+        if one.id in RESERVED:
+            self.fault(Fault(f"{one.id!r} means something else in an expression", "id"), path)
+        if one.id is not None and one.id in seen:
+            self.fault(Fault(f"two fields have the id {one.id!r}", "id"), path)
+        seen.add(one.id or "")
+        try:
+            self.field(one)
+        except Fault as fault:
+            self.fault(fault, path)
+            kept = {"lines": self.lines, "count": self.count, "faults": self.faults}
+            self.__dict__.update({**state, **kept, "inside": inside})
+            self.run, self.bits = [], []
+            self.assume(one)
+
+    def instances(self, instances: Mapping[str, Any], path: Path) -> None:
+        """Values computed after the fields."""
+        from gateway.profiles.binary import BinaryField  # noqa: PLC0415 - it imports this module
+
+        seen = set(self.scope.later)
+        self.scope.later |= set(instances)
+        for name, what in instances.items():
+            self.path = (*path, name)
+            one = what if isinstance(what, BinaryField) else BinaryField(value=what)
+            if one.type is not None or one.contents is not None:
+                fault = Fault("an instance is computed: it has 'value' (and 'if', 'enum')", "type")
+                self.fault(fault, self.path)
+                continue
+            self.safely(one.model_copy(update={"id": name}), self.path, seen)
+
+    def field(self, one: BinaryField) -> None:
+        if one.repeat is None:
+            for kind, key in (("expr", "repeat-expr"), ("until", "repeat-until")):
+                if getattr(one, key.replace("-", "_")) is not None:
+                    raise Fault(f"say 'repeat: {kind}' too", key)
+        computed = one.type is None and one.contents is None
+        joins = one.id is None and self.structured(one.type)
+        branches = one.condition is not None or one.repeat is not None or self.switches(one.type)
+        if computed or joins or one.collect or one.condition is not None:
+            self.flush()
+        if one.collect or (joins and branches):
+            self.start(self.sink)
+        if one.condition is None:
+            self.unconditional(one, computed=computed, joins=joins)
+            return
+        if is_bits(one.type):
+            raise Fault("a bit field has no 'if': put the bits into a structure with one", "if")
+        self.conditional(one, lambda: self.unconditional(one, computed=computed, joins=joins))
+
+    def conditional(self, one: BinaryField, body: Callable[[], None]) -> None:
+        """Reads the field only if its condition holds; else what it makes is None."""
+        condition = self.value("" if one.condition is None else one.condition, "if")
+        if condition.kind not in {"bool", "int"}:
+            raise Fault(f"{one.condition!r} is neither true nor false: compare it", "if")
+        held = self.fresh("c")
+        self.assign(held, condition, self.label(one.id))
+        before, made, known = self.at(), len(self.made), set(self.scope.values)
+        sink, self.sink = self.sink, Sink([], self.sink.variable)
+        self.line(f"if {held}:")
+        with self.indented():
+            body()
+            self.flush()
+            moved = self.at() != before
+            if moved:
+                self.line(f"p = {self.at()}")
+        self.line("else:")
+        with self.indented():
+            if moved:
+                self.line(f"p = {before}")
+            names = self.made[made:]
+            if names:
+                self.line(f"{' = '.join(names)} = None")
+        self.lacking.update(names)
+        sink.entries.extend(self.sink.entries)
+        self.sink = sink
+        for name in self.scope.values.keys() - known:
+            self.scope.values[name] = replace(self.scope.values[name], nullable=True)
+        if moved:
+            self.base, self.offset = "p", 0
+
+    def unconditional(self, one: BinaryField, *, computed: bool, joins: bool) -> None:
+        def told(value: Value) -> None:
+            self.told(one.id, value, one.enum or "", collect=one.collect)
+
+        if computed:
+            self.computed(one)
+        elif one.repeat is not None:
+            self.repeated(one, joins=joins)
+        elif self.structured(one.type):
+            value = self.complex(one, joins=joins)
+            if value is not None:
+                told(value)
+        else:
+            self.primitive(one, told)
+
+    def computed(self, one: BinaryField) -> None:
+        """A field that reads nothing."""
+        if one.value is None:
+            raise Fault("a field has a 'type', 'contents' or 'value'")
+        if one.id is None:
+            raise Fault("a computed field needs an 'id'")
+        if one.repeat is not None:
+            raise Fault("to compute a list, repeat a structure of computed fields", "repeat")
+        for key in ("size", "absent", "valid", "endian", "encoding", "digits"):
+            if getattr(one, key) is not None:
+                raise Fault(f"a computed field reads nothing: {key!r} has no meaning", key)
+        label = self.label(one.id)
+        value = self.assign(self.fresh(), self.value(one.value, "value"), label)
+        if value.kind in {"list", "map"}:
+            raise Fault("a computed field is a number or text", "value")
+        self.told(one.id, value, one.enum or "", collect=one.collect)
+
+    # Structures
+
+    def named(self, kind: Kind) -> Kind:
+        return self.layout.types.get(kind, kind) if isinstance(kind, str) else kind
+
+    def structured(self, kind: Kind) -> bool:
+        return kind is not None and not isinstance(self.named(kind), str)
+
+    def switches(self, kind: Kind) -> bool:
+        return hasattr(self.named(kind), "cases")
+
+    def complex(self, one: BinaryField, *, joins: bool) -> Value | None:
+        """A structure or switch; None when it joined the document around it."""
+        for key in ("enum", "value", "absent", "valid", "contents", "encoding", "digits"):
+            if getattr(one, key) is not None:
+                raise Fault(f"{key!r} has no meaning for a structure", key)
+        self.flush()
+        path = (*self.path, "type")
+        if one.size is None:
+            return self.inner(one.type, path, one.id, joins=joins)
+        outer, end = self.end, self.fresh("e")
+        if one.size == "eos":
+            self.line(f"{end} = {self.end}")
+        else:
+            length = self.length(one)
+            self.line(f"{end} = {self.at()} + {length}")
+        self.end = end
+        value = self.inner(one.type, path, one.id, joins=joins)
+        self.line(f"p = {end}")
+        self.base, self.offset, self.end = "p", 0, outer
+        return value
+
+    def inner(self, kind: Kind, path: Path, name: str | None, *, joins: bool) -> Value | None:
+        """A structure or switch in place of its field."""
+        named = kind if isinstance(kind, str) else ""
+        if named in self.inside and named:
+            raise Fault(f"type {named!r} contains itself", *path, absolute=True)
+        if named:
+            path, kind = ("types", named), self.layout.types[named]
+            self.used.add(named)
+        if self.nesting == MAX_NESTING:
+            raise Fault(f"structures lie deeper than {MAX_NESTING} in each other")
+        at, self.path = self.path, path
+        self.nesting += 1
+        self.inside.append(named)
+        if hasattr(kind, "cases"):
+            value = self.switch(cast("Switch", kind), path, name, joins=joins)
+        else:
+            fields = cast("Structure | tuple[BinaryField, ...]", kind)
+            value = self.structure(fields, path, name, joins=joins)
+        self.inside.pop()
+        self.nesting -= 1
+        self.path = at
+        return value
+
+    def structure(
+        self,
+        kind: Structure | tuple[BinaryField, ...],
+        path: Path,
+        name: str | None,
+        *,
+        joins: bool,
+    ) -> Value | None:
+        scope, sink = self.scope, self.sink
+        self.scope = Scope(f"{scope.label}{name}." if name else scope.label, scope)
+        if not joins:
+            self.sink = Sink()
+        if isinstance(kind, tuple):
+            self.fields(kind, path)
+        else:
+            self.fields(kind.seq, (*path, "seq"))
+            self.instances(kind.instances, (*path, "instances"))
+        value = None
+        if joins:
+            scope.values.update(self.scope.values)
+        else:
+            value = Value(self.document(self.sink), "map", members=self.members(self.scope))
+        self.scope, self.sink = scope, sink
+        return value
+
+    def switch(self, kind: Switch, path: Path, name: str | None, *, joins: bool) -> Value | None:
+        """One of several types by a value; what a case reads is not known outside of it."""
+        on = self.value(kind.switch_on, "switch-on", at=path)
+        chosen, target, label = self.fresh("s"), self.fresh(), self.label(name)
+        self.assign(chosen, on, label)
+        start, known = (self.base, self.offset), dict(self.scope.values)
+        values: list[Value] = []
+        word, seen = "if", set()
+        cases = [(case, body) for case, body in kind.cases.items() if case != "_"]
+        if not cases:
+            raise Fault("a switch has a case besides '_'", *path, "cases", absolute=True)
+        for case, body in (*cases, ("_", kind.cases.get("_"))):
+            at = (*path, "cases", case)
+            self.base, self.offset = start
+            if case == "_":
+                self.line("else:")
+            else:
+                test = self.matches(chosen, case, on, at)
+                if test in seen:
+                    raise Fault(f"two cases are {case!r}", *at, absolute=True)
+                seen.add(test)
+                self.line(f"{word} {test}:")
+            word = "elif"
+            with self.indented():
+                if body is None:
+                    self.line(f"raise CASE({self.constant(label)}, {chosen}, {self.at()})")
+                    continue
+                value = self.case(body, at, name, joins=joins)
+                if value is not None:
+                    self.line(f"{target} = {value.code}")
+                    values.append(value)
+                self.settle()
+            self.scope.values = dict(known)
+        self.base, self.offset = "p", 0
+        return None if joins else _either(target, values)
+
+    def matches(self, chosen: str, case: str | int, on: Value, at: Path) -> str:
+        """The condition of a case: a number, a range, a text."""
+        if on.kind == "text":
+            return f"{chosen} == {self.literal(str(case))}"
+        low, dots, high = str(case).partition("..")
+        try:
+            first, last = int(low, 0), int(high if dots else low, 0)
+        except ValueError:
+            what = "a case is a whole number (0x10), a range (1..5), or _"
+            raise Fault(f"{case!r} is none: {what}", *at, absolute=True) from None
+        if not dots:
+            return f"{chosen} == {first}"
+        maybe = f"{chosen} is not None and " if on.nullable else ""
+        return f"{maybe}{first} <= {chosen} <= {last}"
+
+    def literal(self, value: str) -> str:
+        """A constant that is the same name for the same text."""
+        for name, known in self.constants.items():
+            if known == value and isinstance(known, str) and name.startswith("K"):
+                return name
+        return self.constant(value)
+
+    def case(self, body: Kind, path: Path, name: str | None, *, joins: bool) -> Value | None:
+        """What a case reads."""
+        from gateway.profiles.binary import BinaryField  # noqa: PLC0415 - it imports this module
+
+        if not isinstance(body, str) or body in self.layout.types:
+            return self.inner(body, path, name, joins=joins)
+        if joins:
+            raise Fault(
+                f"{body!r} needs an id: write [{{id: ..., type: {body}}}]", *path, absolute=True
+            )
+        found: list[Value] = []
+        at, self.path = self.path, path
+        self.primitive(BinaryField(type=body), found.append)
+        self.flush()
+        self.path = at
+        return found[0] if found else None
+
+    # Repeats
+
+    def repeated(self, one: BinaryField, *, joins: bool) -> None:
+        """A list of items, or structures that join one after the other."""
+        if self.loops == MAX_LOOPS:
+            raise Fault(f"repeats lie deeper than {MAX_LOOPS} in each other", "repeat")
+        if is_bits(one.type):
+            raise Fault("a bit field is not repeated: repeat a structure of it", "repeat")
+        self.flush()
+        self.loops += 1
+        self.uses.add("items")
+        label, items, index = self.constant(self.label(one.id)), self.fresh(), self.fresh("i")
+        opening = self.opening(one, label, index)
+        self.settle()
+        head = len(self.lines)
+        self.line(f"{items} = []")
+        for text in opening:
+            self.line(text)
+        outer, start = self.scope, self.fresh("q")
+        self.scope = Scope(outer.label, outer, index=index)
+        with self.indented():
+            if one.repeat != "expr":
+                self.line(f"{index} += 1")
+                self.line("items += 1")
+                self.line(f"if items > {MAX_ITEMS}:")
+                with self.indented():
+                    self.line(f"raise MANY({label}, items, p)")
+                self.line(f"{start} = p")
+            value = self.item(one, items, joins=joins)
+            self.keep(value, head)
+            self.settle()
+            if one.repeat != "expr":
+                self.line(f"if p == {start}:")
+                with self.indented():
+                    self.line(f"raise STUCK({label}, p)")
+            if one.repeat == "until":
+                self.stop(one, value)
+        self.scope = outer
+        self.loops -= 1
+        if not joins and value is not None:
+            told = Value(items, "list", item=replace(value, code=""))
+            if value.kind == "map" and value.members is not None:
+                told = replace(told, item=self.in_list(value))
+            self.told(one.id, told, "", collect=one.collect)
+
+    def opening(self, one: BinaryField, label: str, index: str) -> list[str]:
+        """The line that begins the loop, and what stands before it."""
+        if one.repeat == "eos":
+            return [f"{index} = -1", f"while p < {self.end}:"]
+        if one.repeat == "until":
+            if one.repeat_until is None:
+                raise Fault("'repeat: until' needs 'repeat-until', the condition to stop", "repeat")
+            return [f"{index} = -1", "while True:"]
+        if one.repeat_expr is None:
+            raise Fault("'repeat: expr' needs 'repeat-expr', the number of items", "repeat")
+        number, count = self.value(one.repeat_expr, "repeat-expr"), self.fresh("n")
+        if number.kind not in {"int", "bool"}:
+            raise Fault(f"{one.repeat_expr!r} is no whole number", "repeat-expr")
+        self.assign(count, number, self.label(one.id))
+        self.line(f"if {count} is None or not 0 <= {count} <= {MAX_ITEMS} - items:")
+        with self.indented():
+            self.line(f"raise MANY({label}, {count}, {self.at()})")
+        self.line(f"items += {count}")
+        return [f"for {index} in range({count}):"]
+
+    def item(self, one: BinaryField, items: str, *, joins: bool) -> Value | None:
+        """One item; what is absent keeps its place as None."""
+        if self.structured(one.type):
+            value = self.complex(one, joins=joins)
+        else:
+            found: list[Value] = []
+            self.primitive(one, found.append)
+            self.flush()
+            value = found[0] if found else None
+            if value is not None and one.enum:
+                value = self.worded(value, one.enum, self.label(one.id))
+        if value is not None:
+            self.line(f"{items}.append({value.code})")
+        return value
+
+    def keep(self, value: Value | None, head: int) -> None:
+        """Keeps what the next item asks of this one."""
+        for name, (variable, path) in self.scope.previous.items():
+            known = value.members if value is not None else self.members(self.scope)
+            if known is None:
+                raise Fault("'_prev' needs items of one structure, not of a switch", "type")
+            try:
+                last = known("", name)
+            except ValueError as error:
+                raise Fault(f"'_prev.{name}': {error}", *path, absolute=True) from error
+            if last.kind not in {"int", "float", "bool", "any"}:
+                raise Fault(f"'_prev.{name}' is no number", *path, absolute=True)
+            self.line(f"{variable} = {last.code}")
+            self.lines.insert(head, f"{'    ' * (self.depth - 1)}{variable} = None")
+
+    def stop(self, one: BinaryField, value: Value | None) -> None:
+        """Ends the loop of ``repeat: until``."""
+        self.scope.raw = value
+        condition, held = self.value(one.repeat_until or "", "repeat-until"), self.fresh("c")
+        if condition.kind not in {"bool", "int"}:
+            raise Fault(f"{one.repeat_until!r} is neither true nor false", "repeat-until")
+        self.assign(held, condition, self.label(one.id))
+        self.line(f"if {held}:")
+        with self.indented():
+            self.line("break")
+
+    def in_list(self, value: Value) -> Value:
+        """A structure in a list: its fields are looked up in its document."""
+        known = value.members
+
+        def member(code: str, name: str) -> Value:
+            if known is None or name.startswith("_"):
+                raise Fault(f"'{name}' is not in the document: an id without '_' is", "value")
+            field = known("", name)
+            return replace(field, code=f"{code}[{self.constant(name)}]", nullable=True)
+
+        return Value("", "map", members=member)
+
+
+def _either(code: str, values: list[Value]) -> Value:
+    """What is known of a value that comes from one of several cases."""
+    kinds = {value.kind for value in values}
+    kind = kinds.pop() if len(kinds) == 1 else "any"
+    if kind in {"map", "list"}:
+        kind = "any"
+    return Value(
+        code,
+        kind,
+        nullable=not values or any(value.nullable for value in values),
+        bound=max((value.bound for value in values), default=0),
+        risky=any(value.risky for value in values),
+    )
