@@ -42,26 +42,13 @@ class DataDirectory:
         return self.path / "store.duckdb"
 
 
-def profile_directories(given: Sequence[Path]) -> list[Path]:
-    """Where to look for profiles: the packaged ones, or those given.
-
-    Profiles of one's own extend the packaged base profiles, unless they bring ``kinds/`` along.
-    """
-    packaged = packaged_profiles()
-    if not given:
-        return [packaged]
-    if any((directory / "kinds").is_dir() for directory in given):
-        return list(given)
-    return [packaged / "kinds", *given]
-
-
 def read_profiles(given: Sequence[Path]) -> ProfileSet:
-    """The profiles of the directories, or the packaged ones.
+    """The profiles of the directories, or the packaged ones, which all can be extended.
 
     Raises:
         ProfileError: every fault of every file.
     """
-    return load_profiles(profile_directories(given))
+    return load_profiles(list(given) or [packaged_profiles()], bases=[packaged_profiles()])
 
 
 def all_tariffs(given: Sequence[Path]) -> dict[str, Tariff]:

@@ -146,11 +146,11 @@ class Decider:
     ) -> None:
         self.judge = Judge(devices, tariffs, registry_known=registry_known)
         self.devices = devices
-        plans = [Plan(profile, devices, self.judge) for profile in profiles.profiles.values()]
+        self.plans = [Plan(profile, devices, self.judge) for profile in profiles.profiles.values()]
         self._stateful = {
-            plan.profile.name: plan.parse for plan in plans if hasattr(plan.parse, "state")
+            plan.profile.name: plan.parse for plan in self.plans if hasattr(plan.parse, "state")
         }
-        self._topics: Topics[Plan] = Topics((plan.profile.model, plan) for plan in plans)
+        self._topics: Topics[Plan] = Topics((plan.profile.model, plan) for plan in self.plans)
         self._routes: dict[str, Route] = {}
         self._refusals: dict[str, DecodeError] = {}
         self._identify = Identities()

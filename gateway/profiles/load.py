@@ -77,17 +77,25 @@ class ProfileSet:
     bases: dict[str, Profile] = field(default_factory=dict)
 
 
-def load_profiles(directories: Sequence[Path]) -> ProfileSet:
+def load_profiles(directories: Sequence[Path], bases: Sequence[Path] = ()) -> ProfileSet:
     """Loads every profile below the directories.
+
+    Args:
+        directories: where the profiles are; a file is a profile of its own.
+        bases: directories whose profiles can be extended, but are not in the set themselves
+            unless they are abstract; one of the same name in ``directories`` comes first.
 
     Raises:
         ProfileError: one or more files are wrong; the message has one line a fault, each with
             file, line, column, key path, the rule and what was got.
     """
     sources, faults = _read(directories)
+    below, _ = _read([base for base in bases if base not in directories])
+    own = set(sources)
+    sources |= {name: source for name, source in below.items() if name not in own}
     found = ProfileSet({})
     for name, source in sources.items():
-        if source.faults:
+        if source.faults or (name not in own and not source.data.get("abstract")):
             continue
         chain = _chain(name, sources, faults)
         if chain is None:

@@ -10,6 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway import quantities
+from gateway.profiles.binary import Binary, check
 from gateway.profiles.models import (
     BLOCK_KEYS,
     Block,
@@ -61,6 +62,8 @@ def check_meaning(model: ProfileModel) -> Iterator[Found]:
         yield from _shape(model)
     yield from _ignored(model)
     yield from _ratings(model)
+    if isinstance(model.decode, Binary):
+        yield from ((("decode", *key), message) for key, message in check(model.decode))
     limits = model.checks.get("value_out_of_range")
     if isinstance(limits, dict):
         yield from _limits(limits, model.kind)

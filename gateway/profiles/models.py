@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from gateway.profiles import formats
+from gateway.profiles.binary import Binary
 from gateway.profiles.notation import (
     Select,
     check_moment,
@@ -166,6 +167,7 @@ def _format(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
 
 FORMATS: Final[dict[str, type[formats.Format]]] = {
     "json": formats.Json,
+    "binary": Binary,
     "cbor": formats.Cbor,
     "msgpack": formats.MessagePack,
     "senml": formats.Senml,
