@@ -22,6 +22,8 @@ groups of one set may stand on lines of their own.  The document::
 Keys are OBIS codes without the group F of 255.  ``times`` has the moments that came with a value,
 as that of a maximum.  ``meters`` are those on the M-Bus behind the port.  Logs (power failures,
 demands of past months, load profiles) are left out.
+
+A telegram may come ciphered, as on the ports of Luxembourg (`gateway.decode.dlms_security`).
 """
 
 from __future__ import annotations
@@ -86,16 +88,20 @@ def compile_dsmr(settings: Dsmr) -> Parse:
 
     Returns:
         A function that raises DecodeError with reason ``too_large``, ``unparseable``,
-        ``bad_checksum``, ``duplicate_key``, ``bad_time`` (of the meter's clock) or
-        ``absurd_number``.
+        ``bad_checksum``, ``duplicate_key``, ``bad_time`` (of the meter's clock),
+        ``absurd_number`` or ``missing_key``.
     """
     limit = settings.max_bytes or MAX_BYTES
     required = settings.checksum == "required"
     zone = ZoneInfo(settings.zone) if settings.zone is not None else None
 
-    def parse(payload: bytes, _: Context) -> Document:
+    def parse(payload: bytes, context: Context) -> Document:
         if len(payload) > limit:
             raise DecodeError("too_large", f"payload of {len(payload)} bytes, at most {limit}")
+        if payload[:1] == b"\xdb":
+            from gateway.decode.dlms_security import decipher  # noqa: PLC0415 - few ports cipher
+
+            payload, _, _ = decipher(payload, context)
         identification, begin, end = _bounds(payload, required=required)
         reading = _Reading(zone)
         reading.take(_data_sets(payload[:end].decode("latin-1"), begin))
