@@ -13,8 +13,10 @@ from gateway.decode.dlms import MAX_BYTES, compile_dlms
 from gateway.decode.document import Context
 from gateway.decode.dsmr import compile_dsmr
 from gateway.errors import DecodeError
+from gateway.pipeline import Decided, Decider
+from gateway.profiles import load_profiles
 from gateway.profiles.formats import Dlms, Dsmr
-from gateway.records import Device
+from gateway.records import Batch, Device
 from tests.axdr_encoding import (
     aidon,
     array,
@@ -36,6 +38,7 @@ from tests.axdr_encoding import (
     whole,
     wrapper,
 )
+from tests.compiled import PROFILES
 
 REASONS = {
     "unparseable", "too_deep", "too_large", "bad_checksum", "missing_key", "duplicate_key",
@@ -499,3 +502,32 @@ def test_a_mutated_message_gives_a_document_or_a_refusal(place, byte):
         changed = bytearray(sent)
         changed[place % len(changed)] = byte
         outcome(bytes(changed))
+
+
+# -- the profiles of the Norwegian ports ---------------------------------------------------------
+
+
+def test_list_1_of_a_norwegian_port_is_left_out_on_purpose():
+    profiles = load_profiles([PROFILES])
+    first = {
+        "dlms-han-aidon": hdlc(aidon([("1-0:1.7.0", u32(2140), (0, 27))])),
+        "dlms-han-kaifa": hdlc(kaifa(AT, [u32(2140)])),
+    }
+    for name, payload in first.items():
+        decider, outcome = Decider(profiles, {}, {}, registry_known=False), Decided()
+        decider.decide(Batch([f"{name}/m1/up"], [payload], [0], 0), outcome)
+        assert (outcome.readings, outcome.quarantined) == ([], [])
+
+
+def test_a_ciphered_message_gives_readings_with_the_keys_of_its_device():
+    profiles = load_profiles([PROFILES])
+    devices = {"m1": Device(device_id="m1", parameters=KEYS)}
+    outcome = Decided()
+    decider = Decider(profiles, devices, {}, registry_known=True)
+    decider.decide(Batch(["dlms-push/m1/up"], [hdlc(SEALED)], [0], 0), outcome)
+    assert [refused.detail for refused in outcome.quarantined] == []
+    readings = {reading.channel: reading.quantities for reading in outcome.readings}
+    assert readings == {
+        "total": {"energy_import": 1234.56},
+        "L1": {"voltage": 233.5, "amperage": -5.7},
+    }
