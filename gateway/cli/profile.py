@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import click
 import msgspec
 import typer
+from rich.prompt import Prompt
 
 from gateway.assembly import all_tariffs, make_decider, read_profiles
 from gateway.cases import CaseResult, default_topic, run_cases
@@ -344,7 +344,7 @@ def new(
     if file.exists():
         raise ConfigError(f"{file} exists already; remove it, or choose another name")
     if capture is None:
-        kind = kind or typer.prompt("Kind", type=click.Choice(list(KINDS)))
+        kind = kind or Prompt.ask("Kind", choices=list(KINDS))
         vendor = vendor or typer.prompt("Maker", default="ACME")
         model = model or typer.prompt("Model", default=name)
         topic = typer.prompt("Topic of one message, such as acme/W20-0001/up")

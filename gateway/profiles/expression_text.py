@@ -122,7 +122,8 @@ class _Emitter:
         base = self.emit(node.args[0])
         if base.members is None:
             raise ExpressionError(f"{_shown(node.args[0])} has no fields: '.{node.value}'")
-        return base.members(base.code, node.value)
+        value = base.members(base.code, node.value)
+        return replace(value, nullable=True) if base.nullable else value
 
     def item(self, node: Node) -> Value:
         base, index = self.emit(node.args[0]), self.whole(node.args[1])
