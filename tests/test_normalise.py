@@ -678,6 +678,7 @@ PLANS = [Compiled(profile) for profile in load_profiles([PROFILES]).profiles.val
 SAMPLES = [
     (plan, case.payload if isinstance(case.payload, str) else json.dumps(case.payload))
     for plan in PLANS
+    if plan.profile.model.decode.format == "json" and plan.profile.model.decode.envelope is None
     for case in plan.profile.model.tests
     if case.quarantine is None
 ]
