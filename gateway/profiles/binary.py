@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
@@ -51,6 +52,13 @@ def _sort(value: Any) -> str:  # noqa: ANN401 - what the file says
     return "structure" if isinstance(value, Structure | Mapping) else "name"
 
 
+def _some(value: Any) -> Any:  # noqa: ANN401 - what the file says
+    """A limit by Field would be told as well when the only item is wrong."""
+    if not value:
+        raise ValueError("at least 1 item is needed")
+    return value
+
+
 _WHOLE: Final = re.compile(r"^-?(0[xX][0-9A-Fa-f]+|0[bB][01]+|[1-9][0-9]*|0)$")
 Bound = Annotated[float, BeforeValidator(_whole)]
 _HEX: Final = re.compile(r"^([0-9A-Fa-f]{2}\s*)+$")
@@ -60,7 +68,11 @@ class Switch(Settings):
     """A type chosen by a value: the cases are whole numbers, ranges ``1..5``, texts, or ``_``."""
 
     switch_on: Annotated[Expression, Field(alias="switch-on")]
-    cases: Annotated[dict[str | int, Type], Field(min_length=1, max_length=1024)]
+    cases: Annotated[
+        dict[str | int, Type],
+        Field(max_length=1024, json_schema_extra={"minProperties": 1}),
+        AfterValidator(_some),
+    ]
 
 
 class BinaryField(Settings):
@@ -193,7 +205,11 @@ class Binary(Format):
     endian: Literal["le", "be"] = "be"
     bit_endian: Annotated[Literal["le", "be"], Field(alias="bit-endian")] = "be"
     trailing: Literal["refuse", "ignore"] = "refuse"
-    seq: Annotated[tuple[BinaryField, ...], Field(min_length=1, max_length=1024)]
+    seq: Annotated[
+        tuple[BinaryField, ...],
+        Field(max_length=1024, json_schema_extra={"minItems": 1}),
+        AfterValidator(_some),
+    ]
     instances: dict[Id, Expression | BinaryField] = Field(default={})
     types: dict[Id, Complex] = Field(default={})
     enums: dict[Id, Enum] = Field(default={})

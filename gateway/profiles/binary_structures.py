@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from gateway.profiles.binary_primitives import Primitives, is_bits, is_primitive
-from gateway.profiles.binary_text import MAX_ITEMS, RESERVED, Fault, Path, Scope, Sink
+from gateway.profiles.binary_text import (
+    MAX_FIELDS,
+    MAX_ITEMS,
+    RESERVED,
+    EndlessLayoutError,
+    Fault,
+    Path,
+    Scope,
+    Sink,
+)
 from gateway.profiles.expression_text import Value
 
 if TYPE_CHECKING:
@@ -35,7 +44,11 @@ def write(layout: Binary) -> Written:
     and ``U`` with a number for forms of `struct`.
     """
     writer = _Layouts(layout)
-    writer.whole()
+    try:
+        writer.whole()
+    except EndlessLayoutError:
+        fault = Fault("the layout unfolds into too much: nest fewer structures", "seq")
+        writer.fault(fault, ())
     text = "" if writer.faults else "\n".join(writer.lines)
     return Written(text, writer.constants, list(writer.faults))
 
@@ -89,6 +102,9 @@ class _Layouts(Primitives):
 
     def safely(self, one: BinaryField, path: Path, seen: set[str]) -> None:
         """One field; after a fault the rest is still looked at."""
+        self.visited += 1
+        if self.visited > MAX_FIELDS:
+            raise EndlessLayoutError
         state = dict(self.__dict__)
         inside = list(self.inside)
         if one.id in RESERVED:
@@ -100,7 +116,7 @@ class _Layouts(Primitives):
             self.field(one)
         except Fault as fault:
             self.fault(fault, path)
-            kept = {"lines": self.lines, "count": self.count, "faults": self.faults}
+            kept = {"count": self.count, "visited": self.visited}
             self.__dict__.update({**state, **kept, "inside": inside})
             self.run, self.bits = [], []
             self.assume(one)

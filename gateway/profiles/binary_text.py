@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_ITEMS: Final = 10_000
 """Items of all lists of one message together."""
 MAX_LINES: Final = 20_000
+MAX_FIELDS: Final = 20_000
+"""Fields of a layout, those of a structure counted wherever it is used."""
 MAX_FAULTS: Final = 50
 
 Path = tuple[str | int, ...]
@@ -31,6 +33,10 @@ _SPECIAL: Final = {
 }  # fmt: skip
 RESERVED: Final = frozenset(_SPECIAL)
 """Ids that a field cannot have: they mean something else in an expression."""
+
+
+class EndlessLayoutError(Exception):
+    """The layout unfolds into more than any payload needs; nothing more is looked at."""
 
 
 class Fault(Exception):
@@ -88,9 +94,16 @@ class Sink:
 def near(word: str, choices: Iterable[str]) -> str:
     """``; did you mean 'volume'?``, or the choices when none is near."""
     known = list(dict.fromkeys(choices))
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if found:
-        return f"; did you mean {found[0]!r}?"
+    matcher = difflib.SequenceMatcher(b=word)
+    best, found = 0.5 if len(word) < 3 else 0.6, None
+    for choice in known:
+        matcher.set_seq1(choice)
+        ratio = matcher.ratio() if matcher.real_quick_ratio() >= best else 0.0
+        # Of equally near choices the first is meant: they come in the order of their use.
+        if ratio >= best and (found is None or ratio > best):
+            best, found = ratio, choice
+    if found is not None:
+        return f"; did you mean {found!r}?"
     return f"; one of {', '.join(known)}" if 0 < len(known) <= 40 else ""
 
 
@@ -104,6 +117,7 @@ class FunctionText:
         self.faults: dict[tuple[Path, str], None] = {}
         self.depth = 1
         self.count = 0
+        self.visited = 0
         self.made: list[str] = []
         self.lacking: set[str] = set()
         self.base, self.offset, self.end = "", 0, "e"
@@ -122,7 +136,7 @@ class FunctionText:
         """Writes one line at the present depth."""
         self.lines.append("    " * self.depth + text)
         if len(self.lines) > MAX_LINES:
-            raise Fault("the layout unfolds into too much: nest fewer structures")
+            raise EndlessLayoutError
 
     def fresh(self, letter: str = "v") -> str:
         """A variable; those of values are None where what they are of is not there."""

@@ -1,4 +1,4 @@
-"""The arithmetic of profiles: what it gives, what it refuses, and that nothing of it is evaluated."""
+"""The arithmetic of profiles: what it gives, what it refuses, and that none of it is evaluated."""
 
 import ast
 import re
@@ -135,7 +135,8 @@ WORDS = ["a", "b", "w", "1", "0.1", "0x10", "'t'", "(", ")", "[", "]", ".", "?",
          "or", "not", "true", *"+-*/%&|^~<>", "//", "<<", ">>", "==", "!=", "<=", "min", "abs",
          "__import__", "lambda", "exec", "a.__class__"]  # fmt: skip
 OURS = {f"K{n}" for n in range(200)} | {"min", "max", "abs", "round", "int", "len", "sum",
-        "NUMBER", "WHOLE", "LEFT", "RIGHT", "ITEM", "DIGITS", "LOCAL_TIME", "EPOCH", "bool"}  # fmt: skip
+        "NUMBER", "WHOLE", "LEFT", "RIGHT", "ITEM", "DIGITS", "LOCAL_TIME", "EPOCH",
+        "bool"}  # fmt: skip
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)))
