@@ -330,6 +330,15 @@ def test_a_message_without_time_is_taken_at_receipt_and_marked_where_the_profile
     assert (never.measured_at, never.quality) == (RECEIVED, "questionable")
 
 
+def test_the_quality_is_the_profiles_word_but_not_where_receipt_stands_in_for_the_time():
+    spec = "read: {quality: derived, measured_at: %s, energy_import: {from: ep, unit: kWh}}"
+    told = compiled(spec % "{from: t}")
+    maybe = compiled(spec % "{from: t, optional: true}")
+    timed = '{"ep":1,"t":"2026-01-01T00:00:00Z"}'
+    assert [told.read(timed)[0].quality, maybe.read(timed)[0].quality] == ["derived", "derived"]
+    assert maybe.read('{"ep":1}')[0].quality == "questionable"
+
+
 # -- identity and channels -----------------------------------------------------------------------
 
 

@@ -89,13 +89,13 @@ class PartsText(FunctionText):
         if not spec.optional:
             self.narrow(name, time_leaf(spec.time), node)
             self.time(name, spec.time, zone, device)
-            return name, self.constant("raw")
+            return name, self.constant(block.quality)
         quality = self.fresh("q")
         self.line(f"if {name} is None:")
         self.line(f"    {name} = received; {quality} = {self.constant('questionable')}")
         self.line("else:")
         self.depth += 1
-        self.line(f"{quality} = {self.constant('raw')}")
+        self.line(f"{quality} = {self.constant(block.quality)}")
         self.narrow(name, time_leaf(spec.time), node)
         self.time(name, spec.time, zone, device)
         self.depth -= 1

@@ -350,7 +350,11 @@ def _blocks(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
 
 
 class Block(BaseModel):
-    """A block of ``read``: when it applies, whose reading it is, and its quantities by name."""
+    """A block of ``read``: when it applies, whose reading it is, and its quantities by name.
+
+    ``quality`` is that of readings with a time; where that of receipt stands in for the
+    instrument's, they are questionable whatever the block says.
+    """
 
     model_config = ConfigDict(
         extra="allow", frozen=True, populate_by_name=True, allow_inf_nan=False
@@ -363,6 +367,7 @@ class Block(BaseModel):
     channel: ChannelName | Channel | None = None
     device_id: str | DeviceId | None = None
     measured_at: MeasuredAt | Literal["received"] = "received"
+    quality: Literal["raw", "derived", "estimated", "questionable"] = "raw"
     sequence: Sequence | None = None
     status: Annotated[list[Status], BeforeValidator(_blocks)] = []
 
