@@ -42,6 +42,9 @@ _ROWS = []
 if _FOLDER is not None:
     with (_FOLDER / "ts013" / "cases.jsonl").open(encoding="utf-8") as _lines:
         _ROWS = [json.loads(_line) for _line in _lines]
+for _row in _ROWS:
+    # Where the origin gives no time of receipt, its output does not depend on one.
+    _row["recv_time"] = _row["recv_time"] or "2026-01-01T00:00:00Z"
 _MAPPED = [row for row in _ROWS if row["model"] in _SAID]
 
 
