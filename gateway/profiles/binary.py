@@ -17,11 +17,13 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from gateway.profiles.binary_primitives import ALGORITHMS, ENCODINGS, PRIMITIVES
 from gateway.profiles.binary_structures import write
 from gateway.profiles.binary_text import near
 from gateway.profiles.formats import Format, Settings
@@ -60,12 +62,36 @@ def _some(value: Any) -> Any:  # noqa: ANN401 - what the file says
 
 
 _WHOLE: Final = re.compile(r"^-?(0[xX][0-9A-Fa-f]+|0[bB][01]+|[1-9][0-9]*|0)$")
-Bound = Annotated[float, BeforeValidator(_whole)]
 _HEX: Final = re.compile(r"^([0-9A-Fa-f]{2}\s*)+$")
+
+# What the validators above take, said for editors.
+_HEX_NUMBER: Final = {"type": "string", "pattern": _WHOLE.pattern}
+_BOUND: Final = {"anyOf": [{"type": "number"}, _HEX_NUMBER]}
+_ABSENT: Final = {"type": ["integer", "string"]}
+_ABSENTS: Final = {"anyOf": [_ABSENT, {"type": "array", "minItems": 1, "items": _ABSENT}]}
+_BYTE: Final = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 255}, _HEX_NUMBER]}
+_CONTENTS: Final = {
+    "anyOf": [
+        {"type": "array", "minItems": 1, "items": _BYTE},
+        {"type": "string", "pattern": _HEX.pattern},
+    ]
+}
+_TYPE_NAME: Final = {
+    "anyOf": [{"enum": list(PRIMITIVES)}, {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}]
+}
+_NUMBERS_OR_REST: Final = {"pattern": _WHOLE.pattern.replace("^", "^(_|").replace("$", ")$")}
+
+Bound = Annotated[float, BeforeValidator(_whole), WithJsonSchema(_BOUND)]
 
 
 class Switch(Settings):
-    """A type chosen by a value: the cases are whole numbers, ranges ``1..5``, texts, or ``_``."""
+    """A type chosen by a value.
+
+    Attributes:
+        switch_on: the value, an expression.
+        cases: the type by the value: a whole number, a range ``1..5``, a text, or ``_`` for all
+            others; without ``_`` a payload with another value is refused.
+    """
 
     switch_on: Annotated[Expression, Field(alias="switch-on")]
     cases: Annotated[
@@ -84,7 +110,10 @@ class BinaryField(Settings):
         type: a primitive, the name of a structure, a list of fields, or a switch.
         size: bytes, or ``eos`` for all that are left; of a structure: the bytes it lies in.
         endian: order of this field's bytes, where it is not the layout's.
-        repeat: the field is a list, up to the end, a number of times or until a condition.
+        repeat: the field is a list: ``eos`` up to the end, ``expr`` a number of times, ``until`` a
+            condition holds.
+        repeat_expr: of ``repeat: expr``: the number of items.
+        repeat_until: of ``repeat: until``: the list ends with the item (``_``) for which it holds.
         condition: the field is there only when this holds (``if``).
         enum: the words for its numbers.
         contents: the bytes that must stand here, as a list or in hexadecimal.
@@ -109,20 +138,21 @@ class BinaryField(Settings):
     repeat_until: Annotated[Expression | None, Field(alias="repeat-until")] = None
     condition: Annotated[Expression | None, Field(alias="if")] = None
     enum: str | None = None
-    contents: bytes | None = None
+    contents: Annotated[bytes, WithJsonSchema(_CONTENTS)] | None = None
     value: Expression | None = None
     absent: (
         Annotated[
             tuple[Annotated[int | str, BeforeValidator(_whole)], ...],
             Field(min_length=1, max_length=64),
+            WithJsonSchema(_ABSENTS),
         ]
         | None
     ) = None
     valid: tuple[Bound, Bound] | None = None
-    encoding: str | None = None
+    encoding: Annotated[str, Field(json_schema_extra={"examples": [*ENCODINGS]})] | None = None
     digits: Annotated[int, Field(ge=1, le=32)] | None = None
     sign: Literal["digit", "bit"] | None = None
-    algorithm: str | None = None
+    algorithm: Annotated[str, Field(json_schema_extra={"enum": [*ALGORITHMS]})] | None = None
     over: tuple[Expression, Expression] | None = None
     collect: bool = False
     doc: str = ""
@@ -163,7 +193,13 @@ class BinaryField(Settings):
 
 
 class Structure(Settings):
-    """Fields in the order of the bytes, and values computed after them."""
+    """A structure.
+
+    Attributes:
+        seq: fields in the order of the bytes.
+        instances: values computed after them, by id.
+        doc: for the reader.
+    """
 
     seq: Annotated[tuple[BinaryField, ...], Field(max_length=1024)] = ()
     instances: dict[Id, Expression | BinaryField] = Field(default={})
@@ -178,14 +214,17 @@ Complex = Annotated[
     Discriminator(_sort),
 ]
 Type = Annotated[
-    Annotated[str, Field(min_length=1, max_length=64), Tag("name")]
+    Annotated[str, Field(min_length=1, max_length=64), WithJsonSchema(_TYPE_NAME), Tag("name")]
     | Annotated[Fields, Tag("fields")]
     | Annotated[Structure, Tag("structure")]
     | Annotated[Switch, Tag("switch")],
     Discriminator(_sort),
 ]
 Enum = Annotated[
-    dict[int | Literal["_"], str], BeforeValidator(_keys), Field(min_length=1, max_length=1024)
+    dict[int | Literal["_"], str],
+    Field(max_length=1024, json_schema_extra={"propertyNames": _NUMBERS_OR_REST}),
+    BeforeValidator(_keys),
+    AfterValidator(_some),
 ]
 
 
@@ -196,9 +235,11 @@ class Binary(Format):
         endian: order of bytes where a type does not say it (``u2`` but not ``u2be``).
         bit_endian: whether bit fields fill a byte from its highest bit (be) or its lowest (le).
         trailing: bytes after the last field are a fault, or are of no interest.
-        seq, instances: the fields of the payload.
+        seq: the fields of the payload, in the order of the bytes.
+        instances: values computed after them, by id.
         types: structures by name; a list of fields is a structure.
         enums: words by number; ``_`` stands for every other number.
+        doc: for the reader.
     """
 
     format: Literal["binary"]

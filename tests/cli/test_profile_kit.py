@@ -4,7 +4,9 @@ import json
 
 import jsonschema
 import pytest
+import yaml
 
+from gateway.profiles.models import FORMATS
 from gateway.profiles.schema import profile_schema
 from gateway.profiles.source import Source
 from tests.compiled import PROFILES
@@ -109,15 +111,130 @@ def test_a_page_of_a_profile_that_is_not_there_hints_at_the_near_one(gateway, pu
     assert "did you mean 'acme-pump'?" in result.stderr
 
 
+SCHEMA = jsonschema.Draft202012Validator(profile_schema())
+
+
+def as_json(data):
+    """As an editor has it: every key is a text."""
+    return json.loads(json.dumps(data))
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
 def test_every_profile_holds_the_schema(file):
-    jsonschema.Draft202012Validator(profile_schema()).validate(Source(file).data)
+    SCHEMA.validate(as_json(Source(file).data))
 
 
 @pytest.mark.parametrize("name", ["unknown-key", "unit-as-number", "event-unknown", "unknown-kind"])
 def test_the_schema_finds_mistakes_of_form(name):
-    data = Source(CASES / name / "profile.yaml").data
-    assert not jsonschema.Draft202012Validator(profile_schema()).is_valid(data)
+    assert not SCHEMA.is_valid(as_json(Source(CASES / name / "profile.yaml").data))
+
+
+CHILD = {
+    "profile": "acme-x1", "version": "1.0.0", "extends": ["kinds/water-meter", "families/x"],
+    "title": {"en": "ACME X1", "zh": "ACME X1"},
+}  # fmt: skip
+FIELD = "format: binary, seq: "
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "decode: {checksum: required}",
+        "decode: {layout: kaifa}",
+        "decode: {envelope: lorawan}",
+        "decode: {envelope: {encoding: hex}}",
+        "decode: {max_bytes: 4096, zone: Europe/Dublin}",
+        "decode: {items: {'04001501': XXXX.XX}}",
+        "decode: {seq: [{id: a, type: u1}]}",
+        "decode: {enums: {state: {'0': open, '0x01': closed, _: other}}}",
+        "decode: {format: dlms, layout: kaifa}",
+        "decode: {format: ts013, codec: x1.js}",
+        "decode: {format: binary, seq: [{contents: [0x68, 0x01]}, {contents: '68 01'}]}",
+        "decode: {format: binary, seq: [{id: a, type: u2be, absent: 0xFFFF, valid: [0, 0x7F]}]}",
+        "decode: {format: binary, seq: [{type: {switch-on: _port, cases: {1: [], 2..9: t}}}]}",
+        "decode: {format: binary, types: {t: {seq: [], instances: {a: 1 + 1, b: {value: a}}}}}",
+        "read: {measured_at: {zone: Asia/Shanghai}, volume: {unit: L}}",
+        "read: {status: {bits: {3: leak}}, volume: {unit: {default: L}}}",
+        "match: {when: {type: [1, 2], a.b: {is: present}}}",
+        "tests: [{payload: {a: 1}, expect: {volume: 1 m3, device_id: x}}]",
+    ],
+)
+def test_a_part_that_a_base_completes_holds_the_schema(part):
+    SCHEMA.validate(as_json({**CHILD, **yaml.safe_load(part)}))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "decode: {format: dlsm}",
+        "decode: {formt: dlms}",
+        "decode: {checksum: always}",
+        "decode: {layout: kaifas}",
+        "decode: {envelope: lorawn}",
+        "decode: {envelope: {encoding: base32}}",
+        "decode: {max_bytes: 0}",
+        "decode: dlms",
+        "decode: {format: dlms, checksum: required}",
+        "decode: {format: json, layout: kaifa}",
+        "decode: {format: cjt188, flow_decimals: two}",
+        "decode: {items: {abc: XXXX.XX}}",
+        f"decode: {{{FIELD}[{{id: a, typ: u1}}]}}",
+        f"decode: {{{FIELD}[{{id: a b, type: u1}}]}}",
+        f"decode: {{{FIELD}[{{id: a, type: u-1}}]}}",
+        f"decode: {{{FIELD}[{{id: a, type: u1, endian: middle}}]}}",
+        f"decode: {{{FIELD}[{{contents: [256]}}]}}",
+        f"decode: {{{FIELD}[{{contents: '6'}}]}}",
+        f"decode: {{{FIELD}[{{id: a, type: u1, repeat: always}}]}}",
+        f"decode: {{{FIELD}[{{id: a, type: {{switch: 1, cases: {{1: u1}}}}}}]}}",
+        f"decode: {{{FIELD}[{{id: a, type: {{switch-on: 1}}}}]}}",
+        f"decode: {{{FIELD}[{{type: checksum, algorithm: crc16}}]}}",
+        f"decode: {{{FIELD}[]}}",
+        "decode: {enums: {state: {one: open}}}",
+        "decode: {types: {t: {sequence: []}}}",
+        "decode: {types: {'a b': []}}",
+        "read: {volum: {from: v, unit: L}}",
+        "read: {volume: {from: v, units: L}}",
+        "read: {volume: {from: v, unit: {from: u, unit: L}}}",
+        "read: {measured_at: {from: t, time: epoch}}",
+        "read: {status: {from: s, bits: {3: leek}}}",
+        "match: {when: {type: {iz: present}}}",
+        "registers: [volum]",
+        "checks: {sequnce_gap: false}",
+        "tests: [{payload: {a: 1}, expect: {volum: 1 m3}}]",
+        "extends: null\nkind: water_meter",
+    ],
+)
+def test_a_wrong_key_or_value_is_found_by_the_schema(part):
+    assert not SCHEMA.is_valid(as_json({**CHILD, **yaml.safe_load(part)}))
+
+
+def test_a_profile_without_a_base_says_all_by_itself():
+    alone = {key: value for key, value in CHILD.items() if key != "extends"}
+    whole = {
+        **alone, "kind": "water_meter", "match": {"topic": "{device_id}"},
+        "read": {"volume": {"from": "v", "unit": "L"}},
+    }  # fmt: skip
+    assert SCHEMA.is_valid(whole)
+    for key in ("kind", "match", "read", "title", "version", "profile"):
+        assert not SCHEMA.is_valid({k: v for k, v in whole.items() if k != key}), key
+    assert SCHEMA.is_valid({**alone, "abstract": True})
+    # Without a base and a format the payload is JSON, which has no layout.
+    assert SCHEMA.is_valid({**whole, "decode": {"max_bytes": 100}})
+    assert not SCHEMA.is_valid({**whole, "decode": {"layout": "kaifa"}})
+
+
+def test_an_editor_is_told_what_each_key_means():
+    schema = profile_schema()
+    places = {"": schema, **schema["$defs"]}
+    places = {name: place["properties"] for name, place in places.items() if "properties" in place}
+    assert {FORMATS["binary"].__name__, "Block", "Quantity", "BinaryField"} <= set(places)
+    bare = [
+        f"{name}.{key}"
+        for name, properties in places.items()
+        for key, place in properties.items()
+        if place is not True and "description" not in place and "$ref" not in place
+    ]
+    assert bare == []
 
 
 def test_the_schema_is_printed_and_names_the_quantities(gateway):
