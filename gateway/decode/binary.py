@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import ast
 import calendar
+import datetime as dt
 import math
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+import msgspec
 
 from gateway.decode.checksums import CHECKSUMS
 from gateway.decode.document import Context, Parse
@@ -250,6 +253,16 @@ def _port(context: Context) -> int | None:
     return port if type(port) is int and 0 <= port < 2**31 else None
 
 
+def _received(context: Context) -> int:
+    """Seconds since 1970 of the network's receipt; a message may wait before it comes to us."""
+    told = (context.envelope or {}).get("received_at")
+    try:
+        when = msgspec.convert(told, dt.datetime)
+    except msgspec.ValidationError:
+        return context.received_at // 10**9
+    return context.received_at // 10**9 if when.tzinfo is None else int(when.timestamp() // 1)
+
+
 _RUN_TIME: Final[dict[str, Any]] = {
     "__builtins__": {}, "len": len, "range": range, "int": int, "min": min, "max": max, "abs": abs,
     "round": round, "sum": sum, "bool": bool, "TypeError": TypeError,
@@ -260,5 +273,6 @@ _RUN_TIME: Final[dict[str, Any]] = {
     "TEXT": _text, "NUMBER": _number, "WHOLE": _whole, "LEFT": _left, "RIGHT": _right,
     "ITEM": _item, "DIGITS": _digits, "BCD_DIGIT": _bcd_digit, "BCD_BIT": _bcd_bit,
     "OverflowError": OverflowError, "COLLECT": _collect,
-    "LOCAL_TIME": _local_time, "EPOCH": _epoch, "PORT": _port, "isfinite": math.isfinite,
+    "LOCAL_TIME": _local_time, "EPOCH": _epoch, "PORT": _port, "RECEIVED": _received,
+    "isfinite": math.isfinite,
 }  # fmt: skip

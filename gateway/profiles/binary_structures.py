@@ -80,7 +80,7 @@ class _Layouts(Primitives):
         if "port" in self.uses:
             head.append("    port = PORT(context)")
         if "received" in self.uses:
-            head.append("    received = context.received_at // 1000000000")
+            head.append("    received = RECEIVED(context)")
         if "items" in self.uses:
             head.append("    items = 0")
         self.lines[:0] = head

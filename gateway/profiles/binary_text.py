@@ -210,7 +210,7 @@ class FunctionText:
         return Value("port", "int", nullable=True, bound=2.0**31)
 
     def name_received(self) -> Value:
-        """When the message was received, in seconds since 1970."""
+        """When the network or, without one, the gateway received it, in seconds since 1970."""
         self.uses.add("received")
         return Value("received", "int", bound=2.0**40)
 

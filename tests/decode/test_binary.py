@@ -166,6 +166,22 @@ def test_an_item_counts_from_the_one_before():
     }
 
 
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("2023-11-14T22:13:00.900Z", 1_699_999_980),
+        ("2023-11-14T22:13:00.900+00:00", 1_699_999_980),
+        ("a while ago", 1_700_000_000),
+        (1_699_999_980, 1_700_000_000),
+        (None, 1_700_000_000),
+    ],
+)
+def test_times_count_back_from_the_networks_receipt_or_else_from_ours(told, seconds):
+    context = Context(received_at=UPLINK.received_at, envelope={"received_at": told})
+    layout = "seq: [{id: x, type: u1, value: _received - _}]"
+    assert read(layout, "01", context) == {"x": seconds - 1}
+
+
 def test_conditions_and_structures_of_a_told_size():
     layout = """
     seq:
