@@ -78,6 +78,7 @@ def profile_schema() -> Json:
     found["required"] = ["profile", "version", "title"]
     _name_quantities(found)
     _name_words(defs)
+    _complete_switches(defs)
     said = found["properties"]["decode"].get("description", "")
     found["properties"]["decode"] = {"description": said, **_decode(defs)}
     found |= _alone()
@@ -121,6 +122,15 @@ def _name_words(defs: Json) -> None:
         place = defs[key]["properties"]["time"]
         place["anyOf"] = [*_TIMES, {"type": "null"}]
         place.pop("type", None)
+
+
+def _complete_switches(defs: Json) -> None:
+    """A switch that has a name may get more cases from a profile above."""
+    whole = {"$ref": "#/$defs/Switch"}
+    defs["PartOfSwitch"] = {k: v for k, v in defs["Switch"].items() if k != "required"}
+    for form in defs["Binary"]["properties"]["types"]["patternProperties"].values():
+        kinds = [kind for kind in form.pop("oneOf") if kind != whole]
+        form["anyOf"] = [*kinds, {"$ref": "#/$defs/PartOfSwitch"}]
 
 
 def _decode(defs: Json) -> Json:

@@ -152,6 +152,7 @@ FIELD = "format: binary, seq: "
         "decode: {format: binary, seq: [{contents: [0x68, 0x01]}, {contents: '68 01'}]}",
         "decode: {format: binary, seq: [{id: a, type: u2be, absent: 0xFFFF, valid: [0, 0x7F]}]}",
         "decode: {format: binary, seq: [{type: {switch-on: _port, cases: {1: [], 2..9: t}}}]}",
+        "decode: {types: {channel: {cases: {0x0397: [{id: charge, type: u4}]}}}}",
         "decode: {format: binary, types: {t: {seq: [], instances: {a: 1 + 1, b: {value: a}}}}}",
         "read: {measured_at: {zone: Asia/Shanghai}, volume: {unit: L}}",
         "read: {status: {bits: {3: leak}}, volume: {unit: {default: L}}}",
