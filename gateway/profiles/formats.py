@@ -180,9 +180,18 @@ class Ocpp(Format):
 
 
 class Ocmf(Format):
-    """OCMF signed charging records."""
+    """OCMF signed charging records.
+
+    The public key is the registry's parameter ``ocmf_public_key`` of the device: one as text, or a
+    mapping of them by the serial number of meter or gateway.
+
+    Attributes:
+        public_key: where in the envelope the key stands, if it is passed on there.  It is used
+            where the registry has none, and the document says so (``signature.self_attested``).
+    """
 
     format: Literal["ocmf"]
+    public_key: Path | None = None
 
 
 class Sparkplug(Format):
