@@ -40,13 +40,20 @@ _MISTAKES: Final = {
 }  # fmt: skip
 # Linear units that differ by a factor known exactly; what is not here is pint's to say.
 _LINEAR: Final = re.compile(
-    r"(?!m(?:Wh|var|VA))(?P<prefix>[mkMG]?)(?P<atom>Wh|var\.?h|VAh|var|VA|W|V|A|Hz|J|Pa|m|L)|\[(?P<mile>mi_i)\]"
+    r"(?!m(?:Wh|var|VA))(?P<prefix>[mkMG]?)"
+    r"(?P<atom>Wh|var\.?h|VAh|var|VA|W|V|A|Hz|J|Pa|bar|m|L)|(?P<whole>\[mi_i\]|d?m3|(?:L|m3)/(?:h|min|s))"
 )
 _PREFIXES: Final = {
     "": Fraction(1), "m": Fraction(1, 1000), "k": Fraction(10**3), "M": Fraction(10**6),
     "G": Fraction(10**9),
 }  # fmt: skip
-_MILE: Final = Fraction("1609.344")
+_SIZES: Final = {
+    "[mi_i]": ("m", Fraction("1609.344")), "Wh": ("J", Fraction(3600)),
+    "bar": ("Pa", Fraction(10**5)), "m3": ("L", Fraction(1000)), "dm3": ("L", Fraction(1)),
+    "L/h": ("L/h", Fraction(1)), "L/min": ("L/h", Fraction(60)), "L/s": ("L/h", Fraction(3600)),
+    "m3/h": ("L/h", Fraction(1000)), "m3/min": ("L/h", Fraction(60_000)),
+    "m3/s": ("L/h", Fraction(3_600_000)),
+}  # fmt: skip
 _PLAIN_LETTERS: Final = str.maketrans({"³": "3", "²": "2", "·": ".", "^": None, " ": None})
 _FOLDED: Final = {code.lower(): code for code in reversed(_KNOWN)} | _MISTAKES
 _ANGLE: Final = re.compile(r"(?<![A-Za-z\[])(?:deg|rad|gon)(?![A-Za-z])")
@@ -139,8 +146,22 @@ def conversion(unit: str, canonical: str, scale: str = "1") -> Conversion:
     return Conversion(ratio.numerator, ratio.denominator, Fraction(offset).limit_denominator(10**6))
 
 
+def plain_conversions(canonical: str, scale: str = "1") -> dict[str, Conversion]:
+    """What a message may call its unit where a profile does not list the words.
+
+    Args:
+        canonical: the quantity's unit.
+        scale: as in `conversion`.
+
+    Returns:
+        By UCUM code; a fixed set, so that no message can make this program load or keep more.
+    """
+    fitting = [code for code in _KNOWN if code == canonical or _factor(code, canonical) is not None]
+    return {code: conversion(code, canonical, scale) for code in fitting}
+
+
 def _factor(unit: str, canonical: str) -> Fraction | None:
-    """The factor between two units that differ by a prefix only; None asks pint.
+    """The factor between two plain units that measure the same; None asks pint.
 
     Pint takes half a second to load, and these are what nearly all profiles use.
     """
@@ -153,9 +174,9 @@ def _linear(code: str) -> tuple[str, Fraction]:
     match = _LINEAR.fullmatch(code)
     if match is None:
         return "", Fraction(1)
-    if match["mile"]:
-        return "m", _MILE
-    return match["atom"].replace(".", ""), _PREFIXES[match["prefix"]]
+    atom, prefix = (match["whole"], "") if match["whole"] else (match["atom"], match["prefix"])
+    base, size = _SIZES.get(atom, (atom.replace(".", ""), Fraction(1)))
+    return base, size * _PREFIXES[prefix]
 
 
 def _line(unit: str, canonical: str) -> tuple[float, float]:

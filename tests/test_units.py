@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.errors import DecodeError
+from gateway.profiles.scalars import ToldUnit
 from gateway.quantities import KINDS
-from gateway.units import UnitError, conversion, parse_value
+from gateway.units import UnitError, _exact, _line, conversion, parse_value, plain_conversions
 
 CANONICAL = sorted({q.unit for quantities in KINDS.values() for q in quantities})
 
@@ -175,3 +177,26 @@ def test_the_units_of_packaged_profiles_need_no_registry_of_units():
 def test_a_prefix_that_the_trade_does_not_know_stays_refused(unit):
     with pytest.raises(UnitError):
         conversion(unit, "k" + unit[1:])
+
+
+def test_plain_conversions_are_what_pint_says():
+    compared = 0
+    for canonical in CANONICAL:
+        for code, plain in plain_conversions(canonical).items():
+            if code != canonical:
+                zero, slope = _line(code, canonical)
+                assert (plain.offset, zero) == (0, 0)
+                assert Fraction(plain.numerator, plain.denominator) == _exact(slope)
+                compared += 1
+    assert compared > 40
+
+
+def test_a_unit_that_a_message_names_is_looked_up_and_never_searched_for():
+    told = ToldUnit("energy", "kWh", "1", None, None)
+    assert told("GJ", 3.6) == 1000
+    assert told("Wh", 1500.0) == 1.5
+    known = dict(told.known)
+    for word in ("10.J", "eV", "kwh", "L", "x" * 1000, 7, ["kWh"]):
+        with pytest.raises(DecodeError, match="unit"):
+            told(word, 1.0)
+    assert told.known == known

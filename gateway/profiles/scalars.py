@@ -16,7 +16,7 @@ from msgspec import UNSET
 from gateway.errors import DecodeError
 from gateway.profiles.shape import LEAVES, MAX_NUMBER
 from gateway.records import Device
-from gateway.units import Conversion, UnitError, conversion
+from gateway.units import Conversion, conversion, plain_conversions
 
 MAX_MONEY: Final = 1e11
 """What a DECIMAL(18,6) holds."""
@@ -93,6 +93,39 @@ def number_text(raw: object, name: str) -> float:
     return require("number", raw, name)  # type: ignore[no-any-return]
 
 
+_HEX: Final = re.compile(r"(?:0[xX])?[0-9A-Fa-f]{1,16}")
+_WHOLE: Final = {10: re.compile(r"[0-9]{1,19}", re.ASCII), 16: _HEX}
+_EPOCH: Final = re.compile(r"([0-9]{1,19})(\.[0-9]{1,18})?", re.ASCII)
+
+
+def hex_text(raw: object, name: str) -> float:
+    """A number that came as hexadecimal digits, with or without ``0x``."""
+    if not isinstance(raw, str):
+        return require("number", raw, name)  # type: ignore[no-any-return]
+    if _HEX.fullmatch(raw.strip()) is None:
+        raise DecodeError("wrong_type", f"{name}: {raw[:80]!r} is no hexadecimal number")
+    value = float(int(raw, 16))
+    if value >= MAX_NUMBER:
+        raise DecodeError("absurd_number", f"{name}: {raw[:80]!r} is beyond ±{MAX_NUMBER:g}")
+    return value
+
+
+def whole_text(raw: str, base: int) -> int:
+    """A whole number of a status or sequence that came as text, decimal or hexadecimal."""
+    if _WHOLE[base].fullmatch(raw.strip()) is None or int(raw, base) >= 2**63:
+        what = "hexadecimal" if base == 16 else "whole"
+        raise DecodeError("wrong_type", f"{raw[:80]!r} is no {what} number")
+    return int(raw, base)
+
+
+def epoch_text(raw: str) -> int | float:
+    """A time since 1970 that came as text, for the number that it is."""
+    match = _EPOCH.fullmatch(raw.strip())
+    if match is None:
+        raise DecodeError("bad_time", f"{raw[:80]!r} is no number of seconds since 1970")
+    return float(raw) if match[2] else int(raw)
+
+
 def require(kind: str, raw: object, name: str) -> Any:  # noqa: ANN401 - what the kind says
     """A value of this kind of leaf, where the decoder lets several kinds through.
 
@@ -154,13 +187,12 @@ class ToldUnit:
         default: str | None,
     ) -> None:  # fmt: skip
         self.name = name
-        self.canonical = canonical
-        self.scale = scale
-        self.units = units
         self.default = conversion(default, canonical, scale) if default is not None else None
-        self.known: dict[str, Conversion] = {
-            word: conversion(unit, canonical, scale) for word, unit in (units or {}).items()
-        }
+        self.known = (
+            plain_conversions(canonical, scale)
+            if units is None
+            else {word: conversion(unit, canonical, scale) for word, unit in units.items()}
+        )
 
     def __call__(self, unit: object, value: float) -> float:
         """The canonical value; raises DecodeError ``unknown_word`` for a unit that does not fit."""
@@ -175,15 +207,5 @@ class ToldUnit:
         word = unit if isinstance(unit, str) else str(unit)
         found = self.known.get(word)
         if found is None:
-            if self.units is not None:
-                raise unknown_word(f"{self.name}: unit", word, list(self.units))
-            try:
-                found = conversion(word, self.canonical, self.scale)
-            except UnitError as error:
-                raise DecodeError("unknown_word", f"{self.name}: {error}") from None
-            if len(self.known) < _UNITS:
-                self.known[word] = found
+            raise unknown_word(f"{self.name}: unit", word, list(self.known))
         return found
-
-
-_UNITS: Final = 64
