@@ -78,6 +78,7 @@ _SPKI_192K1: Final = {
 
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+", re.ASCII)
 _BLANKS: Final = re.compile(r"[\s:]+")
+_TEXT: Final = re.compile(rb"[ -~\r\n]+")
 _PEM: Final = re.compile(r"-----BEGIN PUBLIC KEY-----([^-]*)-----END PUBLIC KEY-----\s*")
 _OCA: Final = re.compile(r"oca:(base16|base64):(asn1|raw):(.*)", re.DOTALL)
 
@@ -258,8 +259,8 @@ def _key_bytes(text: str, rounds: int) -> bytes:
     except (binascii.Error, ValueError):
         raise UnreadableKey("neither hexadecimal nor base64 text") from None
     # Base64 of a text is what OCPP's field publicKey has.
-    if rounds and raw.isascii() and (inner := raw.decode("ascii")).isprintable():
-        return _key_bytes(inner, rounds - 1)
+    if rounds and _TEXT.fullmatch(raw) is not None:
+        return _key_bytes(raw.decode("ascii"), rounds - 1)
     return raw
 
 

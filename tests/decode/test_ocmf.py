@@ -1,0 +1,583 @@
+"""OCMF: readings by their part of the charge, the signature's verdict, and what is refused."""
+
+import base64
+import json
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.decode.document import Context
+from gateway.decode.ocmf import MAX_BYTES, MAX_READINGS, compile_ocmf
+from gateway.decode.ocmf_signature import PARAMETER
+from gateway.errors import DecodeError
+from gateway.profiles.formats import Ocmf
+from gateway.records import Device
+from tests.corpora import corpora
+from tests.ocmf_records import ALGORITHMS, DEFAULT, END, Signer, joined, pair, payload, reading
+
+FOLDER = corpora()
+CASES = [
+    json.loads(line)
+    for line in (
+        (FOLDER / "ocmf" / "cases.jsonl").read_text("utf-8").splitlines() if FOLDER else []
+    )
+]
+ORDER_256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+parse = compile_ocmf(Ocmf(format="ocmf"))
+signer = Signer()
+
+
+def registered(key: object, device_id: str = "CP-1", topic: str | None = "CP-1") -> Context:
+    """A context whose registry has this parameter, of a message on the topic of this device."""
+    device = Device(device_id=device_id, parameters={PARAMETER: key})
+    return Context(devices={device_id: device}, levels={"device_id": topic} if topic else {})
+
+
+def verdict(record: bytes, context: Context | None = None) -> str:
+    if context is None:
+        context = registered(signer.der.hex())
+    return parse(record, context)["signature"]["verdict"]
+
+
+def refused(record: bytes) -> DecodeError:
+    with pytest.raises(DecodeError) as error:
+        parse(record, Context())
+    return error.value
+
+
+# -- readings ----------------------------------------------------------------------------------
+
+
+def test_a_whole_charge_in_one_record():
+    document = parse(signer.record(payload()), registered(signer.der.hex()))
+    assert document == {
+        "version": "1.2",
+        "context": "T",
+        "page": 17,
+        "gateway": {"id": "ACME CU-7", "serial": "GW-1", "version": "2.1"},
+        "meter": {"vendor": "ACME", "model": "EM-3", "serial": "METER-1", "firmware": "1.0"},
+        "charge_point": {"type": "EVSEID", "id": "DE*ACM*E1"},
+        "user": {"identified": True, "level": "VERIFIED", "type": "ISO14443"},
+        "readings": [document["start"], document["end"]],
+        "start": {
+            "time": "2026-03-02T08:00:00.000+01:00", "clock": "synchronised", "type": "B",
+            "value": 1250.5, "unit": "kWh", "obis": "1-b:1.8.0", "current": "AC", "status": "G",
+            "usable": True, "register": "total",
+        },
+        "end": {
+            "time": "2026-03-02T09:30:00.000+01:00", "clock": "relative", "type": "E",
+            "value": 1262.75, "unit": "kWh", "obis": "1-b:1.8.0", "current": "AC", "status": "G",
+            "usable": True, "register": "total",
+        },
+        "energy": {"value": 12.25, "unit": "kWh"},
+        "signature": {"verdict": "valid", "algorithm": DEFAULT, "key": "registry"},
+    }  # fmt: skip
+
+
+def test_the_users_identification_stays_in_the_ledger():
+    assert b"0123456789ABCD" in payload()
+    assert "0123456789ABCD" not in str(parse(signer.record(payload()), Context()))
+
+
+def test_what_equals_the_reading_before_is_inherited_but_no_value_is():
+    # As bidirectional meters send it: import and export at the same moment, then at the end.
+    record = payload(
+        reading(RI="1-0:1.8.0", RV=57.584),
+        {"RI": "1-0:2.8.0", "RV": 4.405},
+        {"TM": "2026-03-02T09:00:00,000+0100 R", "TX": "E", "RI": "1-0:1.8.0", "RV": 58.685},
+        {"RI": "1-0:2.8.0", "RV": 4.405},
+        {"TX": "P", "ST": "T"},
+    )
+    document = parse(signer.record(record), Context())
+    first, second, third, fourth, fifth = document["readings"]
+    assert second["time"] == first["time"]
+    assert fourth["type"] == "E"
+    assert fourth["status"] == "G"
+    assert (document["start"], document["end"]) == (first, third)
+    assert document["energy"] == {"value": 1.101, "unit": "kWh"}
+    assert "interim" not in document
+    assert "value" not in fifth
+    assert fifth["status"] == "T"
+
+
+def test_begin_and_end_in_units_of_their_own():
+    document = parse(
+        signer.record(payload(reading(RV=7753, RU="Wh"), reading(**END | {"RV": 8.003}))), Context()
+    )
+    assert document["energy"] == {"value": 0.25, "unit": "kWh"}
+
+
+def test_the_register_is_the_same_however_its_code_is_written():
+    document = parse(
+        signer.record(
+            payload(reading(RI="01-00:01.08.00.FF"), reading(**END | {"RI": "1-0:1.8.0*FF"}))
+        ),
+        Context(),
+    )
+    # The two forms part their last group by another sign: not one register, so no difference.
+    assert "energy" not in document
+    document = parse(
+        signer.record(payload(reading(RI="01-00:01.08.00"), reading(**END | {"RI": "1-0:1.8.0"}))),
+        Context(),
+    )
+    assert document["energy"]["value"] == 12.25
+
+
+@pytest.mark.parametrize(
+    ("obis", "imported", "register"),
+    [
+        ("1-b:1.8.0", True, "total"),
+        ("1-0:1.8.0*198", True, "total"),
+        ("01-00:01.08.00.FF", True, "total"),
+        ("01-00:B0.08.00*FF", True, "total"),
+        ("01-00:B3.08.00*FF", True, "transaction"),
+        ("01-00:98.08.00.FF", True, "total"),
+        (None, True, "total"),
+        ("1-0:2.8.0", False, None),
+        ("01-00:C3.08.00*FF", False, None),
+        ("01-00:00.08.06.FF", False, None),
+        ("1-0:1.7.0", False, None),
+        ("energy", False, None),
+    ],
+)
+def test_which_registers_are_imported_energy(obis, imported, register):
+    record = payload(reading(RI=obis))
+    document = parse(signer.record(record), Context())
+    assert ("start" in document) == imported
+    if imported:
+        assert document["start"]["register"] == register
+
+
+def test_a_duration_beside_the_energy_is_no_energy():
+    record = payload(
+        reading(**END), {"RV": "      5400", "RI": "01-00:00.08.06.FF", "RU": "sec", "TX": "E"}
+    )
+    document = parse(signer.record(record), Context())
+    assert document["end"]["value"] == 1262.75
+    assert document["readings"][1]["value"] == 5400
+    assert "energy" not in document
+
+
+@pytest.mark.parametrize("kind", "CXST")
+def test_readings_in_between_are_kept_apart(kind):
+    record = payload(reading(), reading(TX=kind, RV=1255), reading(**END))
+    document = parse(signer.record(record), Context())
+    (between,) = document["interim"]
+    assert between["value"] == 1255
+    assert between["type"] == kind
+
+
+@pytest.mark.parametrize("kind", "ELRAP")
+def test_every_way_of_ending_is_an_end(kind):
+    document = parse(signer.record(payload(reading(), reading(**END | {"TX": kind}))), Context())
+    assert document["end"]["type"] == kind
+
+
+def test_a_fiscal_reading_belongs_to_no_transaction():
+    document = parse(signer.record(payload(reading(TX=None), PG="F3")), Context())
+    assert document["context"] == "F"
+    assert document["page"] == 3
+    assert [r["value"] for r in document["interim"]] == [1250.5]
+    assert "start" not in document
+    assert "end" not in document
+
+
+@pytest.mark.parametrize(
+    "spoiling",
+    [
+        [reading(EF="E"), reading(**END)],
+        [reading(), reading(**END | {"EF": "tE"})],
+        [reading(), reading(TX="X", RV=1255), reading(**END)],
+        [reading(), reading(**END | {"ST": "F"})],
+        [reading(), reading(**END | {"ST": "X"})],
+        [reading(RI="1-0:1.8.1"), reading(**END | {"RI": "1-0:1.8.0"})],
+    ],
+)
+def test_no_energy_where_a_reading_must_not_be_used(spoiling):
+    document = parse(signer.record(payload(*spoiling)), Context())
+    assert "energy" not in document
+    assert "start" in document
+
+
+def test_an_error_of_time_leaves_the_energy():
+    spoiled = [reading(), reading(TX="X", RV=1255, EF="t"), reading(**END | {"EF": "t"})]
+    document = parse(signer.record(payload(*spoiled)), Context())
+    assert document["energy"]["value"] == 12.25
+
+
+def test_fields_of_the_makers_own_are_kept():
+    document = parse(signer.record(payload(reading(XV=13820, XI="1-0:1.8.0*255"))), Context())
+    assert document["start"]["extensions"] == {"XV": 13820, "XI": "1-0:1.8.0*255"}
+
+
+def test_a_record_without_the_meters_serial_number_says_so():
+    for absent in (None, ""):
+        document = parse(signer.record(payload(MS=absent)), registered(signer.der.hex()))
+        assert document["meter_unnamed"] is True
+        assert any("MS" in deviation for deviation in document["deviations"])
+        assert document["signature"]["verdict"] == "valid"
+    assert "meter_unnamed" not in parse(signer.record(payload()), Context())
+
+
+def test_what_is_not_as_demanded_is_told():
+    record = payload(
+        reading(TM="2026-03-02T08:00:00,000+0100", ST=None, RU=None), FV=1.0, PG="17", CT=0
+    )
+    told = parse(signer.record(record), Context())["deviations"]
+    assert [deviation.split(":")[0] for deviation in told] == [
+        "FV", "CT", "PG", "RD[0].TM", "RD[0].ST", "RD[0].RU",
+    ]  # fmt: skip
+
+
+# -- the signature -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_each_algorithm_of_the_standard(algorithm):
+    meter, other = Signer(algorithm), Signer(algorithm)
+    record = meter.record(payload())
+    assert verdict(record, registered(meter.der.hex())) == "valid"
+    assert verdict(record, registered(other.der.hex())) == "invalid"
+    assert verdict(record.replace(b"1262.75", b"1262.74"), registered(meter.der.hex())) == "invalid"
+
+
+def spaced(data: bytes) -> str:
+    return " ".join(data[i : i + 2].hex().upper() for i in range(0, len(data), 2))
+
+
+def pem(meter: Signer) -> str:
+    return (
+        "-----BEGIN PUBLIC KEY-----\n"
+        f"{base64.encodebytes(meter.der).decode()}-----END PUBLIC KEY-----\n"
+    )
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_keys_in_each_way_they_are_handed_on(algorithm):
+    meter = Signer(algorithm)
+    record = meter.record(payload())
+    der, point = meter.der, meter.point()
+    oca = f"oca:base16:asn1:{der.hex()}"
+    for text in (
+        der.hex(), der.hex().upper(), spaced(der), base64.b64encode(der).decode(),
+        base64.urlsafe_b64encode(der).decode().rstrip("="), pem(meter),
+        point.hex(), point[1:].hex(), meter.point("compressed").hex(),
+        base64.b64encode(point).decode(), oca, base64.b64encode(oca.encode()).decode(),
+        base64.b64encode(der.hex().encode()).decode(),
+        base64.b64encode(pem(meter).encode()).decode(),
+        f"oca:base64:asn1:{base64.b64encode(der).decode()}",
+    ):  # fmt: skip
+        assert verdict(record, registered(text)) == "valid", text
+
+
+def test_a_signature_in_base64():
+    data = payload()
+    signature = base64.b64encode(signer.sign(data)).decode()
+    assert verdict(joined(data, {"SD": signature, "SE": "base64"})) == "valid"
+    assert verdict(joined(data, {"SD": signature})) == "invalid"
+
+
+def test_the_payload_written_again_is_another():
+    data = json.dumps(json.loads(payload()), indent=2).encode()
+    record = signer.record(data)
+    assert verdict(record) == "valid"
+    section = json.loads(record.split(b"|")[2])
+    for other in (
+        json.dumps(json.loads(data)).encode(),
+        json.dumps(json.loads(data), separators=(",", ":")).encode(),
+        data.replace(b"1262.75", b"1262.750"),
+        data.replace(b'"kWh"', b'"k\\u0057h"', 1),
+        data + b" ",
+        data + b"\n",
+        b"\n" + data,
+    ):
+        assert verdict(joined(other, section)) == "invalid"
+
+
+def test_every_bit_of_the_payload_counts():
+    record = signer.record(payload(reading()))
+    end = record.rindex(b"|")
+    judged = 0
+    for i in range(5, end):
+        changed = record[:i] + bytes([record[i] ^ 0x01]) + record[i + 1 :]
+        try:
+            assert verdict(changed) == "invalid"
+            judged += 1
+        except DecodeError:
+            continue  # no longer a record
+    assert judged > 100
+
+
+def test_a_signature_of_another_record():
+    other = signer.record(payload(PG="T18"))
+    section = json.loads(other.split(b"|")[2])
+    assert verdict(joined(payload(PG="T18"), section)) == "valid"
+    assert verdict(joined(payload(), section)) == "invalid"
+
+
+def test_what_is_no_pair_of_numbers():
+    data = payload()
+    der = signer.sign(data)
+    r, s = decode_dss_signature(der)
+    side_by_side = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    for sd in (
+        der[:-1].hex(), der[:-9].hex(), der[:2].hex(), (der + b"\x00").hex(), side_by_side.hex(),
+        "30", "zz", "3", " ".join(der.hex()),
+        # The length in more bytes than need be: BER, not DER.
+        (b"\x30\x81" + der[1:]).hex(),
+    ):  # fmt: skip
+        document = parse(joined(data, {"SD": sd}), registered(signer.der.hex()))
+        assert document["signature"]["verdict"] == "invalid", sd
+        assert "SD" in document["signature"]["reason"]
+    for sd in ("", 17, None, [der.hex()], "00" * 3000):
+        assert verdict(joined(data, {"SD": sd})) == "invalid"
+
+
+@pytest.mark.parametrize("algorithm", [DEFAULT, "ECDSA-secp192k1-SHA256"])
+def test_numbers_out_of_their_range(algorithm):
+    meter, data = Signer(algorithm), payload()
+    r, s = decode_dss_signature(meter.sign(data))
+    order = (
+        ORDER_256 if algorithm == DEFAULT else 0xFFFFFFFFFFFFFFFFFFFFFFFE26F2FC170F69466A74DEFD8D
+    )
+    for sd in (
+        pair(0, s), pair(r, 0), pair(0, 0), pair(1, 1), pair(-r, s), pair(r, -s),
+        pair(r + order, s), pair(r, s + order), pair(order, s), pair(r, order), pair(1 << 2000, s),
+    ):  # fmt: skip
+        record = joined(data, {"SD": sd, "SA": algorithm})
+        assert verdict(record, registered(meter.der.hex())) == "invalid"
+    # Its mirror image is a signature of the same bytes: ECDSA knows no difference.
+    mirrored = joined(data, {"SD": pair(r, order - s), "SA": algorithm})
+    assert verdict(mirrored, registered(meter.der.hex())) == "valid"
+
+
+def test_a_key_of_another_curve_than_the_record_says():
+    koblitz = Signer("ECDSA-secp256k1-SHA256")
+    data = payload()
+    record = joined(data, {"SD": koblitz.sign(data).hex()})
+    assert verdict(record, registered(koblitz.der.hex())) == "invalid"
+    assert verdict(joined(data, {"SD": koblitz.sign(data).hex(), "SA": DEFAULT})) == "invalid"
+    document = parse(record, registered(koblitz.der.hex()))
+    assert document["signature"]["reason"] == (
+        "the key is one of secp256k1, the algorithm is of secp256r1"
+    )
+
+
+def test_algorithms_and_keys_that_cannot_be_judged():
+    data = payload()
+    sd = signer.sign(data).hex()
+    for section in (
+        {"SD": sd, "SA": "RSA-2048-SHA256"},
+        {"SD": sd, "SA": 7},
+        {"SD": sd, "SA": "ecdsa-secp256r1-sha256"},
+        {"SD": sd, "SM": "application/pkcs7"},
+        {"SD": sd, "SM": {}},
+        {"SD": sd, "SE": "base58"},
+    ):
+        assert verdict(joined(data, section)) == "unverifiable", section
+    private = rsa.generate_private_key(65537, 2048)
+    der = private.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    point = signer.point()
+    off_curve = point[:-1] + bytes([point[-1] ^ 1])
+    for key in (
+        der.hex(), "no key", "", "ab", off_curve.hex(), signer.der[:-1].hex(), "00" * 65,
+        "30" * 3000, 17, ["a"], (signer.der + b"\x00").hex(), "-----BEGIN PUBLIC KEY-----",
+        "3046301006072a8648ce3d020106052b8104001f033200" + "04" * 49,
+        "3046301006072a8648ce3d020106052b8104001f033200" + "04" * 48,
+    ):  # fmt: skip
+        document = parse(joined(data, {"SD": sd}), registered(key))
+        assert document["signature"]["verdict"] == "unverifiable", key
+        assert document["start"]["value"] == 1250.5
+
+
+def test_no_key_at_all():
+    document = parse(signer.record(payload()), Context())
+    assert document["signature"] == {
+        "verdict": "no_key",
+        "algorithm": DEFAULT,
+        "reason": "the registry has no parameter ocmf_public_key of this device",
+    }
+
+
+def test_keys_by_serial_number():
+    record = signer.record(payload())
+    keys = {"METER-0": Signer().der.hex(), "METER-1": signer.der.hex()}
+    assert verdict(record, registered(keys)) == "valid"
+    assert verdict(record, registered({"GW-1": signer.der.hex()})) == "valid"
+    assert verdict(record, registered({"METER-2": signer.der.hex()})) == "no_key"
+    # The meter's own key comes before that of the gateway.
+    assert verdict(record, registered({"GW-1": signer.der.hex()} | {"METER-1": "x"})) != "valid"
+
+
+def test_no_device_passes_on_the_records_of_another():
+    record = signer.record(payload())
+    assert verdict(record, registered(signer.der.hex(), "METER-1", topic=None)) == "valid"
+    assert verdict(record, registered(signer.der.hex(), "METER-1", topic="CP-2")) == "no_key"
+
+
+def test_a_key_in_the_envelope_is_its_own_witness():
+    enveloped = compile_ocmf(Ocmf(format="ocmf", public_key="meter.publicKey"))
+    record = signer.record(payload())
+    envelope = {"meter": {"publicKey": signer.der.hex()}}
+    context = Context(envelope=envelope, levels={"device_id": "CP-1"})
+    assert enveloped(record, context)["signature"] == {
+        "verdict": "valid", "algorithm": DEFAULT, "key": "message", "self_attested": True,
+    }  # fmt: skip
+    known = registered(Signer().der.hex())
+    known.envelope = envelope
+    assert enveloped(record, known)["signature"]["verdict"] == "invalid"  # the registry wins
+    for nothing in (None, {}, {"meter": [1]}, {"meter": {"publicKey": 5}}):
+        context.envelope = nothing
+        assert enveloped(record, context)["signature"]["verdict"] == "no_key"
+
+
+# -- refusals ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (b"", "unparseable"),
+        (b"OCMF", "unparseable"),
+        (b"OCMF|{}", "unparseable"),
+        (b"OCMF|{}|{}|", "unparseable"),
+        (b"OCMG|{}|{}", "unparseable"),
+        (b"OCMF|[]|{}", "unparseable"),
+        (b'OCMF|{}|"x"', "unparseable"),
+        (b"OCMF|{'a': 1}|{}", "unparseable"),
+        (joined(payload(), {}), "missing_field"),
+        (joined(b"{}", {"SD": "30"}), "missing_field"),
+        (joined(b'{"RD": []}', {"SD": "30"}), "missing_field"),
+        (joined(b'{"RD": [5]}', {"SD": "30"}), "unparseable"),
+        (joined(payload(reading(TM=None)), {"SD": "30"}), "missing_field"),
+        (joined(payload(reading(TM="2026-03-02T08:00:00Z")), {"SD": "30"}), "bad_time"),
+        (joined(payload(reading(TM="2026-03-02T08:00:00,000+0100 Q")), {"SD": "30"}), "bad_time"),
+        (joined(payload(reading(TM=1772434800)), {"SD": "30"}), "bad_time"),
+        (joined(payload(reading(TX="Z")), {"SD": "30"}), "unknown_word"),
+        (joined(payload(reading(ST="Q")), {"SD": "30"}), "unknown_word"),
+        (joined(payload(reading(ST=1)), {"SD": "30"}), "wrong_type"),
+        (joined(payload(reading(RV=True)), {"SD": "30"}), "wrong_type"),
+        (joined(payload(reading(RV="1,5")), {"SD": "30"}), "wrong_type"),
+        (joined(payload(reading(RV="1e3")), {"SD": "30"}), "wrong_type"),
+        (joined(payload(reading(RV=[1])), {"SD": "30"}), "wrong_type"),
+        (joined(payload(reading(RV=1e20)), {"SD": "30"}), "absurd_number"),
+        (joined(payload(reading(RU=5)), {"SD": "30"}), "wrong_type"),
+        (joined(payload(MS=["a"]), {"SD": "30"}), "wrong_type"),
+        (joined(payload(IS="true"), {"SD": "30"}), "wrong_type"),
+        (joined(payload(MS=True), {"SD": "30"}), "wrong_type"),
+        (joined(payload().replace(b'"MV"', b'"MS"'), {"SD": "30"}), "duplicate_key"),
+        (joined(payload(GI="x" * MAX_BYTES), {"SD": "30"}), "too_large"),
+        (b"OCMF|" + b"[" * 5000 + b"|{}", "too_deep"),
+    ],
+)
+def test_what_is_no_record(record, reason):
+    assert refused(record).reason == reason
+
+
+def test_more_readings_than_any_charge_has():
+    patient = compile_ocmf(Ocmf(format="ocmf", max_bytes=10**7))
+    record = joined(payload(*[reading()] * (MAX_READINGS + 1)), {"SD": "30"})
+    assert refused(record).reason == "too_large"
+    with pytest.raises(DecodeError, match="1001 readings") as error:
+        patient(record, Context())
+    assert error.value.reason == "too_large"
+
+
+def test_a_bar_within_a_text_is_no_part_of_a_record():
+    assert refused(signer.record(payload(GI="a|b"))).reason == "unparseable"
+
+
+# -- the corpus --------------------------------------------------------------------------------
+
+
+@pytest.mark.corpora
+@pytest.mark.skipif(not CASES, reason="corpora not here")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_a_published_record_says_what_was_published(case):
+    expected, key = case["expected"], case["public_key"]
+    context = registered(key) if key else Context()
+    document = parse(case["payload_text"].encode(), context)
+    said = document["signature"]["verdict"]
+    if expected["signature_valid"] is not None:
+        assert said == ("valid" if expected["signature_valid"] else "invalid")
+    else:
+        # No key is published, or one of secp192k1, which the corpus left open and we verify.
+        assert said == ("no_key" if key is None else "valid")
+    assert document["meter"].get("serial") == expected["serial"]
+    assert document["gateway"].get("serial", "") == expected["gateway"]
+    assert f"{document['context']}{document['page']}" == expected["pagination"]
+    assert len(document["readings"]) == len(expected["readings"])
+    for read, wanted in zip(document["readings"], expected["readings"], strict=True):
+        assert read["value"] == float(wanted["RV"])
+        assert (read["unit"], read["obis"]) == (wanted["RU"], wanted["RI"])
+        assert (read["type"], read["status"]) == (wanted["TX"], wanted["ST"])
+        moment, clock = wanted["TM"].split(" ")
+        assert read["time"].replace(".", ",").replace(":", "") == moment.replace(":", "")
+        assert read["clock"][0] == clock.lower()
+
+
+# -- any bytes whatever ------------------------------------------------------------------------
+
+
+def decided(record: bytes) -> None:
+    """A document or a refusal, nothing else; a changed record is never valid."""
+    try:
+        document = parse(record, registered(signer.der.hex()))
+    except DecodeError:
+        return
+    if document["signature"]["verdict"] == "valid":
+        assert record.split(b"|")[1] == VALID.split(b"|")[1]
+
+
+VALID = signer.record(payload())
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_document_or_a_refusal(data):
+    decided(data)
+    decided(b"OCMF|" + data + b'|{"SD": "30"}')
+
+
+@given(
+    st.integers(0, len(VALID)),
+    st.integers(0, 40),
+    st.one_of(st.binary(max_size=8), st.sampled_from([b"|", b'"', b"{", b"null", b"1e999", b","])),
+)
+def test_a_mutated_record_is_a_document_or_a_refusal(at, length, put):
+    decided(VALID[:at] + put + VALID[at + length :])
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=6,
+)
+
+
+@given(
+    st.sampled_from(["FV", "GS", "PG", "MS", "IS", "CT", "RD", "TT"]),
+    st.sampled_from(["TM", "TX", "RV", "RI", "RU", "EF", "ST", "CL", "XV"]),
+    st.sampled_from(["SD", "SA", "SE", "SM"]),
+    json_values,
+)
+def test_any_value_in_any_field_is_a_document_or_a_refusal(head, field, signature, value):
+    section = {"SD": "3006020101020101"}
+    for record in (
+        joined(json.dumps(json.loads(payload()) | {head: value}).encode(), section),
+        joined(payload(reading() | {field: value}), section),
+        joined(payload(), section | {signature: value}),
+    ):
+        decided(record)
+
+
+@given(json_values | st.text(max_size=300))
+def test_any_key_in_the_registry_is_no_crash(key):
+    document = parse(VALID, registered(key))
+    assert document["signature"]["verdict"] in {"unverifiable", "no_key", "invalid"}
