@@ -121,18 +121,22 @@ class StatusBits:
 
 
 class StatusWords:
-    """A status text to a status word; None in the mapping means all is well."""
+    """A status code, a text or a number, to a status word; None in it means all is well."""
 
-    def __init__(self, words: Mapping[str, str | None]) -> None:
-        self._words = {raw: (word,) if word else () for raw, word in words.items()}
+    def __init__(self, words: Mapping[str | bool | float, str | None]) -> None:
+        self._words = {
+            (raw.__class__ is bool, raw): (word,) if word else () for raw, word in words.items()
+        }
 
-    def __call__(self, raw: str) -> tuple[str, ...]:
+    def __call__(self, raw: object) -> tuple[str, ...]:
         """The word; raises DecodeError ``unknown_word``."""
         try:
-            return self._words[raw]
-        except KeyError:
-            known = ", ".join(repr(word) for word in self._words)
-            raise DecodeError("unknown_word", f"status {raw[:80]!r} is none of {known}") from None
+            return self._words[raw.__class__ is bool, raw]  # type: ignore[index]
+        except (KeyError, TypeError):
+            known = ", ".join(repr(word) for _, word in self._words)
+            raise DecodeError(
+                "unknown_word", f"status {str(raw)[:80]!r} is none of {known}"
+            ) from None
 
 
 def status_list(raw: list[str]) -> tuple[str, ...]:

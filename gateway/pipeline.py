@@ -25,6 +25,8 @@ from gateway.normalise import Emitted, Normaliser, compile_normaliser
 from gateway.profiles import Profile, ProfileSet
 from gateway.profiles.formats import Json
 from gateway.profiles.meaning import limits_in_canonical_units
+from gateway.profiles.models import Condition
+from gateway.profiles.notation import topic_level
 from gateway.profiles.paths import build_shape, envelope_conditions
 from gateway.profiles.topics import Topics, topic_levels
 from gateway.records import Batch, Counters, Device, Flag, Quarantined, Reading, Results
@@ -53,9 +55,11 @@ class Plan:
         "kind",
         "normaliser",
         "parse",
+        "plain",
         "profile",
         "read",
         "runs",
+        "span",
     )
 
     def __init__(self, profile: Profile, devices: Mapping[str, Device], judge: Judge) -> None:
@@ -67,11 +71,12 @@ class Plan:
         self.kind = shape.type
         # One of the two: JSON bytes go straight into the struct, by a call without a context.
         self.decode: Callable[[bytes], Any] | None = None
+        self.plain: Callable[[bytes], Any] | None = None
         self.documents: Documents | None = None
         self.parse: Parse | None = None
         outside = {}
         if isinstance(model.decode, Json) and model.decode.envelope is None:
-            self.decode = compile_json(shape, model.decode.max_bytes)
+            self.decode = self.plain = compile_json(shape, model.decode.max_bytes)
         else:
             outside = envelope_conditions(model)
             self.parse = compile_parser(model.decode, profile.file)
@@ -84,10 +89,29 @@ class Plan:
         settings: dict[str, Mapping[str, Any] | bool] = dict(model.checks)
         if "value_out_of_range" in settings:
             settings["value_out_of_range"] = limits_in_canonical_units(model)
+        self.span = model.valid.span if model.valid is not None else None
+        if self.span is not None:
+            self.decode = None  # so that each message is asked when it was received
         self.runs = [
             judge.bind(layout, settings, where=str(profile.file)).run
             for layout in self.normaliser.layouts
         ]
+
+    def holds(self, received_at: int) -> bool:
+        """Whether the profile is for messages that were received then."""
+        return self.span is None or self.span[0] <= received_at < self.span[1]
+
+    def leaves_out(self, levels: Mapping[str, str]) -> bool:
+        """Whether ``ignore`` names the topic by its levels: its payload is not even decoded."""
+        ignored = (ignore.when for ignore in self.profile.model.ignore if ignore.each is None)
+        return (
+            self.accepts is None
+            and self.span is None
+            and any(
+                when and all(_is_level(levels, path, condition) for path, condition in when.items())
+                for when in ignored
+            )
+        )
 
     def document(
         self, topic: str, payload: bytes, levels: Mapping[str, str], received_at: int
@@ -97,12 +121,20 @@ class Plan:
         Raises:
             DecodeError: the payload is not what the profile says.
         """
-        if self.decode is not None:
-            return self.decode(payload)
+        if not self.holds(received_at):
+            return None
+        if self.plain is not None:
+            return self.plain(payload)
         device = self.devices.get(levels.get("device_id", ""))
         registered = device is not None and device.profile == self.profile.name
         context = Context(topic, received_at, levels, self.devices, registered)
         return self.documents(payload, context) if self.documents is not None else None
+
+
+def _is_level(levels: Mapping[str, str], path: str, condition: Condition) -> bool:
+    """Whether a condition is on a level of the topic, and holds."""
+    name = topic_level(path)
+    return name is not None and levels.get(name) in (condition.in_ or ())
 
 
 Route = Sequence[tuple[Plan, dict[str, str]]]
@@ -223,7 +255,7 @@ class Decider:
                     repeated += 1
                 break
             else:
-                refused = refused or self._refusals.get(topic) or _unread(route)
+                refused = refused or self._refusals.get(topic) or _unread(route, received_at)
                 ignored += self._refuse(decided, batch, offset, route, refused)
         counters = decided.counters
         counters.stored += stored
@@ -269,11 +301,17 @@ class Decider:
                 self._refusals[topic] = error
                 continue
             route.append((plan, named))
-        for plan, levels in route:
-            device = self.devices.get(levels.get("device_id", ""))
-            if device is not None and device.profile == plan.profile.name:
-                route = [(plan, levels)]
-                break
+        named_by = [
+            (plan, levels)
+            for plan, levels in route
+            if (device := self.devices.get(levels.get("device_id", ""))) is not None
+            and device.profile is not None
+            and plan.profile.answers_to(device.profile)
+        ]
+        route = named_by or route
+        if route and route[0][0].leaves_out(route[0][1]):
+            self._refusals[topic] = DecodeError(NO_PAYLOAD, "the profile ignores this topic")
+            route = []
         if len(self._routes) >= MAX_MEMORY:
             self._routes.clear()
             self._refusals.clear()
@@ -281,10 +319,13 @@ class Decider:
         return route
 
 
-def _unread(route: Route) -> DecodeError:
+def _unread(route: Route, received_at: int) -> DecodeError:
     """Why no profile took a message that none of them refused."""
     if not route:
         detail = "no profile has this topic: add one, or a pattern to a 'match.topic'"
+    elif not any(plan.holds(received_at) for plan, _ in route):
+        names = ", ".join(plan.profile.id for plan, _ in route)
+        detail = f"the topic fits, but the message was received when none of {names} is 'valid'"
     else:
         names = ", ".join(plan.profile.id for plan, _ in route)
         detail = f"the topic fits, but the content fits no 'match.when' of {names}"

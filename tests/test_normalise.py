@@ -421,7 +421,7 @@ def test_an_array_becomes_one_reading_for_each_channel_that_is_there(array, expe
         ([], "wrong_type"),
         ([1, 2, 3, 4], "wrong_type"),
         ([None, None, None], "missing_field"),
-        (None, "wrong_type"),
+        (None, "missing_field"),
         ({}, "wrong_type"),
         (230, "wrong_type"),
         (["230"], "wrong_type"),
@@ -669,7 +669,7 @@ def test_no_text_of_a_profile_reaches_the_generated_source(word):
     path = f"[{quoted}]" if safe else "ep"
     meter = compiled(
         block(
-            f"channel: {quoted}\n"
+            f"channel: {{from: st, map: {{{quoted}: {quoted}}}}}\n"
             f"energy_import: {{from: {path}, unit: kWh}}\n"
             f"power_factor: {{from: pf, map: {{{quoted}: 0.5}}, absent: [{quoted}]}}\n"
             f"status: {{from: st, words: {{{quoted}: leak}}}}"

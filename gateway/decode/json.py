@@ -30,8 +30,8 @@ _NO_PROOF: Final = -1_000_000
 _BARE: Final = frozenset({"number", "integer", "bool", "epoch"})
 _QUOTED: Final = frozenset({"text", "moment"})
 
-_BOUND: Final = re.compile(r"Expected `(?:int|float)[^`]*` [<>]")
-_TEXT_FOR_NUMBER: Final = re.compile(r"Expected `(?:int|float)[^`]*`, got `str`")
+_BOUND: Final = re.compile(r"Expected `(?:int|float)[^`]*` ([<>]=?) (-?[0-9.e+]+)")
+_LENGTH: Final = re.compile(r" of length <= ([0-9]+)")
 
 Decoder = Callable[[bytes], Any]
 
@@ -97,15 +97,55 @@ def _refused(payload: bytes, error: Exception) -> DecodeError:
 def refusal(error: msgspec.ValidationError) -> DecodeError:
     """The quarantine reason of a document that does not fit its shape."""
     text = str(error)
-    if "missing required field" in text:
-        return DecodeError("missing_field", text)
-    if "out of range" in text or _BOUND.search(text) is not None:
-        return DecodeError("absurd_number", text)
-    if "RFC3339" in text:
-        return DecodeError("bad_time", text)
-    if _TEXT_FOR_NUMBER.search(text) is not None:
-        text += "; 'text: true' in the profile if the device sends its numbers as text"
-    return DecodeError("wrong_type", text)
+    body, _, at = text.partition(" - at `")
+    place = at.removesuffix("`") or "$"
+    if match := _MISSING.search(text):
+        return DecodeError("missing_field", f"`{place}.{match[1]}` is missing ({_OPTIONAL})")
+    match = _MISMATCH.fullmatch(body)
+    if match is None:
+        return _beyond(body, place)
+    wanted, got = _named(match[1]), _named(match[2])
+    if match[2] == "null" and at:
+        return DecodeError("missing_field", f"`{place}` is null ({_OPTIONAL})")
+    way = ""
+    if match[2] == "str" and wanted == "a number":
+        way = "; 'text: true' in the profile if the device sends its numbers as text"
+    return DecodeError("wrong_type", f"`{place}` is {got}, expected {wanted}{way}")
+
+
+def _beyond(body: str, place: str) -> DecodeError:
+    """A value of the right type that no instrument sends."""
+    if "RFC3339" in body:
+        sample = "2026-01-01T08:00:00+08:00 (RFC 3339)"
+        return DecodeError("bad_time", f"`{place}` is no time such as {sample}")
+    if match := _BOUND.search(body):
+        return DecodeError("absurd_number", f"`{place}` must be {match[1]} {float(match[2]):g}")
+    if "out of range" in body:
+        return DecodeError("absurd_number", f"`{place}` is a number beyond all bounds")
+    if match := _LENGTH.search(body):
+        return DecodeError("wrong_type", f"`{place}` is longer than {match[1]}")
+    return DecodeError("wrong_type", f"`{place}`: {body[:1].lower()}{body[1:]}")
+
+
+_OPTIONAL: Final = "'optional: true' if it may be"
+_MISSING: Final = re.compile(r"missing required field `(.*?)`")
+_MISMATCH: Final = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_NAMES: Final = {
+    "int": "a number", "float": "a number", "str": "a text", "datetime": "a time as text",
+    "bool": "true or false", "object": "an object", "array": "an array",
+}  # fmt: skip
+
+
+def _named(types: str) -> str:
+    """``int | str`` as "a whole number or a text"."""
+    if types == "int":
+        return "a whole number"
+    kinds = [kind for kind in types.split(" | ") if kind != "null"]
+    if kinds == ["float"]:
+        return "a number"
+    names = ["a whole number" if kind == "int" and "float" not in kinds else _NAMES.get(kind, kind)
+             for kind in kinds]  # fmt: skip
+    return " or ".join(dict.fromkeys(names))
 
 
 def parse_json(payload: bytes, max_bytes: int | None = None) -> Any:  # noqa: ANN401 - any JSON

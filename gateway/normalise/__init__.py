@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from gateway.normalise.circumstances import told_channel
 from gateway.normalise.parts import MAX_SEQUENCE_MODULUS, PartsText
 from gateway.profiles.layout import Layout
-from gateway.profiles.models import Block, Channel, Path, ProfileModel, Quantity
+from gateway.profiles.models import Block, Path, ProfileModel, Quantity
 from gateway.profiles.paths import message_conditions
 from gateway.profiles.shape import Node
 from gateway.records import Device, Reading
@@ -147,11 +148,14 @@ class _ProfileText(PartsText):
             optional = block.sequence.optional
             self.value(sequence, block.sequence.from_, scope, optional=optional)
             node = self.node(block.sequence.from_, scope)
-            self.narrow(sequence, "integer", node, optional=optional)
+            text = block.sequence.text
+            self.narrow(sequence, "text" if text else "integer", node, optional=optional)
+            if text:
+                self.whole(sequence, text, optional=optional)
         status = self.status(block, scope)
         channel = self.channel(block, scope)
         # Quantities without a channel of their own share a reading with those that name it.
-        own = None if isinstance(block.channel, Channel) else self.default_channel(block)
+        own = None if told_channel(block) else self.default_channel(block)
         groups: dict[str | None, list[tuple[str, str, Quantity]]] = {}
         for name, quantity in block.quantities.items():
             for word, variable in self.quantity(name, quantity, scope, device):

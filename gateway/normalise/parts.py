@@ -1,173 +1,32 @@
-"""The parts of a reading: whose it is, when measured, its status, channel and quantities."""
+"""The quantities of a reading: from their places to canonical numbers, and their registers."""
 
 from __future__ import annotations
 
-import datetime as dt
 from decimal import Decimal
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from gateway import moments
-from gateway.normalise.text import FunctionText
+from gateway.normalise.circumstances import CircumstancesText
 from gateway.profiles import scalars
 from gateway.profiles.layout import Layout
 from gateway.profiles.layout import Register as RegisterFace
 from gateway.profiles.models import (
     Block,
-    Channel,
-    DeviceId,
     MeasuredAt,
     Quantity,
     ScaleFrom,
-    Status,
+    TextForm,
     UnitFrom,
 )
 from gateway.profiles.models import Register as RegisterModel
-from gateway.profiles.notation import parse_path
-from gateway.profiles.paths import quantity_leaf, time_leaf
+from gateway.profiles.paths import quantity_leaf
 from gateway.profiles.shape import Node
-from gateway.profiles.template import parse_template
 from gateway.units import Conversion, conversion
 
 MAX_SEQUENCE_MODULUS: Final = 2**63
 
 
-class PartsText(FunctionText):
-    """Writes the lines that take the parts of one reading from the document."""
-
-    def device(self, block: Block, scope: tuple[str, Node]) -> str:
-        """Assigns the identity of the device; returns its variable."""
-        spec = block.device_id if block.device_id is not None else "{device_id}"
-        name = self.fresh("dev")
-        if isinstance(spec, DeviceId):
-            self.value(name, spec.from_, scope, optional=spec.otherwise is not None)
-            if spec.otherwise is not None:
-                unless = self.constant(scalars.Among([*spec.unless, None]))
-                self.line(f"if {unless}({name}):")
-                self.depth += 1
-                before = dict(self.seen)
-                self.line(f"{name} = {self.template(spec.otherwise, scope)}")
-                self.seen = before
-                self.depth -= 1
-            self.narrow(name, "scalar", self.node(spec.from_, scope))
-            self.line(f"{name} = IDENT({name})")
-        elif spec == "{device_id}" and "device_id" in self.levels:
-            key = ("levels", "device_id")
-            if key in self.seen:
-                return self.seen[key]
-            self.line(f"{name} = levels['device_id']")
-            self.seen[key] = name
-        else:
-            self.line(f"{name} = IDENT({self.template(spec, scope)})")
-        return name
-
-    def template(self, template: str, scope: tuple[str, Node]) -> str:
-        """An expression that joins the parts of an identity."""
-        parts = []
-        for part in parse_template(template, self.levels):
-            if part.literal is not None:
-                parts.append(self.constant(part.literal))
-            elif part.level is not None:
-                parts.append(f"levels[{self.constant(part.level)}]")
-            else:
-                name = self.fresh("t")
-                self.value(name, part.path or (), scope, optional=False)
-                self.narrow(name, "scalar", self.node(part.path or (), scope))
-                parts.append(f"str({name})")
-        return " + ".join(parts)
-
-    def measured(self, block: Block, scope: tuple[str, Node], device: str) -> tuple[str, str]:
-        """Assigns the time of measurement; returns its variable and the quality's expression."""
-        spec = block.measured_at
-        if not isinstance(spec, MeasuredAt):
-            # The time of receipt stands in: the profile says so, and the reading carries it.
-            return "received", self.constant("questionable")
-        name = self.fresh("at")
-        self.value(name, spec.from_, scope, optional=spec.optional)
-        zone = spec.zone or self.model.zone or "UTC"
-        node = self.node(spec.from_, scope)
-        if not spec.optional:
-            self.narrow(name, time_leaf(spec.time), node)
-            self.time(name, spec.time, zone, device)
-            return name, self.constant(block.quality)
-        quality = self.fresh("q")
-        self.line(f"if {name} is None:")
-        self.line(f"    {name} = received; {quality} = {self.constant('questionable')}")
-        self.line("else:")
-        self.depth += 1
-        self.line(f"{quality} = {self.constant(block.quality)}")
-        self.narrow(name, time_leaf(spec.time), node)
-        self.time(name, spec.time, zone, device)
-        self.depth -= 1
-        return name, quality
-
-    def time(self, name: str, form: str, zone: str, device: str) -> None:
-        """Converts a raw time into nanoseconds since the epoch."""
-        default = self.constant(dt.UTC if zone == "UTC" else ZoneInfo(zone))
-        if form == "iso":
-            self.line(f"{name} = MOMENT({name}, ZONE({device}, {default}))")
-        elif "%" in form:
-            pattern = self.constant(form)
-            self.line(f"{name} = PATTERN({name}, {pattern}, ZONE({device}, {default}))")
-        else:
-            # To whole microseconds: finer than any clock here, and what a double holds exactly.
-            per_second = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
-            unit = 10**9 // per_second[form]
-            if unit >= 1000:
-                exact = f"{name} * {unit} if {name}.__class__ is int else "
-                self.line(f"{name} = {exact}round({name} * {unit // 1000}) * 1000")
-            else:
-                self.line(f"{name} = round({name})")
-            self.line(f"if not LOW <= {name} < HIGH: raise BADTIME({name})")
-
-    def status(self, block: Block, scope: tuple[str, Node]) -> str:
-        """Assigns the status words; returns their expression."""
-        found = [self.status_words(spec, scope) for spec in block.status]
-        if len(found) == 1:
-            return found[0]
-        return f"UNIQUE(({' + '.join(found)}))" if found else "()"
-
-    def status_words(self, spec: Status, scope: tuple[str, Node]) -> str:
-        """Assigns the words of one place; returns their variable."""
-        name = self.fresh("st")
-        if spec.from_ is None:
-            parts = []
-            for path, word in (spec.flags or {}).items():
-                place = self.place(parse_path(path), scope)
-                parts.append(f"(({self.constant(word)},) if TRUE({place}) else ())")
-            self.line(f"{name} = {' + '.join(parts)}")
-            return name
-        self.value(name, spec.from_, scope, optional=spec.optional)
-        kind = "integer" if spec.bits is not None else "words" if spec.list_ else "text"
-        self.narrow(name, kind, self.node(spec.from_, scope), optional=spec.optional)
-        if spec.bits is not None:
-            reader = self.constant(moments.StatusBits(spec.bits))
-        elif spec.words is not None:
-            reader = self.constant(moments.StatusWords(spec.words))
-        else:
-            reader = self.constant(moments.status_list)
-        self.line(f"{name} = {reader}({name}) if {name} is not None else ()")
-        return name
-
-    def channel(self, block: Block, scope: tuple[str, Node]) -> str:
-        """The expression of the channel of quantities that name none."""
-        spec = block.channel
-        if isinstance(spec, Channel):
-            name = self.fresh("ch")
-            self.value(name, spec.from_, scope, optional=False)
-            if spec.map is None:
-                self.narrow(name, "scalar", self.node(spec.from_, scope))
-                self.line(f"{name} = CHANNEL({name})")
-            else:
-                words = self.constant(scalars.Words(spec.map, "channel"))
-                self.line(f"{name} = {words}({name})")
-            return name
-        return self.constant(self.default_channel(block))
-
-    def default_channel(self, block: Block) -> str | None:
-        """The channel that the block or the profile names, if any."""
-        named = block.channel if isinstance(block.channel, str) else None
-        return named or self.model.default_channel
+class PartsText(CircumstancesText):
+    """Writes the lines that take the quantities of one reading from the document."""
 
     def quantity(
         self, name: str, quantity: Quantity, scope: tuple[str, Node], device: str
@@ -193,7 +52,7 @@ class PartsText(FunctionText):
         variable = self.fresh("v")
         optional = quantity.optional or bool(quantity.absent)
         path = quantity.from_ or ()
-        self.value(variable, path, scope, optional=optional)
+        self.moment_value(variable, path, quantity.then, scope, optional=optional)
         node = self.node(path, scope)
         self.convert(variable, name, quantity, device, node=node, optional=optional, scope=scope)
         return [(None, variable)]
@@ -276,17 +135,17 @@ class PartsText(FunctionText):
             self.depth += 1
         known = self.known[name]
         kind = quantity_leaf(known, quantity)
-        if kind != "any" and not quantity.text:
+        if kind != "any" and not quantity.text and quantity.then is None:
             self.narrow(variable, kind, node)
         if quantity.map is not None:
             words = self.constant(scalars.Words(quantity.map, name))
             self.line(f"{variable} = {words}({variable})")
         if known.type == "time":
             zone = quantity.zone or self.model.zone or "UTC"
-            self.time(variable, quantity.time or "iso", zone, device)
+            self.time(variable, quantity.time or "iso", zone, device, text=bool(quantity.text))
         elif bare:
             if quantity.text:
-                self.line(f"{variable} = NUMBER({variable}, {self.constant(name)})")
+                self.number(variable, quantity.text, self.constant(name))
         elif known.type in {"number", "money"}:
             before = dict(self.seen)
             self.arithmetic(variable, name, quantity, device, scope)
@@ -302,6 +161,11 @@ class PartsText(FunctionText):
             among = self.constant(scalars.Among([*quantity.absent, None]))
             self.line(f"if {among}({variable}): {variable} = None")
 
+    def number(self, variable: str, text: TextForm, shown: str) -> None:
+        """Reads a number that came as text, in place."""
+        function = "HEX" if text == "hex" else "NUMBER"
+        self.line(f"{variable} = {function}({variable}, {shown})")
+
     def arithmetic(
         self, variable: str, name: str, quantity: Quantity, device: str, scope: tuple[str, Node]
     ) -> None:
@@ -309,7 +173,7 @@ class PartsText(FunctionText):
         shown = self.constant(name)
         money = self.known[name].type == "money"
         if quantity.text and quantity.derived is None:
-            self.line(f"{variable} = NUMBER({variable}, {shown})")
+            self.number(variable, quantity.text, shown)
         if isinstance(quantity.scale, ScaleFrom):
             factor = self.constant(
                 scalars.DeviceFactor(self.devices, quantity.scale.parameter, quantity.scale.default)

@@ -12,7 +12,7 @@ from gateway.errors import ConfigError, DecodeError
 from gateway.profiles import scalars
 from gateway.profiles.layout import Layout
 from gateway.profiles.models import Path, ProfileModel, Scalar, When
-from gateway.profiles.notation import Select, parse_path
+from gateway.profiles.notation import Select, parse_path, topic_level
 from gateway.profiles.scalars import MAX_MONEY
 from gateway.profiles.shape import Node
 from gateway.quantities import BY_NAME
@@ -52,7 +52,8 @@ class FunctionText:
             "ABSURD": scalars.absurd, "REQUIRE": scalars.require, "MONEY": MAX_MONEY,
             "LOW": moments.EARLIEST, "HIGH": moments.LATEST, "BADTIME": moments.bad_time,
             "CLASS": scalars.wrong_length, "TRUE": scalars.Among([True, 1]),
-            "UNIQUE": scalars.unique,
+            "UNIQUE": scalars.unique, "HEX": scalars.hex_text, "WHOLE": scalars.whole_text,
+            "EPOCH": scalars.epoch_text,
         }  # fmt: skip
 
     def line(self, text: str) -> None:
@@ -143,6 +144,9 @@ class FunctionText:
         """An expression that is true where the message is as ``when`` says."""
         tests = []
         for path, condition in when.items():
+            if (level := topic_level(path)) is not None:
+                tests.append(self.among(f"levels[{self.constant(level)}]", condition.in_ or []))
+                continue
             parts = parse_path(path)
             place = self.place(parts, scope)
             node = self.node(parts, scope)

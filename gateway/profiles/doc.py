@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from gateway.profiles.instrument import Caveat
 from gateway.profiles.load import Profile, ProfileSet
 from gateway.profiles.models import (
     Block,
     Case,
-    Caveat,
     Channel,
     MeasuredAt,
     Quantity,

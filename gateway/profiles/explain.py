@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from gateway.profiles import formats, models
+from gateway.profiles import formats, instrument, models
 from gateway.profiles.source import Key
 from gateway.quantities import KINDS
 
@@ -109,8 +109,15 @@ def _shown(value: object) -> str:
 
 
 _PLACES: Final[dict[str, type[BaseModel]]] = {
-    "title": models.Title,
-    "instrument": models.Instrument,
+    "title": instrument.Title,
+    "instrument": instrument.Instrument,
+    "ratings": instrument.Ratings,
+    "type_approval": instrument.TypeApproval,
+    "valid": instrument.Valid,
+    "caveats": instrument.Caveat,
+    "quality": models.QualityFrom,
+    "unit": models.UnitFrom,
+    "scale": models.ScaleFrom,
     "match": models.Match,
     "measured_at": models.MeasuredAt,
     "sequence": models.Sequence,

@@ -5,7 +5,8 @@ A directory is read whole.  ``kinds/*.yaml`` and ``families/*.yaml`` are the bas
 its bases with its own keys laid over them: mappings merge key by key, everything else replaces.
 
 A file ``NAME@VERSION.yaml`` keeps an older version of a profile alive beside the present one while
-a fleet is upgraded: it reads only devices whose registry entry names ``NAME@VERSION``.
+a fleet is upgraded: it reads only devices whose registry entry names ``NAME@VERSION``, or, where it
+says when it is ``valid``, all messages received then.
 """
 
 from __future__ import annotations
@@ -61,7 +62,15 @@ class Profile:
     @property
     def pinned(self) -> bool:
         """Whether only devices that the registry pins to this version are read by it."""
-        return "@" in self.name
+        return "@" in self.name and self.model.valid is None
+
+    def answers_to(self, name: str) -> bool:
+        """Whether a registry that names this profile of a device means this one.
+
+        Versions that share a name and part their messages by ``valid`` all are meant by it.
+        """
+        own = self.model.profile if self.model.valid is not None else self.name
+        return name in (self.name, own)
 
     @property
     def kind(self) -> str:

@@ -20,6 +20,7 @@ from gateway.profiles.models import (
     Quantity,
     UnitFrom,
 )
+from gateway.profiles.notation import topic_level
 from gateway.profiles.paths import ShapeError, build_shape
 from gateway.profiles.template import TemplateError, parse_template
 from gateway.profiles.topics import topic_levels
@@ -60,6 +61,7 @@ def check_meaning(model: ProfileModel) -> Iterator[Found]:
             yield found
     if not wrong:
         yield from _shape(model)
+    yield from _levels_in_conditions(model)
     yield from _ignored(model)
     yield from _ratings(model)
     if isinstance(model.decode, Binary):
@@ -72,6 +74,32 @@ def check_meaning(model: ProfileModel) -> Iterator[Found]:
 def _levels(model: ProfileModel) -> set[str]:
     """Names that every topic gives; a base profile leaves the topic to those that extend it."""
     return topic_levels(model) if model.match is not None else {"device_id"}
+
+
+def _levels_in_conditions(model: ProfileModel) -> Iterator[Found]:
+    """Conditions on levels of the topic: of a block only, and on levels that every topic has."""
+    for path in model.match.when if model.match else ():
+        if topic_level(path) is not None:
+            yield (
+                ("match", "when", path),
+                "which topics are this profile's, 'topic' says; put the condition into a block",
+            )
+    levels = _levels(model)
+    conditions = [("read", i, block.when) for i, block in enumerate(model.read)]
+    conditions += [("ignore", i, ignore.when) for i, ignore in enumerate(model.ignore)]
+    for word, i, when in conditions:
+        for path, condition in when.items():
+            level = topic_level(path)
+            if level is None:
+                continue
+            if level not in levels:
+                known = ", ".join(sorted(f"{{{name}}}" for name in levels))
+                yield (
+                    (word, i, "when", path),
+                    f"not every topic of 'match' has a level {path}; they have {known or 'none'}",
+                )
+            elif condition.is_ is not None:
+                yield (word, i, "when", path), "a level of the topic is always there"
 
 
 def _shape(model: ProfileModel) -> Iterator[Found]:
@@ -176,6 +204,8 @@ def _block(key: Key, block: Block, model: ProfileModel) -> Iterator[Found]:
     if block.event == "alarm" and not block.status:
         yield key, "an alarm needs 'status'"
     yield from _identity((*key, "device_id"), block.device_id, _levels(model))
+    if isinstance(block.channel, str) and "{" in block.channel:
+        yield from _identity((*key, "channel"), block.channel, _levels(model))
     if isinstance(block.measured_at, MeasuredAt):
         yield from _zone((*key, "measured_at", "zone"), block.measured_at.zone)
     for name, quantity in block.quantities.items():

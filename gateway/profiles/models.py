@@ -26,9 +26,9 @@ from pydantic import (
 
 from gateway.profiles import formats
 from gateway.profiles.binary import Binary
+from gateway.profiles.instrument import Caveat, Instrument, Model, Moment, Title, Valid
 from gateway.profiles.notation import (
     Select,
-    check_moment,
     check_path,
     check_time,
     check_topic,
@@ -40,62 +40,9 @@ Scalar = str | bool | int | float
 
 Path = Annotated[tuple[str | int | Select, ...], BeforeValidator(parse_path)]
 TimeWord = Annotated[str, AfterValidator(check_time)]
-
-
-class Model(BaseModel):
-    """Base: unknown keys are faults, values are not coerced silently."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False
-    )
-
-
-class Title(Model):
-    """A text in both languages of the console."""
-
-    en: str
-    zh: str
-
-
-class Ratings(Model):
-    """Limits of the instrument's plate, with their units: what it can show when it works.
-
-    Flow rates of ISO 4064 (``q1`` to ``q4``) or of gas and fuel (``q_min``, ``q_max``), currents of
-    IEC 62053 (``i_st`` to ``i_max``), and the largest power.
-    """
-
-    q1: str | None = None
-    q2: str | None = None
-    q3: str | None = None
-    q4: str | None = None
-    q_min: str | None = None
-    q_max: str | None = None
-    i_st: str | None = None
-    i_min: str | None = None
-    i_tr: str | None = None
-    i_max: str | None = None
-    p_max: str | None = None
-
-
-class Caveat(Model):
-    """A sentence for whoever evaluates the readings, with where more is to be found."""
-
-    text: str
-    link: str | None = None
-
-
-class Instrument(Model):
-    """What the profile is for: maker, model and the data of its type approval."""
-
-    vendor: str | None = None
-    model: str | None = None
-    models: list[str] = []
-    accuracy_class: str | None = None
-    type_approval: str | None = None
-    standard: str | None = None
-    firmware: str | None = None
-    link: str | None = None
-    ratings: Ratings = Ratings()
+Quality = Literal["raw", "valid", "derived", "estimated", "questionable"]
+TextForm = bool | Literal["hex"]
+"""Whether a number comes as text; ``hex``: as hexadecimal digits."""
 
 
 class Register(Model):
@@ -156,7 +103,7 @@ class Match(Model):
         BeforeValidator(_topics),
         Field(min_length=1),
     ]
-    when: When = {}
+    when: When = Field(default={})
 
 
 def _format(value: Any) -> Any:  # noqa: ANN401 - YAML is any data
@@ -202,12 +149,29 @@ class MeasuredAt(Model):
     """The instrument's time. ``zone`` is for times without one; a device may override it.
 
     A local time that comes twice, at the end of summer time, is taken as the first of the two.
+    Where date and time of day are two fields, ``then`` is the second: both are texts, and are read
+    with one blank between them.
     """
 
     from_: Path = Field(alias="from")
+    then: Path | None = None
     time: TimeWord = "iso"
+    text: bool = False
     zone: str | None = None
     optional: bool = False
+
+    @model_validator(mode="after")
+    def _joined(self) -> Self:
+        _check_joined(self.then, self.time, text=self.text)
+        return self
+
+
+def _check_joined(then: Path | None, form: str, *, text: bool) -> None:
+    epoch = form.startswith("epoch")
+    if then is not None and epoch:
+        raise ValueError(f"'then' joins two texts, date and time of day: {form} is one number")
+    if text and not epoch:
+        raise ValueError("'text' is for numbers such as epoch_s; other times are texts anyway")
 
 
 class Sequence(Model):
@@ -216,6 +180,7 @@ class Sequence(Model):
     from_: Path = Field(alias="from")
     modulus: Annotated[int, Field(ge=2, le=2**63)] | None = None
     scope: Literal["device", "channel"] = "device"
+    text: TextForm = False
     optional: bool = False
 
 
@@ -229,7 +194,7 @@ Word = Annotated[str, AfterValidator(_check_word)]
 
 
 class Status(Model):
-    """Status: ``bits`` of a number, ``words`` for a text, a ``list`` of status words, or ``flags``.
+    """Status: ``bits`` of a number, ``words`` for a code, a ``list`` of status words, or ``flags``.
 
     ``flags`` are places by path that are true (or 1) where the word applies.
     """
@@ -237,8 +202,9 @@ class Status(Model):
     from_: Path | None = Field(default=None, alias="from")
     flags: dict[Annotated[str, AfterValidator(check_path)], Word] | None = None
     bits: dict[Annotated[int, Field(ge=0, le=62)], Word] | None = None
-    words: dict[str, Word | None] | None = None
+    words: dict[Scalar, Word | None] | None = None
     list_: bool = Field(default=False, alias="list")
+    text: TextForm = False
     optional: bool = True
 
     @model_validator(mode="after")
@@ -248,10 +214,20 @@ class Status(Model):
         forms = (self.bits is not None, self.words is not None, self.list_)
         if sum(forms) != (self.flags is None):
             raise ValueError("say one of 'bits', 'words' or 'list: true'")
+        if self.text and self.bits is None:
+            raise ValueError("'text' is for the number of 'bits'; words are texts anyway")
         return self
 
 
 ChannelName = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class QualityFrom(Model):
+    """The instrument's own word for the quality of its readings, by a map to ours."""
+
+    from_: Path = Field(alias="from")
+    map: dict[Scalar, Quality]
+    default: Quality = "raw"
 
 
 class Channel(Model):
@@ -265,7 +241,7 @@ class DeviceId(Model):
     """An identity read from the message; ``unless`` values fall back to ``otherwise``."""
 
     from_: Path = Field(alias="from")
-    unless: list[Scalar] = []
+    unless: list[Scalar] = Field(default=[])
     otherwise: str | None = None
 
     @model_validator(mode="after")
@@ -299,6 +275,7 @@ class Quantity(Model):
     """One field: where it stands, in which unit, and what kind of number it is."""
 
     from_: Path | None = Field(default=None, alias="from")
+    then: Path | None = None
     sum_: Terms | None = Field(default=None, alias="sum")
     difference: Terms | None = None
     product: Terms | None = None
@@ -307,9 +284,9 @@ class Quantity(Model):
     channels: dict[ChannelName, Path] | list[ChannelName] | None = None
     unit: str | UnitFrom | None = None
     scale: Annotated[Decimal, Field(ge=Decimal("1e-9"), le=10**9)] | ScaleFrom | None = None
-    text: bool = False
+    text: TextForm = False
     optional: bool = False
-    absent: list[Scalar] = []
+    absent: list[Scalar] = Field(default=[])
     map: dict[Scalar, Scalar] | None = None
     register_: Register | bool | None = Field(default=None, alias="register")
     time: TimeWord | None = None
@@ -331,6 +308,10 @@ class Quantity(Model):
             )
         if derived and self.map is not None:
             raise ValueError("'map' needs 'from': a derived number has no words")
+        if self.then is not None and (self.time is None or not plain):
+            raise ValueError("'then' is for a time whose date and time of day are two fields")
+        if self.time is not None:
+            _check_joined(self.then, self.time, text=bool(self.text))
         if self.channels is not None and len(set(self.channels)) < max(len(self.channels), 1):
             raise ValueError("each channel stands once, and there is at least one")
         return self
@@ -361,15 +342,15 @@ class Block(BaseModel):
     )
     __pydantic_extra__: dict[str, Quantity]
 
-    when: When = {}
+    when: When = Field(default={})
     each: Path | None = None
     event: Event = "periodic"
     channel: ChannelName | Channel | None = None
     device_id: str | DeviceId | None = None
     measured_at: MeasuredAt | Literal["received"] = "received"
-    quality: Literal["raw", "derived", "estimated", "questionable"] = "raw"
+    quality: Quality | QualityFrom = "raw"
     sequence: Sequence | None = None
-    status: Annotated[list[Status], BeforeValidator(_blocks)] = []
+    status: Annotated[list[Status], BeforeValidator(_blocks)] = Field(default=[])
 
     @property
     def quantities(self) -> dict[str, Quantity]:
@@ -383,7 +364,7 @@ BLOCK_KEYS: Final = tuple(field.alias or name for name, field in Block.model_fie
 class Ignore(Model):
     """Messages (or items of an array) that carry no reading and are left out on purpose."""
 
-    when: When = {}
+    when: When = Field(default={})
     each: Path | None = None
 
 
@@ -402,8 +383,8 @@ class Case(Model):
     payload_hex: Annotated[str, AfterValidator(_check_hex)] | None = None
     f_port: Annotated[int, Field(ge=0, le=255)] = 1
     topic: str | None = None
-    received_at: Annotated[str, AfterValidator(check_moment)] = "2026-01-01T00:00:00Z"
-    expect: Annotated[list[dict[str, Any]], BeforeValidator(_blocks)] = []
+    received_at: Moment = "2026-01-01T00:00:00Z"
+    expect: Annotated[list[dict[str, Any]], BeforeValidator(_blocks)] = Field(default=[])
     flags: list[str] | None = None
     quarantine: str | None = None
     note: str | None = None
@@ -432,18 +413,19 @@ class ProfileModel(Model):
     title: Title
     extends: str | list[str] | None = None
     abstract: bool = False
+    valid: Valid | None = None
     instrument: Instrument = Instrument()
-    caveats: list[str | Caveat] = []
+    caveats: list[str | Caveat] = Field(default=[])
     match: Match | None = None
     decode: Decode = formats.Json()
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"
     zone: str | None = None
     default_channel: ChannelName | None = None
-    registers: list[str] = []
-    read: Annotated[list[Block], BeforeValidator(_blocks)] = []
-    ignore: Annotated[list[Ignore], BeforeValidator(_blocks)] = []
-    checks: dict[str, dict[str, Any] | bool] = {}
-    tests: list[Case] = []
+    registers: list[str] = Field(default=[])
+    read: Annotated[list[Block], BeforeValidator(_blocks)] = Field(default=[])
+    ignore: Annotated[list[Ignore], BeforeValidator(_blocks)] = Field(default=[])
+    checks: dict[str, dict[str, Any] | bool] = Field(default={})
+    tests: list[Case] = Field(default=[])
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

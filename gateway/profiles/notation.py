@@ -106,6 +106,15 @@ def _safe(path: Path) -> Path:
     return path
 
 
+_LEVEL: Final = re.compile(r"\{([a-z_]+)\}")
+
+
+def topic_level(key: str) -> str | None:
+    """The name of a topic's level, where a condition is on ``{name}`` and not on a path."""
+    match = _LEVEL.fullmatch(key)
+    return match[1] if match else None
+
+
 def check_path(value: str) -> str:
     """A path as its text; raises ValueError."""
     parse_path(value)

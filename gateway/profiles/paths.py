@@ -10,12 +10,14 @@ from gateway.profiles.models import (
     MeasuredAt,
     Path,
     ProfileModel,
+    QualityFrom,
     Quantity,
+    Status,
     TimeWord,
     UnitFrom,
     When,
 )
-from gateway.profiles.notation import parse_path
+from gateway.profiles.notation import parse_path, topic_level
 from gateway.profiles.shape import Node
 from gateway.profiles.template import parse_template
 from gateway.quantities import BY_NAME
@@ -65,17 +67,25 @@ def quantity_leaf(known: Known, quantity: Quantity) -> str:
     if quantity.map is not None:
         return "any"
     if known.type == "time":
-        return time_leaf(quantity.time or "iso")
+        form = quantity.time or "iso"
+        return "text" if quantity.then else time_leaf(form, text=bool(quantity.text))
     if known.type in {"number", "money"}:
         return "text" if quantity.text else "number"
     return {"text": "text", "flag": "bool"}[known.type]
 
 
-def time_leaf(form: TimeWord) -> str:
+def time_leaf(form: TimeWord, *, text: bool = False) -> str:
     """The leaf type of a time form."""
     if form == "iso":
         return "moment"
-    return "text" if "%" in form else "epoch"
+    return "text" if text or "%" in form else "epoch"
+
+
+def status_leaf(status: Status) -> str:
+    """The leaf type of a status with a place of its own."""
+    if status.bits is not None:
+        return "text" if status.text else "integer"
+    return "words" if status.list_ else "any"
 
 
 class _Paths:
@@ -115,6 +125,8 @@ class _Paths:
 
     def when(self, when: When, scope: Node) -> None:
         for path, condition in when.items():
+            if topic_level(path) is not None:
+                continue
             kind = "raw" if condition.is_ is not None else "any"
             self.leaf(parse_path(path), scope, kind, required=False)
 
@@ -123,24 +135,36 @@ class _Paths:
         self.when(block.when, scope)
         # Inside an array or behind a condition a place may be absent from other items or messages.
         always = block.each is None and not block.when
-        if isinstance(block.measured_at, MeasuredAt):
-            at = block.measured_at
-            self.leaf(at.from_, scope, time_leaf(at.time), required=always and not at.optional)
-        if block.sequence is not None:
-            sequence = block.sequence
-            self.leaf(sequence.from_, scope, "integer", required=always and not sequence.optional)
+        self.times(block, scope, always=always)
         self.identity(block.device_id, scope, always=always)
         if isinstance(block.channel, Channel):
             kind = "any" if block.channel.map else "scalar"
             self.leaf(block.channel.from_, scope, kind, required=always)
+        elif isinstance(block.channel, str) and "{" in block.channel:
+            self.template(block.channel, scope, required=always)
         for status in block.status:
-            for path in status.flags or ():
-                self.leaf(parse_path(path), scope, "any", required=False)
+            for flag in status.flags or ():
+                self.leaf(parse_path(flag), scope, "any", required=False)
             if status.from_ is not None:
-                kind = "integer" if status.bits else "words" if status.list_ else "text"
-                self.leaf(status.from_, scope, kind, required=always and not status.optional)
+                required = always and not status.optional
+                self.leaf(status.from_, scope, status_leaf(status), required=required)
         for name, quantity in block.quantities.items():
             self.quantity(name, quantity, scope, always=always)
+
+    def times(self, block: Block, scope: Node, *, always: bool) -> None:
+        """The places of the time, the quality and the number of a reading."""
+        if isinstance(block.measured_at, MeasuredAt):
+            at = block.measured_at
+            kind = "text" if at.then else time_leaf(at.time, text=at.text)
+            for path in (at.from_, at.then):
+                if path is not None:
+                    self.leaf(path, scope, kind, required=always and not at.optional)
+        if isinstance(block.quality, QualityFrom):
+            self.leaf(block.quality.from_, scope, "any", required=False)
+        if block.sequence is not None:
+            sequence = block.sequence
+            kind = "text" if sequence.text else "integer"
+            self.leaf(sequence.from_, scope, kind, required=always and not sequence.optional)
 
     def identity(self, device_id: str | DeviceId | None, scope: Node, *, always: bool) -> None:
         template = device_id
@@ -149,10 +173,12 @@ class _Paths:
             self.leaf(device_id.from_, scope, "scalar", required=required)
             template = device_id.otherwise
         if isinstance(template, str):
-            for part in parse_template(template, self.levels):
-                if part.path is not None:
-                    required = always and not isinstance(device_id, DeviceId)
-                    self.leaf(part.path, scope, "scalar", required=required)
+            self.template(template, scope, required=always and not isinstance(device_id, DeviceId))
+
+    def template(self, template: str, scope: Node, *, required: bool) -> None:
+        for part in parse_template(template, self.levels):
+            if part.path is not None:
+                self.leaf(part.path, scope, "scalar", required=required)
 
     def quantity(self, name: str, quantity: Quantity, scope: Node, *, always: bool) -> None:
         required = always and not quantity.optional and not quantity.absent
@@ -173,6 +199,8 @@ class _Paths:
             else [quantity.from_ or ()]
         )
         several = len(paths) > 1
+        if quantity.then is not None:
+            paths.append(quantity.then)
         for path in paths:
             node = self.place(path, scope, required=required and not several)
             node.leaf |= kinds

@@ -1,5 +1,6 @@
 """What the profile language can say beyond plain fields, each by a message and its reading."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,176 @@ def test_a_circle_of_families_is_told(two_versions: Path):
         file.write("extends: families/acme\n")
     with pytest.raises(ProfileError, match="circle: families/acme -> families/acme"):
         load_profiles([KINDS, two_versions])
+
+
+DAY = 86_400 * 10**9
+MARCH = "2026-03-01T00:00:00+08:00"
+MARCH_NS = 1_772_294_400 * 10**9
+
+
+@pytest.fixture
+def by_date(tmp_path: Path) -> Path:
+    (tmp_path / "families").mkdir()
+    (tmp_path / "families" / "acme.yaml").write_text(FAMILY)
+    since, until = (f'valid: {{{word}: "{MARCH}"}}\n' for word in ("from", "until"))
+    (tmp_path / "acme.yaml").write_text(HEAD.format(version="2.0.0", unit="m3") + since)
+    (tmp_path / "acme@1.0.0.yaml").write_text(HEAD.format(version="1.0.0", unit="L") + until)
+    return tmp_path
+
+
+@pytest.mark.parametrize("named", [None, "acme"])
+def test_versions_part_their_messages_by_the_time_of_receipt(by_date: Path, named):
+    devices = {"a": Device(device_id="a", profile=named)} if named else {}
+    decider = Decider(load_profiles([KINDS, by_date]), devices, {}, registry_known=False)
+    decided = Decided()
+    times = [MARCH_NS - DAY, MARCH_NS - 1, MARCH_NS, MARCH_NS + DAY]
+    decider.decide(Batch(["acme/a"] * 4, [b'{"v":5}'] * 4, times, 0), decided)
+    assert [(r.profile, r.quantities["volume"]) for r in decided.readings] == [
+        ("acme@1.0.0", 0.005), ("acme@1.0.0", 0.005), ("acme@2.0.0", 5.0), ("acme@2.0.0", 5.0),
+    ]  # fmt: skip
+
+
+def test_a_message_from_when_no_version_holds_is_told_so(by_date: Path):
+    (by_date / "acme@1.0.0.yaml").unlink()
+    decider = Decider(load_profiles([KINDS, by_date]), {}, {}, registry_known=False)
+    decided = Decided()
+    decider.decide(Batch(["acme/a"], [b'{"v":5}'], [MARCH_NS - 1], 0), decided)
+    (refused,) = decided.quarantined
+    assert refused.reason == "no_profile"
+    assert "received when none of acme@2.0.0 is 'valid'" in refused.detail
+
+
+LEVELS = """\
+match: {topic: "shop/{device_id}/{side}/{metric}"}
+read:
+  - when: {"{metric}": [total, energy]}
+    channel: "nozzle-{side}"
+    totaliser_volume: {from: $, unit: L}
+  - when: {"{metric}": price}
+    channel: "{side}"
+    unit_price: {from: $, scale: 0.01}
+ignore: {when: {"{metric}": state}}
+"""
+
+
+def test_topic_levels_choose_the_block_and_name_the_channel():
+    head = "profile: under-test\nversion: 1.0.0\nextends: kinds/fuel-dispenser\n"
+    profile = compiled(f"{head}title: {{en: a, zh: a}}\n{LEVELS}", "fuel-dispenser")
+    (total,) = profile.read("1234.5", side="left", metric="total") or ()
+    assert (total.channel, total.quantities) == ("nozzle-left", {"totaliser_volume": 1234.5})
+    (price,) = profile.read("789", side="right", metric="price") or ()
+    assert (price.channel, price.quantities) == ("right", {"unit_price": 7.89})
+    assert profile.read("0", side="left", metric="state") is None
+    assert profile.refusal("1", side="left", metric="else").reason == "no_reading"
+
+
+def test_a_topic_that_is_ignored_by_its_level_is_not_even_decoded(tmp_path: Path):
+    head = "profile: x\nversion: 1.0.0\nextends: kinds/fuel-dispenser\ntitle: {en: x, zh: x}\n"
+    (tmp_path / "x.yaml").write_text(head + LEVELS)
+    decider = Decider(load_profiles([KINDS, tmp_path]), {}, {}, registry_known=False)
+    decided = Decided()
+    topics = ["shop/d/left/state", "shop/d/left/total", "shop/d/left/state"]
+    decider.decide(Batch(topics, [b"on", b"7", b"off"], [0, 0, 0], 0), decided)
+    assert (decided.counters.ignored, decided.counters.stored) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("match: {when: {'{device_id}': a}}\nread: {volume: {from: v, unit: L}}",
+         "match.when.{device_id}: which topics are this profile's, 'topic' says"),
+        ("read: {when: {'{side}': a}, volume: {from: v, unit: L}}",
+         "read.when.{side}: not every topic of 'match' has a level {side}; they have {device_id}"),
+        ("read: {when: {'{device_id}': {is: present}}, volume: {from: v, unit: L}}",
+         "read.when.{device_id}: a level of the topic is always there"),
+    ],
+)  # fmt: skip
+def test_a_condition_on_a_level_that_is_not_there_is_told(tmp_path: Path, text, said):
+    topic = 'match: {topic: "a/{device_id}"}\n'
+    text = text.replace("match: {", 'match: {topic: "a/{device_id}", ')
+    head = "profile: x\nversion: 1.0.0\nextends: kinds/water-meter\ntitle: {en: x, zh: x}\n"
+    file = tmp_path / "x.yaml"
+    file.write_text(head + ("" if text.startswith("match") else topic) + text)
+    with pytest.raises(ProfileError) as refused:
+        load_profiles([KINDS, file])
+    assert said in str(refused.value)
+
+
+TEXTS = compiled(
+    """
+read:
+  measured_at: {from: date, then: clock, time: "%d.%m.%Y %H:%M", zone: Asia/Shanghai}
+  quality: {from: q, map: {A: valid, E: estimated, 7: questionable}}
+  sequence: {from: n, modulus: 256, text: hex}
+  status:
+    - {from: st, bits: {0: battery_low, 6: leak}, text: hex}
+    - {from: code, words: {0: null, 3: tilt}}
+  volume: {from: v, unit: L, text: hex}
+""",
+    "water-meter",
+)
+
+
+def test_numbers_in_texts_and_a_time_in_two_fields():
+    (reading,) = (
+        TEXTS.read(
+            '{"date":"02.01.2026","clock":"08:30","q":"E","n":"ff","st":"0x41","code":3,"v":"0004e2"}'
+        )
+        or ()
+    )
+    assert reading.measured_at == 1_767_313_800 * 10**9
+    assert (reading.sequence, reading.quality) == (255, "estimated")
+    assert reading.status == ("battery_low", "leak", "tilt")
+    assert reading.quantities == {"volume": 1.25}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"clock": 5}, "wrong_type"), ({"clock": None}, "missing_field"),
+        ({"clock": "25:00"}, "bad_time"), ({"q": "X"}, "unknown_word"), ({"n": "xy"}, "wrong_type"),
+        ({"st": "0x"}, "wrong_type"), ({"st": "f" * 16}, "wrong_type"),
+        ({"code": 4}, "unknown_word"),
+        ({"code": {}}, "unknown_word"), ({"v": "12.5"}, "wrong_type"),
+        ({"v": "ffffffffffffff"}, "absurd_number"),
+    ],
+)  # fmt: skip
+def test_what_those_texts_cannot_mean_is_refused(change, reason):
+    message = {"date": "02.01.2026", "clock": "08:30", "n": "1", "v": "1"} | change
+    assert TEXTS.refusal(json.dumps(message)).reason == reason
+
+
+def test_an_epoch_may_come_as_text():
+    profile = compiled(
+        "read: {measured_at: {from: t, time: epoch_ms, text: true}, volume: {from: v, unit: m3}}",
+        "water-meter",
+    )
+    for text in ("1767225600000", "1767225600000.0"):
+        (reading,) = profile.read(json.dumps({"t": text, "v": 1})) or ()
+        assert reading.measured_at == 1_767_225_600 * 10**9
+    assert profile.refusal('{"t":"1.7e12","v":1}').reason == "bad_time"
+    assert profile.refusal('{"t":1767225600000,"v":1}').reason == "wrong_type"
+
+
+def test_a_quality_that_the_message_does_not_say_is_the_default():
+    profile = compiled(
+        "read:\n  measured_at: {from: t, time: epoch_s, optional: true}\n"
+        "  quality: {from: q, map: {ok: valid}, default: estimated}\n"
+        "  volume: {from: v, unit: m3}",
+        "water-meter",
+    )
+    told = {'"q":"ok"': "valid", '"x":1': "estimated"}
+    for text, quality in told.items():
+        (reading,) = profile.read(f'{{"t":1767225600,"v":1,{text}}}') or ()
+        assert reading.quality == quality
+    (reading,) = profile.read('{"v":1,"q":"ok"}') or ()
+    assert reading.quality == "questionable"
+
+
+def test_a_type_approval_is_a_number_or_all_that_is_known_of_it():
+    said = "{number: 2024F123-32, authority: SAMR, issued: 2024-05-01, until: '2029-04-30'}"
+    profile = compiled(
+        f"instrument: {{type_approval: {said}}}\nread: {{volume: {{from: v, unit: L}}}}",
+        "water-meter",
+    )
+    assert profile.profile.model.instrument.type_approval.until == "2029-04-30"
