@@ -112,6 +112,9 @@ STATUS_WORDS: Final = (
     "reverse_energy",
     "phase_loss",
     "program_changed",
+    "tamper",
+    "signature_invalid",
+    "signature_unverified",
 )
 """Words that a profile may map an instrument's status bits to."""
 
