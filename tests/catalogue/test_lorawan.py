@@ -3,10 +3,10 @@
 ``tests/catalogue/lorawan/*.yaml`` says for each driver which profile reads it and where the
 vendor's output has each quantity: ``quantity`` or ``quantity@channel``, with ``path`` (dotted;
 ``[]`` takes every item of an array, ``[key=value]`` what has that value; or a list of paths),
-``minus`` (a path whose value is taken off), ``unit`` and ``scale``, or ``words`` (ours by the
-vendor's).  Cases that must not agree stand under ``differs`` with the reason.  A driver without a
-quantity of ours stands under ``no_meter`` with the reason, one that has no profile yet under
-``not_yet``.
+``minus`` (a path whose value is taken off), ``unit``, ``scale``, ``digits`` where the vendor
+rounds, or ``words`` (ours by the vendor's).  Cases that must not agree stand under ``differs`` with
+the reason.  A driver without a quantity of ours stands under ``no_meter`` with the reason, one that
+has no profile yet under ``not_yet``.
 """
 
 from __future__ import annotations
@@ -173,7 +173,9 @@ def agrees(profiles: ProfileSet, decider: Decider, row: dict[str, Any], network:
     assert set(got) == set(wanted), refused
     for name, values in wanted.items():
         if BY_NAME[profile.kind][name.partition("@")[0]].type == "number":
-            assert sorted(got[name]) == pytest.approx(sorted(values), rel=1e-6, abs=1e-9), name
+            kept = spec["values"][name].get("digits", 12)
+            ours = sorted(round(value, kept) for value in got[name])
+            assert ours == pytest.approx(sorted(values), rel=1e-6, abs=1e-9), name
         else:
             assert sorted(got[name]) == sorted(values), name
 
