@@ -6,7 +6,6 @@ needed; BCD, texts, dates and checksums.
 
 from __future__ import annotations
 
-import ast
 import calendar
 import datetime as dt
 import math
@@ -28,6 +27,9 @@ MAX_BYTES: Final = 1024 * 1024
 LIMIT: Final = 1e18
 """Computed numbers beyond this are refused."""
 
+CHECKED: Final = 16 * 1024 * 1024
+"""Bytes that all checksums of one message may be of."""
+
 
 def compile_binary(settings: Binary) -> Parse:
     """A parser of payloads of this layout.
@@ -41,29 +43,13 @@ def compile_binary(settings: Binary) -> Parse:
         raise ValueError("; ".join(message for _, message in written.faults))
     limit = settings.max_bytes or MAX_BYTES
     namespace: dict[str, Any] = {**_RUN_TIME, "MAX_BYTES": limit, "TOO_LARGE": _too_large(limit)}
-    literals: dict[str, Any] = {"LIMIT": LIMIT, "HUGE": 1e300, "MAX_BYTES": limit}
     for name, value in written.constants.items():
-        if name.startswith("U"):
-            namespace[name] = struct.Struct(value).unpack_from
-        elif isinstance(value, str | int | float | bytes | None):
-            literals[name] = value
-        else:
-            namespace[name] = value
-    # A constant in the code is read faster than a name; it goes in as a node, never as text.
-    tree = ast.fix_missing_locations(_Literals(literals).visit(ast.parse(written.text)))
-    exec(compile(tree, "<binary>", "exec"), namespace)  # noqa: S102
+        form = name.startswith("U")
+        namespace[name] = struct.Struct(value).unpack_from if form else value
+    # The text has only names and numbers that `write` made; texts of a profile are constants.
+    exec(compile(written.text, "<binary>", "exec"), namespace)  # noqa: S102
     parse: Parse = namespace["parse"]
     return parse
-
-
-class _Literals(ast.NodeTransformer):
-    def __init__(self, literals: Mapping[str, Any]) -> None:
-        self.literals = literals
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        if node.id in self.literals:
-            return ast.Constant(self.literals[node.id])
-        return node
 
 
 def _too_large(limit: int) -> Callable[[int], DecodeError]:
@@ -159,6 +145,12 @@ def _check(  # noqa: PLR0917 - called by generated text
         )
 
 
+def _often(label: str, at: int) -> DecodeError:
+    return DecodeError(
+        "unparseable", f"offset {at}: {label}: checksums of more than {CHECKED} bytes in a message"
+    )
+
+
 def _text(data: bytes, encoding: str, label: str) -> str:
     try:
         text = data.decode(encoding)
@@ -210,7 +202,9 @@ def _collect(document: dict[str, Any], key: str, value: object) -> None:
     found.append(value)
 
 
-def _digits(text: str) -> int | None:
+def _digits(text: str | None) -> int | None:
+    if text is None:
+        return None
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
@@ -272,7 +266,8 @@ _RUN_TIME: Final[dict[str, Any]] = {
     "WORD": _word, "INVALID": _invalid, "BEYOND": _beyond, "DIVIDED": _divided, "CHECK": _check,
     "TEXT": _text, "NUMBER": _number, "WHOLE": _whole, "LEFT": _left, "RIGHT": _right,
     "ITEM": _item, "DIGITS": _digits, "BCD_DIGIT": _bcd_digit, "BCD_BIT": _bcd_bit,
-    "OverflowError": OverflowError, "COLLECT": _collect,
+    "OverflowError": OverflowError, "COLLECT": _collect, "LIMIT": LIMIT, "HUGE": 1e300,
+    "CHECKED": CHECKED, "OFTEN": _often,
     "LOCAL_TIME": _local_time, "EPOCH": _epoch, "PORT": _port, "RECEIVED": _received,
     "isfinite": math.isfinite,
 }  # fmt: skip

@@ -26,6 +26,17 @@ _WIDE: Final = re.compile(r"^(bcd|hex|checksum)(le|be)?$")
 _BYTES: Final = ("str", "strz", "skip")
 _CODES: Final = {1: "b", 2: "h", 4: "i", 8: "q"}
 _FLOATS: Final = {"2": "e", "4": "f", "8": "d"}
+_FOREIGN: Final = re.compile(
+    r"^(?:(?P<unsigned>uint|unsigned|u)|(?P<float>float|real|f)|int|signed|i|s)_?"
+    r"(?P<bits>8|16|24|32|40|48|56|64)_?(?P<order>le|be)?(?:_t)?$"
+)
+_FOREIGN_WORDS: Final = {
+    "byte": "u1", "char": "u1", "uint": "u4", "int": "s4", "short": "s2", "word": "u2",
+    "dword": "u4", "long": "s8", "float": "f4", "double": "f8", "bool": "b1", "boolean": "b1",
+    "bit": "b1", "string": "str", "text": "str", "ascii": "str", "bytes": "hex", "raw": "hex",
+    "padding": "skip", "pad": "skip", "reserved": "skip", "crc": "checksum",
+}  # fmt: skip
+"""Words of other languages for our types."""
 ALGORITHMS: Final = {
     "sum8": 1, "xor8": 1, "sum16": 2, "crc8": 1, "crc16-modbus": 2, "crc16-ccitt": 2,
     "crc16-xmodem": 2, "crc16-en13757": 2, "crc32": 4,
@@ -78,6 +89,7 @@ class Primitives(FunctionText):
         self.run: list[Pending] = []
         self.run_order = ""
         self.bits: list[Bits] = []
+        self.loops = 0
 
     def primitive(self, one: BinaryField, then: Callable[[Value], None]) -> None:
         """A field of bytes or bits; ``then`` gets its value once the bytes are read."""
@@ -105,8 +117,17 @@ class Primitives(FunctionText):
         elif kind in _BYTES:
             getattr(self, f"read_{kind}")(one, then)
         else:
-            words = [*self.layout.types, *PRIMITIVES]
-            raise Fault(f"there is no type {kind!r}{near(kind, words)}", "type")
+            raise Fault(f"there is no type {kind!r}{self.meant(kind)}", "type")
+
+    def meant(self, kind: str) -> str:
+        """The type that was meant by a word of another language, or that is near."""
+        if kind.lower() in _FOREIGN_WORDS:
+            return f"; did you mean {_FOREIGN_WORDS[kind.lower()]!r}?"
+        match = _FOREIGN.match(kind.lower())
+        if match is None:
+            return near(kind, [*self.layout.types, *PRIMITIVES])
+        letter = "f" if match["float"] else "u" if match["unsigned"] else "s"
+        return f"; did you mean '{letter}{int(match['bits']) // 8}{match['order'] or ''}'?"
 
     def later(self, one: BinaryField, then: Callable[[str], None]) -> Callable[[str], None]:
         """What is done once the bytes are read; its faults are this field's."""
@@ -368,6 +389,8 @@ class Primitives(FunctionText):
         """A text up to a 0 byte."""
         self.refuse(one, "endian", "size", "digits", "sign", "algorithm", "over", "enum")
         encoding, label = self.constant(self.encoding(one)), self.constant(self.label(one.id))
+        if self.encoding(one).startswith("utf-16"):
+            raise Fault("a 0 byte ends no UTF-16 text: use 'str' with a 'size'", "encoding")
         self.flush()
         variable, end = self.fresh(), self.fresh("n")
         self.line(f"{end} = data.find(0, {self.at()}, {self.end})")
@@ -423,6 +446,12 @@ class Primitives(FunctionText):
                         raise Fault("a position is a whole number", "over", number)
                     self.assign(target, value, self.label(one.id))
             label, word = self.label(one.id), "'big'" if order == "be" else "'little'"
+            if self.loops:
+                self.uses.add("checked")
+                self.line(f"checked += {last} - {first}" if one.over is None else "checked += size")
+                self.line("if checked > CHECKED:")
+                with self.indented():
+                    self.line(f"raise OFTEN({self.constant(label)}, {last})")
             what = f"{self.constant(label)}, {self.constant(name)}, data, {first}, {last}"
             self.line(f"CHECK({what}, INT({variable}, {word}))")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from gateway.profiles.binary_primitives import Primitives, is_bits, is_primitive
+from gateway.profiles.binary_switches import FEW_CASES, Case, cases_of, groups
 from gateway.profiles.binary_text import (
     MAX_FIELDS,
     MAX_ITEMS,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_NESTING: Final = 12
 MAX_LOOPS: Final = 6
+FIELDS_OF_AN_ITEM: Final = 16
+"""An item of a list with more fields counts as several items."""
 
 
 @dataclass
@@ -83,6 +86,8 @@ class _Layouts(Primitives):
             head.append("    received = RECEIVED(context)")
         if "items" in self.uses:
             head.append("    items = 0")
+        if "checked" in self.uses:
+            head.append("    checked = 0")
         self.lines[:0] = head
         for name in () if self.faults else layout.types.keys() - self.used:
             self.fault(Fault(f"no field is of type {name!r}: remove it"), ("types", name))
@@ -301,60 +306,86 @@ class _Layouts(Primitives):
     def switch(self, kind: Switch, path: Path, name: str | None, *, joins: bool) -> Value | None:
         """One of several types by a value; what a case reads is not known outside of it."""
         on = self.value(kind.switch_on, "switch-on", at=path)
+        if on.kind in {"list", "map"}:
+            raise Fault("a case is chosen by a number or text", *path, "switch-on", absolute=True)
         chosen, target, label = self.fresh("s"), self.fresh(), self.label(name)
         self.assign(chosen, on, label)
         start, known = (self.base, self.offset), dict(self.scope.values)
+        elsewhere = self.scope.elsewhere
         values: list[Value] = []
-        word, seen = "if", set()
-        cases = [(case, body) for case, body in kind.cases.items() if case != "_"]
-        if not cases:
-            raise Fault("a switch has a case besides '_'", *path, "cases", absolute=True)
-        for case, body in (*cases, ("_", kind.cases.get("_"))):
-            at = (*path, "cases", case)
+
+        def write(case: str | int, body: Kind) -> None:
             self.base, self.offset = start
-            if case == "_":
-                self.line("else:")
-            else:
-                test = self.matches(chosen, case, on, at)
-                if test in seen:
-                    raise Fault(f"two cases are {case!r}", *at, absolute=True)
-                seen.add(test)
-                self.line(f"{word} {test}:")
-            word = "elif"
-            with self.indented():
-                if body is None:
-                    self.line(f"raise CASE({self.constant(label)}, {chosen}, {self.at()})")
-                    continue
-                value = self.case(body, at, name, joins=joins)
-                if value is not None:
-                    self.line(f"{target} = {value.code}")
-                    values.append(value)
-                self.settle()
+            if body is None:
+                self.line(f"raise CASE({self.constant(label)}, {chosen}, {self.at()})")
+                return
+            value = self.case(body, (*path, "cases", case), name, joins=joins)
+            if value is not None:
+                self.line(f"{target} = {value.code}")
+                values.append(value)
+            self.settle()
+            elsewhere.update(self.scope.values.keys() - known.keys())
             self.scope.values = dict(known)
+
+        cases = cases_of(kind, path, text=on.kind == "text")
+        if len(cases) > FEW_CASES:
+            number = self.looked_up(cases, chosen, on)
+            self.line(f"if {number} >= 0:")
+            with self.indented():
+                self.branches(cases, number, 0, write)
+        else:
+            word = "if"
+            for case in cases:
+                self.line(f"{word} {self.fits(case, chosen, on)}:")
+                word = "elif"
+                with self.indented():
+                    write(case.key, case.body)
+        self.line("else:")
+        with self.indented():
+            write("_", kind.cases.get("_"))
         self.base, self.offset = "p", 0
         return None if joins else _either(target, values)
 
-    def matches(self, chosen: str, case: str | int, on: Value, at: Path) -> str:
-        """The condition of a case: a number, a range, a text."""
-        if on.kind == "text":
-            return f"{chosen} == {self.literal(str(case))}"
-        low, dots, high = str(case).partition("..")
-        try:
-            first, last = int(low, 0), int(high if dots else low, 0)
-        except ValueError:
-            what = "a case is a whole number (0x10), a range (1..5), or _"
-            raise Fault(f"{case!r} is none: {what}", *at, absolute=True) from None
-        if not dots:
-            return f"{chosen} == {first}"
+    def fits(self, case: Case, chosen: str, on: Value) -> str:
+        """The condition of a case."""
+        if case.single:
+            return f"{chosen} == {self.constant(case.first)}"
         maybe = f"{chosen} is not None and " if on.nullable else ""
-        return f"{maybe}{first} <= {chosen} <= {last}"
+        return f"{maybe}{self.constant(case.first)} <= {chosen} <= {self.constant(case.last)}"
 
-    def literal(self, value: str) -> str:
-        """A constant that is the same name for the same text."""
-        for name, known in self.constants.items():
-            if known == value and isinstance(known, str) and name.startswith("K"):
-                return name
-        return self.constant(value)
+    def looked_up(self, cases: list[Case], chosen: str, on: Value) -> str:
+        """A variable with the position of the case that fits, or -1."""
+        number = self.fresh("s")
+        table = {case.first: place for place, case in enumerate(cases) if case.single}
+        self.line(f"{number} = {self.constant(table)}.get({chosen}, -1)")
+        ranges = [(place, case) for place, case in enumerate(cases) if not case.single]
+        if ranges:
+            self.line(f"if {number} < 0:")
+            with self.indented():
+                word = "if"
+                for place, case in ranges:
+                    self.line(f"{word} {self.fits(case, chosen, on)}: {number} = {place}")
+                    word = "elif"
+        return number
+
+    def branches(
+        self,
+        cases: list[Case],
+        number: str,
+        first: int,
+        write: Callable[[str | int, Kind], None],
+    ) -> None:
+        """Finds the case at a position: a chain of hundreds would be slow and nest too deeply."""
+        parts = groups(len(cases))
+        for part in parts:
+            word = "if" if part is parts[0] else "elif"
+            last = part is parts[-1]
+            self.line("else:" if last else f"{word} {number} < {first + part.stop}:")
+            with self.indented():
+                if len(part) == 1:
+                    write(cases[part.start].key, cases[part.start].body)
+                else:
+                    self.branches(cases[part.start : part.stop], number, first + part.start, write)
 
     def case(self, body: Kind, path: Path, name: str | None, *, joins: bool) -> Value | None:
         """What a case reads."""
@@ -385,7 +416,9 @@ class _Layouts(Primitives):
         self.loops += 1
         self.uses.add("items")
         label, items, index = self.constant(self.label(one.id)), self.fresh(), self.fresh("i")
-        opening = self.opening(one, label, index)
+        cost, fields = f"C{len(self.constants)}", self.fields_put
+        self.constants[cost] = 1
+        opening = self.opening(one, label, index, cost)
         self.settle()
         head = len(self.lines)
         self.line(f"{items} = []")
@@ -396,7 +429,7 @@ class _Layouts(Primitives):
         with self.indented():
             if one.repeat != "expr":
                 self.line(f"{index} += 1")
-                self.line("items += 1")
+                self.line(f"items += {cost}")
                 self.line(f"if items > {MAX_ITEMS}:")
                 with self.indented():
                     self.line(f"raise MANY({label}, items, p)")
@@ -412,13 +445,15 @@ class _Layouts(Primitives):
                 self.stop(one, value)
         self.scope = outer
         self.loops -= 1
+        # Computed fields cost a payload no bytes: an item of many counts as several.
+        self.constants[cost] = max(1, (self.fields_put - fields) // FIELDS_OF_AN_ITEM)
         if not joins and value is not None:
             told = Value(items, "list", item=replace(value, code=""))
             if value.kind == "map" and value.members is not None:
                 told = replace(told, item=self.in_list(value))
             self.told(one.id, told, "", collect=one.collect)
 
-    def opening(self, one: BinaryField, label: str, index: str) -> list[str]:
+    def opening(self, one: BinaryField, label: str, index: str, cost: str) -> list[str]:
         """The line that begins the loop, and what stands before it."""
         if one.repeat == "eos":
             return [f"{index} = -1", f"while p < {self.end}:"]
@@ -432,10 +467,10 @@ class _Layouts(Primitives):
         if number.kind not in {"int", "bool"}:
             raise Fault(f"{one.repeat_expr!r} is no whole number", "repeat-expr")
         self.assign(count, number, self.label(one.id))
-        self.line(f"if {count} is None or not 0 <= {count} <= {MAX_ITEMS} - items:")
+        self.line(f"if {count} is None or not 0 <= {count} * {cost} <= {MAX_ITEMS} - items:")
         with self.indented():
             self.line(f"raise MANY({label}, {count}, {self.at()})")
-        self.line(f"items += {count}")
+        self.line(f"items += {count} * {cost}")
         return [f"for {index} in range({count}):"]
 
     def item(self, one: BinaryField, items: str, *, joins: bool) -> Value | None:

@@ -63,6 +63,7 @@ class Scope:
     raw: Value | None = None
     index: str = ""
     previous: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
 
     def outward(self) -> Iterator[Scope]:
         """This scope and those around it."""
@@ -118,6 +119,7 @@ class FunctionText:
         self.depth = 1
         self.count = 0
         self.visited = 0
+        self.fields_put = 0
         self.made: list[str] = []
         self.lacking: set[str] = set()
         self.base, self.offset, self.end = "", 0, "e"
@@ -147,7 +149,11 @@ class FunctionText:
         return variable
 
     def constant(self, value: object) -> str:
-        """A name of ours for a constant of the profile."""
+        """A number as it is written, or a name of ours for another constant of the profile."""
+        if value is None or isinstance(value, bool):
+            return str(value)
+        if isinstance(value, int | float):
+            return repr(value) if value >= 0 else f"({value!r})"
         name = f"K{len(self.constants)}"
         self.constants[name] = value
         return name
@@ -190,6 +196,11 @@ class FunctionText:
             return found
         if any(name in scope.later for scope in self.scope.outward()):
             raise ExpressionError(f"{name!r} is read later: only fields before this are known")
+        if any(name in scope.elsewhere for scope in self.scope.outward()):
+            raise ExpressionError(
+                f"{name!r} is read in some cases of a switch: compute with it there, or in the "
+                "profile ('sum', 'product' of a quantity)"
+            )
         words = [word for scope in self.scope.outward() for word in scope.values]
         words += [f"_{word}" for word in _SPECIAL.values() if word]
         raise ExpressionError(f"there is no field {name!r}{near(name, words)}")
@@ -336,6 +347,7 @@ class FunctionText:
         """A value goes into the present document, unless its id is hidden."""
         if name is None or name.startswith("_"):
             return
+        self.fields_put += 1
         if value.nullable:
             self.lacking.add(value.code)
         if collect:

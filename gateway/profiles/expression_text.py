@@ -15,6 +15,8 @@ from gateway.profiles.expressions import ExpressionError, Node
 
 MAX_BITS: Final = 512
 """No intermediate number may grow beyond this many bits; told when the profile is loaded."""
+MAX_BELOW: Final = 2**128
+"""A divisor beyond this is divided by at once: a fraction that long is not shown by anything."""
 UNBOUNDED: Final = float(2**64)
 """Magnitude assumed of what is known only at run time; such values are checked there."""
 
@@ -197,6 +199,9 @@ class _Emitter:
             return self.sum(node.op, a, b)
         if node.op == "*":
             kind = "int" if a.kind == b.kind == "int" else "float"
+            if a.below * b.below > MAX_BELOW:
+                a, b = closed(a), closed(b)
+                kind = "float"
             below = a.below * b.below
             code = f"({a.code} * {b.code})"
             if a.literal is not None and abs(a.literal.numerator) == a.literal.numerator == 1:
@@ -221,6 +226,8 @@ class _Emitter:
             kind = "int" if a.kind == b.kind == "int" else "float"
             return _combined(f"({a.code} {op} {b.code})", kind, a.bound + b.bound, a, b)
         below = a.below * b.below // _gcd(a.below, b.below)
+        if below > MAX_BELOW:
+            return self.sum(op, closed(a), closed(b))
         a, b = self.raised(a, below), self.raised(b, below)
         value = _combined(f"({a.code} {op} {b.code})", "int", a.bound + b.bound, a, b)
         return replace(value, below=below)
@@ -249,6 +256,8 @@ class _Emitter:
             code = a.code if inverse.literal and inverse.literal.numerator == 1 else ""
             code = code or f"({a.code} * {inverse.code})"
             value = _combined(code, a.kind, a.bound * inverse.bound, a)
+            if a.below * inverse.below > MAX_BELOW:
+                return replace(closed(replace(value, below=a.below)), below=inverse.below)
             return replace(value, below=a.below * inverse.below)
         exact = a.below == b.below == 1 and a.kind == b.kind == "int"
         a, b = closed(a), closed(b)
@@ -325,6 +334,8 @@ class _Emitter:
 
     def about(self, name: str, arg: Node) -> Value:
         value = self.emit(arg)
+        if name == "has" and value.kind == "map" and not value.code:
+            raise ExpressionError(f"{_shown(arg)} is always there: ask for a field of it")
         if name == "has":
             # A member of what is absent is absent too.
             return Value(f"({closed(value).code} is not None)", "bool", value.nullable, 1)

@@ -27,6 +27,11 @@ def faults(text):
     ("text", "path", "message"),
     [
         ("seq: [{id: a, type: u9}]", "seq.0.type", "there is no type 'u9'; did you mean 'u1'?"),
+        ("seq: [{id: a, type: uint16le}]", "seq.0.type", "did you mean 'u2le'?"),
+        ("seq: [{id: a, type: int24_t}]", "seq.0.type", "did you mean 's3'?"),
+        ("seq: [{id: a, type: float}]", "seq.0.type", "did you mean 'f4'?"),
+        ("seq: [{id: a, type: u16}]", "seq.0.type", "did you mean 'u2'?"),
+        ("seq: [{id: a, type: Byte}]", "seq.0.type", "did you mean 'u1'?"),
         ("seq: [{id: a, type: recrod}]\ntypes: {record: [{id: b, type: u1}]}", "seq.0.type",
          "did you mean 'record'?"),
         ("seq: [{id: volume, type: u1}, {id: b, value: volme + 1}]", "seq.1.value",
@@ -68,6 +73,17 @@ def faults(text):
          "seq.0.type.cases.0x01", "two cases are '0x01'"),
         ("seq: [{id: a, type: {switch-on: q, cases: {1: u1}}}]", "seq.0.type.switch-on",
          "there is no field 'q'"),
+        ("seq: [{id: a, type: {switch-on: 1, cases: {1..5: u1, 3: u2}}}]",
+         "seq.0.type.cases.3", "never reached: the case '1..5' above is for this too"),
+        ("seq: [{id: a, type: {switch-on: 1, cases: {5..1: u1}}}]",
+         "seq.0.type.cases.5..1", "is empty: the lower number comes first"),
+        ("seq: [{id: a, type: {switch-on: _root, cases: {1: u1}}}]", "seq.0.type.switch-on",
+         "a case is chosen by a number or text"),
+        ("seq: [{type: {switch-on: 1, cases: {1: [{id: a, type: u1}]}}}, {id: b, value: a}]",
+         "seq.1.value", "'a' is read in some cases of a switch: compute"),
+        ("seq: [{id: a, type: u1, if: has(_parent)}]", "seq.0.if", "'_parent' is always there"),
+        ("seq: [{id: a, type: strz, encoding: utf-16le}]", "seq.0.encoding",
+         "a 0 byte ends no UTF-16 text"),
         ("seq: [{id: a, type: u1}]\ninstances: {b: c * 2}", "instances.b.value", "no field 'c'"),
         ("seq: [{id: a, type: u1}]\ninstances: {b: {type: u1}}", "instances.b.type", "is computed"),
         ("seq: [{id: a, repeat: eos, type: [{id: b, type: u1}, {id: c, value: _prev.x}]}]",
@@ -112,6 +128,71 @@ def test_a_layout_that_unfolds_without_end_is_refused():
     layout = {"format": "binary", "seq": [{"id": "a", "type": "t0"}], "types": types}
     with pytest.raises(ValidationError, match="unfolds into too much"):
         Binary.model_validate(layout)
+
+
+def test_a_layout_of_empty_structures_that_unfolds_without_end_is_refused():
+    types = {f"t{n}": [{"type": f"t{n + 1}"} for m in range(9)] for n in range(8)}
+    types["t8"] = []
+    with pytest.raises(ValidationError, match="unfolds into too much"):
+        Binary.model_validate({"format": "binary", "seq": [{"type": "t0"}], "types": types})
+
+
+def test_a_switch_of_a_thousand_cases_in_each_other_is_compiled_and_finds_each():
+    inner = {str(n): [{"id": "x", "value": n}] for n in range(1000)}
+    ranges = {f"{n}..{n + 1}": [{"id": "x", "value": -n}] for n in range(2000, 2024, 2)}
+    for _ in range(4):
+        field = {"type": {"switch-on": "_n", "cases": {**inner, **ranges}}}
+        inner = {**{str(n): [{"id": "x", "value": n}] for n in range(999)}, "999": [field]}
+    layout = {"format": "binary", "seq": [{"id": "_n", "type": "u2"}, field]}
+    parse = compile_binary(Binary.model_validate(layout))
+    for n in (*range(1000), 2000, 2001, 2023):
+        wanted = n if n < 1000 else -(n // 2 * 2)
+        assert parse(n.to_bytes(2, "big"), Context()) == {"x": wanted}
+    for n in (1000, 1999, 2024, 65535):
+        with pytest.raises(DecodeError, match="has no case for"):
+            parse(n.to_bytes(2, "big"), Context())
+
+
+def test_a_switch_of_many_texts_finds_each():
+    cases = {f"k{n}": [{"id": "x", "value": n}] for n in range(40)}
+    layout = {
+        "format": "binary",
+        "seq": [
+            {"id": "_k", "type": "str", "size": "eos"},
+            {"type": {"switch-on": "_k", "cases": {**cases, "_": []}}},
+        ],
+    }
+    parse = compile_binary(Binary.model_validate(layout))
+    for n in range(40):
+        assert parse(f"k{n}".encode(), Context()) == {"x": n}
+    assert parse(b"k40", Context()) == {}
+
+
+def test_items_of_many_computed_fields_count_as_several():
+    fields = [{"id": f"f{n}", "value": n} for n in range(160)]
+    layout = {
+        "format": "binary",
+        "seq": [
+            {"id": "_n", "type": "u2"},
+            {"id": "a", "type": fields, "repeat": "expr", "repeat-expr": "_n"},
+        ],
+    }
+    parse = compile_binary(Binary.model_validate(layout))
+    assert len(parse(b"\x03\xe8", Context())["a"]) == 1000
+    with pytest.raises(DecodeError, match="1001 items"):
+        parse(b"\x03\xe9", Context())
+
+
+def test_checksums_of_a_repeat_are_bounded():
+    check = {"type": "checksum", "algorithm": "sum8", "over": [0, "_size"]}
+    layout = {
+        "format": "binary",
+        "seq": [{"id": "a", "repeat": "eos", "type": [{"type": "skip", "size": 128}, check]}],
+    }  # fmt: skip
+    parse = compile_binary(Binary.model_validate(layout))
+    assert len(parse(bytes(129 * 100), Context())["a"]) == 100
+    with pytest.raises(DecodeError, match="checksums of more than"):
+        parse(bytes(129 * 1000), Context())
 
 
 def test_texts_of_a_layout_never_become_code():

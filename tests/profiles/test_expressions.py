@@ -87,6 +87,17 @@ def test_decimals_of_whole_numbers_are_exact(raw, factor, offset):
     assert result(f"{factor} * raw {offset}", raw=raw) == shown
 
 
+@given(st.integers(-(2**31), 2**31))
+def test_many_small_factors_are_a_fraction_or_a_float_and_no_crash(raw):
+    text = "raw" + " * 0.0000000001" * 30
+    assert result(text, raw=raw) == pytest.approx(raw * 1e-300, rel=1e-9, abs=1e-320)
+    text = "raw" + " / 10000000000.7" * 25
+    assert result(text, raw=raw) == pytest.approx(raw / 10000000000.7**25, rel=1e-9, abs=1e-320)
+    text = " + ".join(f"raw / {prime}" for prime in (999983, 999979, 999961, 999959, 999953, 7, 3))
+    sum_of = sum(Fraction(raw, p) for p in (999983, 999979, 999961, 999959, 999953, 7, 3))
+    assert result(text, raw=raw) == pytest.approx(float(sum_of), rel=1e-12, abs=1e-12)
+
+
 @given(st.integers(-(2**40), 2**40), st.sampled_from([10, 100, 1000, 3, 0.5]))
 def test_division_is_that_of_the_whole_number(raw, by):
     assert result(f"raw / {by}", raw=raw) == float(raw / Fraction(str(by)))
