@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.profiles.mbus_headers import split_headers
 from gateway.profiles.notation import Select, parse_path
 
 Path = Annotated[tuple[str | int | Select, ...], BeforeValidator(parse_path)]
@@ -129,9 +130,27 @@ class Mbus(Format):
 
 
 class Wmbus(Format):
-    """Wireless M-Bus telegrams (EN 13757-4, OMS); keys come from the registry."""
+    """Wireless M-Bus telegrams (EN 13757-4, OMS); keys come from the registry.
+
+    Attributes:
+        frame: ``a`` and ``b``: the frame formats with their CRCs, as they go through the air;
+            ``plain``: without CRCs; ``auto`` tells them apart by their lengths and CRCs.
+        formats: of compact frames: DIFs and VIFs of the records of the whole frame, in
+            hexadecimal, without the data.
+    """
 
     format: Literal["wmbus"]
+    frame: Literal["auto", "a", "b", "plain"] = "auto"
+    formats: Annotated[
+        list[Annotated[str, Field(pattern=r"^([0-9A-F]{2} ?){2,120}$")]], Field(max_length=64)
+    ] = []
+
+    @field_validator("formats")
+    @classmethod
+    def _headers_of_records(cls, formats: list[str]) -> list[str]:
+        for headers in formats:
+            split_headers(bytes.fromhex(headers))
+        return formats
 
 
 class Dsmr(Format):
