@@ -1,5 +1,6 @@
-"""The test messages that a profile carries: each is decided as in service, and compared.
+"""The test messages of a profile: each is decided as in service, and compared.
 
+They stand in the profile itself, and in the folder ``NAME.tests`` beside it (`gateway.case_files`).
 A case names what must be there and equal; what it does not name may be there.  Values are numbers
 in canonical units or text with a unit (``"1234.56 kWh"``); times are RFC 3339.
 """
@@ -14,14 +15,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.case_files import read_case_files
 from gateway.checks import Tariff
 from gateway.errors import ProfileError
 from gateway.pipeline import Decided, Decider
 from gateway.profiles import Profile, ProfileSet
 from gateway.profiles.explain import hint
 from gateway.profiles.models import Case
+from gateway.profiles.topics import topic_pattern
 from gateway.quantities import BY_NAME
-from gateway.records import Batch, Reading, Value
+from gateway.records import Batch, Device, Reading, Value
 from gateway.times import nanoseconds, rfc3339
 from gateway.units import UnitError, parse_value
 
@@ -30,17 +33,64 @@ _TIMES = ("measured_at", "received_at")
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that came out otherwise than the case says.
+
+    Attributes:
+        place: where: a quantity of ``expect[0]``, the flags, the quarantine.
+        expected: what the case says; empty where it says nothing of it.
+        got: what came out, as the case would have to say it; or what is wrong with the case.
+    """
+
+    place: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        if not self.expected:
+            return f"{self.place}: {self.got}"
+        return f"{self.place}: expected {self.expected}, got {self.got}"
+
+
+@dataclass(frozen=True, slots=True)
 class CaseResult:
-    """One case decided: ``differences`` is empty when it holds."""
+    """One case decided: ``details`` is empty when it holds.
+
+    Attributes:
+        profile: the profile's name.
+        index: position among the profile's cases, those of its folder last.
+        label: how people find it: its position in ``tests``, or its file.
+        case: the case.
+        details: what differs.
+        readings: what came out.
+    """
 
     profile: str
     index: int
-    differences: tuple[str, ...]
+    label: str
+    case: Case
+    details: tuple[Difference, ...]
+    readings: tuple[Reading, ...]
 
     @property
     def ok(self) -> bool:
         """Whether what came out is what the profile says."""
-        return not self.differences
+        return not self.details
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """What differs, a line each."""
+        return tuple(map(str, self.details))
+
+
+def cases_of(profile: Profile) -> list[tuple[str, Case]]:
+    """The cases of a profile with their labels: its own, then those of its folder.
+
+    Raises:
+        ProfileError: every fault of the folder's files.
+    """
+    own = [(str(index), case) for index, case in enumerate(profile.model.tests)]
+    return own + read_case_files(profile.file)
 
 
 def run_cases(
@@ -49,7 +99,7 @@ def run_cases(
     """Runs the cases of the named profiles (all when None), each on its own fresh state.
 
     Raises:
-        ProfileError: a name is no profile's.
+        ProfileError: a name is no profile's, or a file of cases is wrong.
     """
     wanted = list(profiles.profiles) if names is None else list(names)
     unknown = [name for name in wanted if name not in profiles.profiles]
@@ -62,22 +112,38 @@ def run_cases(
     results = []
     for profile in (profiles.profiles[name] for name in wanted):
         alone = ProfileSet({profile.name: profile}, profiles.bases)
-        for index, case in enumerate(profile.model.tests):
-            decider = Decider(alone, {}, tariffs, registry_known=False)
-            results.append(
-                CaseResult(profile.name, index, tuple(_differences(decider, profile, case)))
-            )
+        decider = Decider(alone, {}, tariffs, registry_known=False)
+        fresh = decider.snapshot()
+        for index, (label, case) in enumerate(cases_of(profile)):
+            if case.parameters:
+                devices = _devices(profile, case)
+                known = Decider(alone, devices, tariffs, registry_known=False)
+                results.append(_run(known, profile, index, label, case))
+                continue
+            decider.restore(fresh)
+            results.append(_run(decider, profile, index, label, case))
     return results
 
 
-def _differences(decider: Decider, profile: Profile, case: Case) -> Iterable[str]:
+def _devices(profile: Profile, case: Case) -> dict[str, Device]:
+    """A registry of the devices that the case is about, with its parameters."""
+    topic = case.topic or default_topic(profile)
+    named = {str(expected["device_id"]) for expected in case.expect if "device_id" in expected}
+    for pattern in profile.model.match.topic if profile.model.match else ():
+        match = topic_pattern(pattern).fullmatch(topic)
+        named |= {match["device_id"]} if match and "device_id" in match.groupdict() else set()
+    return {name: Device(device_id=name, parameters=case.parameters) for name in named}
+
+
+def _run(decider: Decider, profile: Profile, index: int, label: str, case: Case) -> CaseResult:
     received = nanoseconds(case.received_at)
     batch = Batch(
         [case.topic or default_topic(profile)], [payload_of(profile, case)], [received], 0
     )
     decided = Decided()
     decider.decide(batch, decided)
-    yield from compare(decided, case, profile.kind)
+    details = tuple(compare(decided, case, profile.kind))
+    return CaseResult(profile.name, index, label, case, details, tuple(decided.readings))
 
 
 def payload_of(profile: Profile, case: Case) -> bytes:
@@ -104,18 +170,21 @@ def default_topic(profile: Profile) -> str:
     return topics[0].replace("{", "").replace("}", "").replace("#", "x")
 
 
-def compare(decided: Decided, case: Case, kind: str) -> Iterable[str]:
-    """What differs between the outcome and the case, a line each."""
+def compare(decided: Decided, case: Case, kind: str) -> Iterable[Difference]:
+    """What differs between the outcome and the case."""
     if case.quarantine is not None:
         first = decided.quarantined[0] if decided.quarantined else None
         if first is None:
-            yield f"quarantine: expected {case.quarantine}, got {len(decided.readings)} readings"
+            yield Difference("quarantine", case.quarantine, f"{len(decided.readings)} readings")
         elif first.reason != case.quarantine:
-            yield f"quarantine: expected {case.quarantine}, got {first.reason}: {first.detail}"
+            yield Difference("quarantine", case.quarantine, f"{first.reason}: {first.detail}")
         return
     for refused in decided.quarantined:
-        yield f"quarantined: {refused.reason}: {refused.detail}"
+        yield Difference("quarantined", "", f"{refused.reason}: {refused.detail}")
     if decided.quarantined:
+        return
+    if decided.counters.ignored:
+        yield Difference("ignored", "", "the profile names it as a message without readings")
         return
     left = list(decided.readings)
     for i, expected in enumerate(case.expect):
@@ -123,22 +192,26 @@ def compare(decided: Decided, case: Case, kind: str) -> Iterable[str]:
     if case.flags is not None:
         codes = sorted(flag.code for flag in decided.flags)
         if codes != sorted(case.flags):
-            yield f"flags: expected {sorted(case.flags)}, got {codes}"
+            yield Difference("flags", str(sorted(case.flags)), str(codes))
 
 
-def _take(index: int, expected: Mapping[str, Any], left: list[Reading], kind: str) -> Iterable[str]:
+def _take(
+    index: int, expected: Mapping[str, Any], left: list[Reading], kind: str
+) -> Iterable[Difference]:
     """Takes the reading that fits best out of ``left`` and yields what still differs."""
+    place = f"expect[{index}]"
     if not left:
-        yield f"expect[{index}]: no reading is left for it"
+        yield Difference(place, "", "no reading is left for it")
         return
-    ranked = [(list(_wrong(expected, reading, kind)), reading) for reading in left]
+    ranked = [(list(_wrong(place, expected, reading, kind)), reading) for reading in left]
     wrong, best = min(ranked, key=lambda pair: len(pair[0]))
     left.remove(best)
-    for line in wrong:
-        yield f"expect[{index}].{line}"
+    yield from wrong
 
 
-def _wrong(expected: Mapping[str, Any], reading: Reading, kind: str) -> Iterable[str]:
+def _wrong(
+    place: str, expected: Mapping[str, Any], reading: Reading, kind: str
+) -> Iterable[Difference]:
     quantities = reading.quantities
     for key, value in expected.items():
         if key in _PLAIN:
@@ -157,10 +230,10 @@ def _wrong(expected: Mapping[str, Any], reading: Reading, kind: str) -> Iterable
             known = [*_PLAIN, *_TIMES, "status", *BY_NAME[kind]]
             near = difflib.get_close_matches(key, known, n=1)
             meant = f"; did you mean {near[0]!r}?" if near else ""
-            yield f"{key}: {kind} has no such quantity or field{meant}"
+            yield Difference(f"{place}.{key}", "", f"{kind} has no such quantity or field{meant}")
             continue
         if not same:
-            yield f"{key}: expected {value!r}, got {_told(got, key, kind)}"
+            yield Difference(f"{place}.{key}", repr(value), told_value(got, key, kind))
 
 
 def _equal(got: Value, expected: object, unit: str, kind: str) -> bool:
@@ -190,7 +263,7 @@ def _nanoseconds(expected: object) -> int | None:
         return None
 
 
-def _told(got: object, key: str, kind: str) -> str:
+def told_value(got: object, key: str, kind: str) -> str:
     """A value as the case would have to say it."""
     quantity = BY_NAME[kind].get(key)
     if got is None:

@@ -377,12 +377,17 @@ def _check_hex(value: str) -> str:
 
 
 class Case(Model):
-    """A test message of the profile with what must come out of it."""
+    """A test message of the profile with what must come out of it.
+
+    ``parameters`` are those of the registry of the device whose message it is: of the one that the
+    topic names, and of those that ``expect`` names.
+    """
 
     payload: str | dict[str, Any] | list[Any] | None = None
     payload_hex: Annotated[str, AfterValidator(_check_hex)] | None = None
     f_port: Annotated[int, Field(ge=0, le=255)] = 1
     topic: str | None = None
+    parameters: dict[str, Any] = Field(default={})
     received_at: Moment = "2026-01-01T00:00:00Z"
     expect: Annotated[list[dict[str, Any]], BeforeValidator(_blocks)] = Field(default=[])
     flags: list[str] | None = None
