@@ -103,7 +103,7 @@ class Identities:
 class StatusBits:
     """Bits of a status number to status words, in the order of the bits; unnamed bits are kept out.
 
-    A bit that the profile does not name says nothing to us; the raw message keeps it.
+    Two bits may have one word, as two batteries do; it stands once.  A bit that the profile does not name says nothing to us; the raw message keeps it.
     """
 
     def __init__(self, bits: Mapping[int, str]) -> None:
@@ -114,7 +114,7 @@ class StatusBits:
         """The words of the bits that are set."""
         known = self._known.get(raw)
         if known is None:
-            known = tuple(word for bit, word in self._bits if raw >> bit & 1)
+            known = tuple(dict.fromkeys(word for bit, word in self._bits if raw >> bit & 1))
             if len(self._known) < 4096:
                 self._known[raw] = known
         return known

@@ -146,6 +146,12 @@ def test_many_different_bits_do_not_fill_the_memory():
     assert len(read._known) <= 4096
 
 
+def test_two_bits_of_one_word_say_it_once():
+    read = StatusBits({2: "battery_low", 3: "battery_low", 4: "tilt"})
+    assert read(0b01100) == ("battery_low",)
+    assert read(0b11100) == ("battery_low", "tilt")
+
+
 def test_a_status_text_becomes_a_word_or_none():
     read = StatusWords({"OK": None, "LOW": "battery_low", "": "clock_fault"})
     assert [read("OK"), read("LOW"), read("")] == [(), ("battery_low",), ("clock_fault",)]
