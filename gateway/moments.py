@@ -103,8 +103,8 @@ class Identities:
 class StatusBits:
     """Bits of a status number to status words, in the order of the bits; unnamed bits are kept out.
 
-    Two bits may have one word, as two batteries do; it stands once.  A bit that the profile does not
-    name says nothing to us; the raw message keeps it.
+    Two bits may have one word, as two batteries do; it stands once.  A bit without a word says
+    nothing to us; the raw message keeps it.
     """
 
     def __init__(self, bits: Mapping[int, str]) -> None:
