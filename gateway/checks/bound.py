@@ -216,9 +216,9 @@ def compile_run(  # noqa: C901, PLR0915 - see run
 def _recall(track: Track, reading: Reading, key: int, fingerprint: int, flags: list[Flag]) -> bool:
     """Whether a reading whose key is not the highest is new; remembers it if so."""
     window = track.window
-    known = window.find(key, reading.ledger_offset)
-    if any(entry.fingerprint == fingerprint for entry in known):
+    if window.recognise(key, fingerprint, reading.ledger_offset):
         return False
+    known = window.find(key, reading.ledger_offset)
     window.insert(key, reading.measured_at, fingerprint, reading.ledger_offset)
     if known:
         numbering.conflict(track, reading, fingerprint, known, flags)

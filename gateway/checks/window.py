@@ -12,9 +12,13 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
+from heapq import nlargest
 from typing import NamedTuple
 
-SPAN = 20_000
+SPAN = 2 * 65_536
+"""Twice what one MQTT session may leave unacknowledged: a broker that sends all of it again after a
+break, receive maximum or not (Mosquitto 2.0 sends up to its own ``max_inflight_messages``), sends
+nothing that has been forgotten."""
 LAST = 16
 SLACK = 24
 _LIMIT = LAST + SLACK
@@ -48,12 +52,25 @@ class Window:
         first = bisect_left(keys, key)
         if first == len(keys) or keys[first] != key:
             return []
-        floor = self._floor(newest)
         return [
             Entry(self.fingerprints[i], self.measured[i], self.offsets[i])
             for i in range(first, bisect_right(keys, key))
-            if self.offsets[i] >= floor
+            if self._counts(i, newest)
         ]
+
+    def recognise(self, key: int, fingerprint: int, newest: int) -> bool:
+        """Whether this content is known under ``key``.
+
+        It then counts from ``newest`` on, so that what a broker sends again at each of many breaks
+        is recognised every time.
+        """
+        first = bisect_left(self.keys, key)
+        for i in range(first, bisect_right(self.keys, key)):
+            if self.fingerprints[i] == fingerprint and self._counts(i, newest):
+                self.offsets[i] = newest
+                self.ordered = self.ordered and i == len(self.keys) - 1
+                return True
+        return False
 
     def insert(self, key: int, measured_at: int, fingerprint: int, offset: int) -> None:
         """Remembers an entry whose key is not the highest."""
@@ -79,12 +96,19 @@ class Window:
             self.ordered = all(a <= b for a, b in zip(self.offsets, self.offsets[1:], strict=False))
         self.limit = max(_LIMIT, 2 * len(self.keys))
 
-    def _floor(self, newest: int) -> int:
+    def _counts(self, i: int, newest: int) -> bool:
+        offset = self.offsets[i]
+        return offset >= newest - SPAN or offset >= self._last()
+
+    def _last(self) -> int:
+        """The offset of the ``LAST`` newest entry."""
         offsets = self.offsets
         if len(offsets) <= LAST:
             return -(2**62)
-        last = offsets[-LAST] if self.ordered else sorted(offsets)[-LAST]
-        return min(last, newest - SPAN)
+        return offsets[-LAST] if self.ordered else nlargest(LAST, offsets)[-1]
+
+    def _floor(self, newest: int) -> int:
+        return min(self._last(), newest - SPAN)
 
     def pack(self, newest: int) -> list[bytes]:
         """What counts, as little-endian columns; reads only."""

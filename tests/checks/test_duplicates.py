@@ -95,6 +95,19 @@ def test_a_redelivery_of_a_whole_window_of_one_device_is_recognised():
     assert flags == []
 
 
+def test_what_a_broker_sends_again_at_every_break_is_recognised_every_time():
+    count, breaks = 200, 5
+    first = [reading(LAYOUT, n, n, offset=n, volume=float(n)) for n in range(count)]
+    again = [
+        reading(LAYOUT, n, n, offset=each * (SPAN - count) + n, volume=float(n))
+        for each in range(1, breaks + 1)
+        for n in range(count)
+    ]
+    new, flags = judge_all(first + again)
+    assert new == [True] * count + [False] * count * breaks
+    assert flags == []
+
+
 def test_what_is_neither_among_the_last_nor_within_the_span_is_forgotten():
     stream = [reading(LAYOUT, n, n, offset=n, volume=float(n)) for n in range(LAST + 1)]
     far = 2 * SPAN
