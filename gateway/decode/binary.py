@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.decode.checksums import CHECKSUMS
 from gateway.decode.document import Context, Parse
+from gateway.decode.watteco_batch import read_batch
 from gateway.errors import DecodeError
 from gateway.profiles.binary import Binary
 from gateway.profiles.binary_structures import write
@@ -267,7 +268,7 @@ _RUN_TIME: Final[dict[str, Any]] = {
     "TEXT": _text, "NUMBER": _number, "WHOLE": _whole, "LEFT": _left, "RIGHT": _right,
     "ITEM": _item, "DIGITS": _digits, "BCD_DIGIT": _bcd_digit, "BCD_BIT": _bcd_bit,
     "OverflowError": OverflowError, "COLLECT": _collect, "LIMIT": LIMIT, "HUGE": 1e300,
-    "CHECKED": CHECKED, "OFTEN": _often,
+    "BATCH": read_batch, "CHECKED": CHECKED, "OFTEN": _often,
     "LOCAL_TIME": _local_time, "EPOCH": _epoch, "PORT": _port, "RECEIVED": _received,
     "isfinite": math.isfinite,
 }  # fmt: skip

@@ -101,6 +101,20 @@ class Switch(Settings):
     ]
 
 
+class BatchSeries(Settings):
+    """One series of samples in a batch report.
+
+    Attributes:
+        id: of the list of its samples, each with ``time`` (seconds since 1970) and ``value``.
+        type: of a value in full.
+        step: what a difference of one stands for (the vendor's "resolution").
+    """
+
+    id: Id
+    type: Literal["b1", "b4", "u1", "u2", "u3", "u4", "s1", "s2", "s3", "s4", "f4"]
+    step: Annotated[float, Field(gt=0)] = 1.0
+
+
 class BinaryField(Settings):
     """One field.
 
@@ -126,6 +140,8 @@ class BinaryField(Settings):
         algorithm: of a checksum.
         over: the bytes that a checksum is of, from (included) to (not included).
         collect: in a structure that joins: every occurrence adds an item to a list of this id.
+        tag_bits: of a batch (Watteco's batch report): how long the tag of a series is.
+        series: of a batch: what the device sends, by tag.
         doc: for the reader.
     """
 
@@ -155,6 +171,8 @@ class BinaryField(Settings):
     algorithm: Annotated[str, Field(json_schema_extra={"enum": [*ALGORITHMS]})] | None = None
     over: tuple[Expression, Expression] | None = None
     collect: bool = False
+    tag_bits: Annotated[int | None, Field(alias="tag-bits", ge=1, le=8)] = None
+    series: Annotated[dict[int, BatchSeries], Field(max_length=256)] | None = None
     doc: str = ""
 
     @model_validator(mode="before")
@@ -163,10 +181,10 @@ class BinaryField(Settings):
         if not isinstance(value, Mapping):
             return value
         known = [field.alias or name for name, field in cls.model_fields.items()]
-        known += ["condition", "repeat_expr", "repeat_until"]  # as our own code calls them
+        ours = ["condition", "repeat_expr", "repeat_until", "tag_bits"]  # as our code calls them
         for key in value:
-            if key not in known:
-                raise ValueError(f"unknown key {key!r}{near(str(key), known[:-3])}")
+            if key not in known and key not in ours:
+                raise ValueError(f"unknown key {key!r}{near(str(key), known)}")
         return value
 
     @field_validator("contents", mode="before")

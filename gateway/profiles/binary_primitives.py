@@ -23,7 +23,7 @@ _INT: Final = re.compile(r"^([us])([1-8])(le|be)?$")
 _FLOAT: Final = re.compile(r"^f([248])(le|be)?$")
 _BITS: Final = re.compile(r"^b([1-9]|[1-5][0-9]|6[0-4])(le|be)?$")
 _WIDE: Final = re.compile(r"^(bcd|hex|checksum)(le|be)?$")
-_BYTES: Final = ("str", "strz", "skip")
+_BYTES: Final = ("str", "strz", "skip", "batch")
 _CODES: Final = {1: "b", 2: "h", 4: "i", 8: "q"}
 _FLOATS: Final = {"2": "e", "4": "f", "8": "d"}
 _FOREIGN: Final = re.compile(
@@ -44,7 +44,7 @@ ALGORITHMS: Final = {
 """Checksums by their width in bytes."""
 PRIMITIVES: Final = (
     *(f"{sign}{width}" for sign in "us" for width in range(1, 9)), "f2", "f4", "f8", "b1",
-    "bcd", "hex", "str", "strz", "skip", "checksum",
+    "bcd", "hex", "str", "strz", "skip", "checksum", "batch",
 )  # fmt: skip
 ENCODINGS: Final = ("ascii", "utf-8", "latin-1", "gbk", "gb18030", "utf-16le", "utf-16be")
 
@@ -94,6 +94,8 @@ class Primitives(FunctionText):
     def primitive(self, one: BinaryField, then: Callable[[Value], None]) -> None:
         """A field of bytes or bits; ``then`` gets its value once the bytes are read."""
         kind = one.type
+        if kind != "batch":
+            self.refuse(one, "series", "tag_bits")
         if one.contents is not None:
             if kind is not None:
                 raise Fault("'contents' has its own length: leave 'type' out", "type")
@@ -354,6 +356,32 @@ class Primitives(FunctionText):
         self.refuse(one, "encoding", "digits", "sign", "algorithm", "over", "enum", "value")
         self.refuse(one, "absent", "valid", "endian")
         self.bytes_of(one, lambda _: None, "x")
+
+    def read_batch(self, one: BinaryField, then: Callable[[Value], None]) -> None:
+        """Samples of several series in the coding of Watteco's batch reports."""
+        self.refuse(one, "encoding", "digits", "sign", "algorithm", "over", "enum", "value")
+        self.refuse(one, "absent", "valid", "endian")
+        if one.series is None or one.tag_bits is None:
+            raise Fault("a batch has 'series' by tag, and 'tag-bits'", "series")
+        self.uses.add("received")
+        sorts = {
+            tag: (
+                of.id,
+                int(of.type[1:]) * (1 if of.type[0] == "b" else 8),
+                of.type[0],
+                # A whole step keeps counters whole.
+                int(of.step) if of.step.is_integer() else of.step,
+            )
+            for tag, of in one.series.items()
+        }
+        table = self.constant((one.tag_bits, sorts))
+        label = self.constant(self.label(one.id))
+
+        def read(variable: str) -> None:
+            self.line(f"{variable} = BATCH({variable}, {table}, received, {label})")
+            then(Value(variable, "map"))
+
+        self.bytes_of(one, read)
 
     def read_hex(self, one: BinaryField, order: str, then: Callable[[Value], None]) -> None:
         """Bytes as hexadecimal text, in their order or turned round."""
