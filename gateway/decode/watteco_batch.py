@@ -35,7 +35,9 @@ _CODES: Final = (
     f"1001 101 00 01 11 10001 100001 1000001 10000001 {_RARE}",
 )
 """The three tables of the vendor: the code of each number of bits, 0 to 14, and of 'in full'."""
-_TABLES: Final = tuple(
+Codes = Mapping[tuple[int, int], int]
+"""What a code means, by its length and bits."""
+_TABLES: Final[tuple[Codes, ...]] = tuple(
     {(len(code), int(code, 2)): bits for bits, code in enumerate(codes.split())} for codes in _CODES
 )
 _LONGEST: Final = 11
@@ -75,7 +77,7 @@ class _Run(NamedTuple):
     sort: str
     step: float
     coding: int
-    codes: Mapping[tuple[int, int], int]
+    codes: Codes
     samples: list[tuple[int, float]]
 
 
@@ -123,7 +125,7 @@ class _Batch:
             group = 8
         return value
 
-    def code(self, table: Mapping[tuple[int, int], int]) -> int:
+    def code(self, table: Codes) -> int:
         code = 0
         for length in range(1, _LONGEST + 1):
             code = code << 1 | self.number(1)
@@ -132,7 +134,7 @@ class _Batch:
                 return found
         raise self.fault("no code of the table")
 
-    def codes(self) -> Mapping[tuple[int, int], int]:
+    def codes(self) -> Codes:
         number = self.number(2)
         if number >= len(_TABLES):
             raise self.fault("there is no fourth table of codes")
