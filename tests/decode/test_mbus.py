@@ -1,0 +1,594 @@
+"""Wired M-Bus: frames, headers, records, names, values that are none, refusals."""
+
+import json
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.decode.document import Context
+from gateway.decode.mbus import MAX_BYTES, compile_mbus
+from gateway.decode.mbus_records import MAX_RECORDS, Records
+from gateway.errors import DecodeError
+from gateway.pipeline import Decided, Decider
+from gateway.profiles import load_profiles
+from gateway.profiles.formats import Mbus
+from gateway.records import Batch, Device
+from tests.compiled import PROFILES
+from tests.mbus_encoding import (
+    BCD8,
+    INT64,
+    NONE,
+    REAL32,
+    VARIABLE,
+    address,
+    answer,
+    bcd,
+    binary,
+    day,
+    digits,
+    fixed,
+    frame,
+    long_header,
+    maker,
+    minute,
+    mode_5,
+    number,
+    real,
+    record,
+    second,
+    short_header,
+    text,
+)
+
+REASONS = {
+    "unparseable", "too_large", "bad_checksum", "missing_key", "no_reading", "no_payload",
+}  # fmt: skip
+PARSE = compile_mbus(Mbus(format="mbus"))
+WHO = ("12345678", "XYZ", 3, 0x07)
+VOLUME = digits("13", "00054321")
+ANSWER = answer(
+    *WHO, VOLUME, number("6D", 0, 4), record("6D", minute("2026-01-02T08:05")),
+    digits("13", "00012000", storage=1), access=17, status=4,
+)  # fmt: skip
+
+
+def read(payload: bytes, context: Context | None = None):
+    return PARSE(payload, context or Context())
+
+
+def values(*records: bytes) -> dict[str, object]:
+    return read(answer(*WHO, *records))["values"]
+
+
+def refused(payload: bytes, context: Context | None = None) -> DecodeError:
+    with pytest.raises(DecodeError) as error:
+        read(payload, context)
+    assert error.value.reason in REASONS
+    return error.value
+
+
+# -- documents -----------------------------------------------------------------------------------
+
+
+def test_an_answer_becomes_who_it_is_and_what_it_says():
+    document = read(ANSWER)
+    meters = document.pop("meters")
+    assert meters == [document]
+    records = document.pop("records")
+    assert document == {
+        "id": "12345678", "manufacturer": "XYZ", "version": 3, "medium": "water", "address": 1,
+        "access": 17, "status": 4, "security": 0,
+        "values": {"volume": 54.321, "time": "2026-01-02T08:05:00", "volume_s1": 12.0},
+    }  # fmt: skip
+    assert [found["name"] for found in records] == ["volume", "time", "time", "volume_s1"]
+    assert records[0] == {
+        "name": "volume", "dif": "0c", "vif": "13", "quantity": "volume", "unit": "m3",
+        "function": "instantaneous", "storage": 0, "tariff": 0, "subunit": 0, "value": 54.321,
+    }  # fmt: skip
+    assert records[1]["value"] is None
+
+
+def test_the_document_is_json():
+    json.dumps(read(ANSWER))
+
+
+def test_requests_and_acknowledgements_around_an_answer_are_left_out():
+    request = bytes([0x10, 0x7B, 0x01, 0x7C, 0x16])
+    select = frame(0x52, bytes(8), control=0x53)
+    assert read(request + b"\xe5" + select + ANSWER + b"\xe5") == read(ANSWER)
+    assert refused(request + b"\xe5").reason == "no_payload"
+    assert refused(frame(0x50, b"", control=0x53)).reason == "no_payload"
+
+
+def test_answers_of_several_meters_stand_side_by_side():
+    other = answer("87654321", "ABC", 1, 0x04, digits("06", "00001234"))
+    document = read(ANSWER + other)
+    assert list(document) == ["meters"]
+    assert [meter["id"] for meter in document["meters"]] == ["12345678", "87654321"]
+    assert [meter["values"].get("energy") for meter in document["meters"]] == [None, 1234]
+
+
+def test_a_second_telegram_of_a_meter_goes_on_where_the_first_said_that_more_follows():
+    first = answer(*WHO, VOLUME, b"\x1f\xaa", access=1)
+    second_ = answer(*WHO, digits("3B", "000120"), b"\x0f\xbb\xcc", access=2)
+    document = read(first + b"\xe5" + second_)
+    assert document["values"] == {"volume": 54.321, "flow_rate": 0.12}
+    assert document["manufacturer_data"] == "aabbcc"
+    assert document["access"] == 1
+    assert "more" not in document
+    assert read(first)["more"] is True
+    # Without the word that more follows it is another reading of the same meter.
+    assert len(read(answer(*WHO, VOLUME) + second_)["meters"]) == 2
+
+
+def test_the_fixed_structure_names_its_counters_by_their_units():
+    document = read(fixed("12345678", 0x04, (0x05, 0x29), 0x4, bcd("00006531"), bcd("00000069")))
+    assert document["values"] == {"energy": 6531, "volume": 0.069}
+    assert document["medium"] == "heat"
+    assert document["status"] == 4
+    assert "manufacturer" not in document
+    historic = fixed("12345678", 0, (0x29, 0x3E), 0x7, bcd("00000135"), bcd("00000100"))
+    assert read(historic)["values"] == {"volume": 0.135, "volume_s1": 0.1}
+    stored = fixed("12345678", 0x03, (0x2C, 0x2C), 0x7, binary(135, 4), binary(-1, 4))
+    assert read(stored)["values"] == {"volume_s1": 135, "volume_s1_2": -1}
+    broken = fixed("12345678", 0, (0x29, 0x3F), 0x7, bytes.fromhex("0000000A"), bcd("00000100"))
+    assert read(broken)["values"] == {"number": 100}
+    joules = fixed("12345678", 0, (0x0E, 0x14), 0x4, bcd("00000036"), bcd("00001500"))
+    assert read(joules)["values"] == {"energy": 10, "power": 1.5}
+
+
+def test_the_fixed_structure_has_its_size():
+    assert "16 bytes" in refused(frame(0x73, bytes(15))).detail
+
+
+def test_headers_short_or_none_leave_who_it_is_to_the_address():
+    short = read(frame(0x7A, short_header(access=9, status=2) + VOLUME, primary=42))
+    assert (short["address"], short["access"], short["status"]) == (42, 9, 2)
+    none = read(frame(0x78, VOLUME, primary=43))
+    assert none["address"] == 43
+    assert "id" not in none
+    assert "access" not in none
+    assert short["values"] == none["values"] == {"volume": 54.321}
+
+
+def test_the_old_mode_2_has_its_high_bytes_first():
+    head = bytes.fromhex("12345678") + maker("XYZ")[::-1] + bytes([3, 7, 1, 0, 0, 0])
+    document = read(frame(0x76, head + b"\x0c\x13" + bcd("00054321")[::-1]))
+    assert (document["id"], document["manufacturer"]) == ("12345678", "XYZ")
+    assert document["values"] == {"volume": 54.321}
+
+
+def test_an_alarm_is_a_byte():
+    document = read(frame(0x71, b"\x05"))
+    assert document["alarm"] == 5
+    assert document["values"] == {}
+
+
+def test_an_application_error_is_no_reading_but_keeps_no_other_meter_from_being_read():
+    error = refused(frame(0x70, b"\x08", primary=7))
+    assert error.reason == "no_reading"
+    assert "address 7 reports application error 8: too many readouts" in error.detail
+    assert refused(frame(0x70, b"")).reason == "no_reading"
+    assert read(frame(0x70, b"\x08") + ANSWER) == read(ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [(maker("AAA"), "AAA"), (maker("ZZZ"), "ZZZ"), (b"\x00\x00", "0000"), (b"\xff\xff", "FFFF")],
+)
+def test_a_manufacturer_is_three_letters_or_its_number(field, said):
+    head = bcd("12345678") + field + bytes([1, 7, 1, 0, 0, 0])
+    assert read(frame(0x72, head + VOLUME))["manufacturer"] == said
+
+
+def test_a_signature_of_old_meters_is_no_security_mode():
+    head = long_header(*WHO, configuration=0xB627)
+    assert read(frame(0x72, head + VOLUME))["values"] == {"volume": 54.321}
+
+
+def test_mode_5_comes_over_wires_too():
+    key = bytes(range(16))
+    head = bcd("12345678") + maker("XYZ") + bytes([3, 7])
+    sender = maker("XYZ") + address("12345678", 3, 7)
+    body = mode_5(key, sender, VOLUME, access=5, ci=0x72, head=head)
+    sent = frame(0x72, body[1:])
+    devices = {"XYZ-12345678": Device(device_id="XYZ-12345678", parameters={"mbus_key": key.hex()})}
+    document = read(sent, Context(devices=devices))
+    assert document["values"] == {"volume": 54.321}
+    assert document["security"] == 5
+    assert refused(sent).reason == "missing_key"
+
+
+# -- records -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("vif", "raw", "name", "value"),
+    [
+        ("00", 1234, "energy", 0.001234), ("03", 1234, "energy", 1.234), ("06", 12, "energy", 12),
+        ("07", 12, "energy", 120), ("0B", 36, "energy", 0.01), ("0F", 36, "energy", 100),
+        ("10", 7, "volume", 7e-06), ("13", 7, "volume", 0.007), ("16", 7, "volume", 7),
+        ("17", 7, "volume", 70), ("18", 7, "mass", 0.007), ("1F", 7, "mass", 70000),
+        ("20", 9, "on_time", 9), ("21", 9, "on_time", 540), ("22", 9, "on_time", 32400),
+        ("23", 9, "on_time", 777600), ("26", 9, "operating_time", 32400),
+        ("28", 5, "power", 5e-06), ("2B", 1500, "power", 1.5), ("2F", 5, "power", 50),
+        ("30", 3600, "power", 0.001), ("37", 36, "power", 100), ("38", 5, "flow_rate", 5e-06),
+        ("3B", 120, "flow_rate", 0.12), ("3F", 5, "flow_rate", 50),
+        ("40", 10, "flow_rate", 6e-05), ("47", 1, "flow_rate", 60), ("48", 5, "flow_rate", 1.8e-05),
+        ("4F", 1, "flow_rate", 36), ("53", 5, "mass_flow", 5), ("58", 21530, "flow_temperature",
+        21.53), ("5B", 21, "flow_temperature", 21), ("5E", 215, "return_temperature", 21.5),
+        ("61", -9, "temperature_difference", -0.09), ("65", 2256, "external_temperature", 22.56),
+        ("68", 1013, "pressure", 101.3), ("6B", 2, "pressure", 200), ("6E", 5, "hca", 5),
+        ("70", 4, "averaging_duration", 4), ("76", 2, "actuality_duration", 7200),
+        ("78", 12345678, "fabrication_number", "12345678"), ("7A", 5, "bus_address", "5"),
+        ("FD00", 1500, "credit", 1.5), ("FD07", 15, "debit", 15), ("FD08", 200, "access_number",
+        200), ("FD0E", 3, "firmware_version", "3"), ("FD17", 4096, "error_flags", 4096),
+        ("FD1B", 1, "digital_input", 1), ("FD25", 15, "storage_interval", 900),
+        ("FD28", 1, "storage_interval_months", 1), ("FD3A", 7, "dimensionless", 7),
+        ("FD46", 230100, "voltage", 230.1), ("FD48", 2301, "voltage", 230.1),
+        ("FD59", 957, "amperage", 0.957), ("FD5C", 3, "amperage", 3),
+        ("FD6D", 2, "battery_operating_time", 172800), ("FD74", 4000, "remaining_battery_life",
+        4000), ("FB00", 5, "energy", 500), ("FB01", 5, "energy", 5000),
+        ("FB02", 5, "reactive_energy", 5), ("FB08", 36, "energy", 1000),
+        ("FB0D", 10, "energy", 11.63), ("FB10", 5, "volume", 500), ("FB14", 1500, "reactive_power",
+        1.5), ("FB1A", 455, "humidity", 45.5), ("FB28", 5, "power", 500),
+        ("FB2E", 500, "frequency", 50), ("FB34", 1500, "apparent_power", 1.5),
+        ("6F", 5, "vif_6f", 5), ("FD7C", 5, "vif_fd7c", 5), ("FB21", 5, "vif_fb21", 5),
+        ("FF13", 5, "vif_ff13", 5),
+    ],
+)  # fmt: skip
+def test_each_vif_is_one_quantity_in_one_unit(vif, raw, name, value):
+    assert values(number(vif, raw, 4)) == {name: value}
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        (number("13", 5, 4, storage=1), "volume_s1"),
+        (number("13", 5, 4, storage=33), "volume_s33"),
+        (number("13", 5, 4, storage=510), "volume_s510"),
+        (number("03", 5, 4, tariff=3), "energy_t3"),
+        (number("03", 5, 4, tariff=9), "energy_t9"),
+        (number("03", 5, 4, tariff=1, storage=2, subunit=1), "energy_t1_s2_u1"),
+        (number("03", 5, 4, subunit=3), "energy_u3"),
+        (number("3B", 5, 4, function="maximum"), "flow_rate_max"),
+        (number("3B", 5, 4, function="minimum", storage=1), "flow_rate_min_s1"),
+        (number("3B", 5, 4, function="error"), "flow_rate_error"),
+        (number("933A", 5, 4), "volume_uncorrected"),
+        (number("933B", 5, 4), "volume_forward"),
+        (number("933C", 5, 4), "volume_backward"),
+        (number("933E", 5, 4), "volume_base"),
+        (number("BB48", 5, 4), "flow_rate_upper_limit"),
+        (number("BB41", 5, 4), "flow_rate_lower_limit_exceeds"),
+        (number("ABFF01", 5, 4), "power_m01"),
+        (number("93FF8102", 5, 4), "volume_m8102"),
+        (number("937F", 5, 4), "volume_m"),
+        (number("ABFC01", 5, 4), "power_l1"),
+        (number("FDC8FC05", 5, 4), "voltage_l1_l2"),
+        (number("93BB3E", 5, 4), "volume_forward_base"),
+        (number("A828", 5, 4), "power_per_input_pulse_0"),
+        (number("ABFC6F", 5, 4), "power_xfc6f"),
+        (number("AB2D", 5, 4, tariff=1), "power_per_m3_t1"),
+    ],
+)
+def test_a_name_says_qualifier_function_tariff_storage_and_subunit(sent, name):
+    assert list(values(sent)) == [name]
+
+
+def test_storage_tariff_and_subunit_stand_in_the_record():
+    found = read(answer(*WHO, number("03", 5, 4, tariff=2, storage=37, subunit=5)))["records"][0]
+    assert (found["storage"], found["tariff"], found["subunit"]) == (37, 2, 5)
+
+
+def test_of_several_with_one_name_each_further_one_has_its_number():
+    assert values(number("13", 5, 1), number("13", 5, 1), number("13", 7, 1)) == {
+        "volume": 0.005, "volume_2": 0.005, "volume_3": 0.007,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sent", "value"),
+    [
+        (number("16", -5, 1), -5), (number("16", -500, 2), -500), (number("16", -50000, 3), -50000),
+        (number("16", 2**31 - 1, 4), 2**31 - 1), (number("16", -(2**46), 6), -(2**46)),
+        (number("16", 10**14, 8), 10**14),
+        (digits("16", "12"), 12), (digits("16", "1234"), 1234), (digits("16", "123456"), 123456),
+        (digits("16", "12345678"), 12345678), (digits("16", "123456789012"), 123456789012),
+        (digits("16", "-012"), -12), (digits("14", "-0123456"), -1234.56),
+        (record("16", real(12.3), REAL32), 12.3), (record("13", real(12.3), REAL32), 0.0123),
+        (record("16", real(-0.1), REAL32), -0.1), (record("16", real(1e-30), REAL32), 1e-30),
+        (record("16", real(16777215), REAL32), 16777215), (record("16", real(0.0), REAL32), 0),
+        (record("13", b"\xc4" + bcd("00054321"), VARIABLE), 54.321),
+        (record("13", b"\xd2" + bcd("1500"), VARIABLE), -1.5),
+        (record("13", b"\xe3" + binary(54321, 3), VARIABLE), 54.321),
+        (record("9370", binary(5, 4)), 5e-09), (record("9376", binary(5, 4)), 0.005),
+        (record("937D", binary(5, 4)), 5),
+    ],
+)  # fmt: skip
+def test_numbers_of_every_kind_and_size(sent, value):
+    (found,) = values(sent).values()
+    assert found == value
+
+
+@pytest.mark.parametrize("raw", [123456789, 99999999, 1, 7, 54321])
+def test_a_register_is_exactly_what_its_digits_say(raw):
+    assert values(number("13", raw, 4))["volume"] == float(f"{raw}e-3")
+    assert values(number("03", raw, 4))["energy"] == float(f"{raw}e-3")
+    megajoules = Fraction(raw, 1000) * 10**6
+    assert values(number("0B", raw, 4))["energy"] == float(megajoules / 3_600_000)
+
+
+@pytest.mark.parametrize(
+    ("sent", "value"),
+    [
+        (record("6C", day("2026-01-02")), "2026-01-02"),
+        (record("6C", day("2080-12-31")), "2080-12-31"),
+        (record("6C", bytes([0xA5, 0xBB])), "1993-11-05"),
+        (record("6D", minute("2026-01-02T23:59")), "2026-01-02T23:59:00"),
+        (record("6D", second("2026-01-02T08:09:10")), "2026-01-02T08:09:10"),
+        (record("6D", bytes([10, 9, 8]), 3), "08:09:10"),
+        (record("6D", day("2026-01-02")), "2026-01-02"),
+        (record("BB6F", minute("2026-01-02T23:59")), "2026-01-02T23:59:00"),
+        (record("AB39", day("2026-01-02")), "2026-01-02"),
+        (record("FD30", minute("2026-01-02T23:59")), "2026-01-02T23:59:00"),
+        (record("FD70", day("2026-01-02")), "2026-01-02"),
+        (record("6D", b"\xe6" + second("2026-01-02T08:09:10"), VARIABLE), "2026-01-02T08:09:10"),
+        (record("78", text("G0012"), VARIABLE), "G0012"),
+        (digits("78", "00182007"), "00182007"),
+        (record("FD11", text("Müller"), VARIABLE), "Müller"),
+        (record("7A", binary(7, 1)), "7"),
+        (record("FD0C", b"\xf1" + binary(0xABCDEF, 20), VARIABLE), "0" * 34 + "abcdef"),
+    ],
+)  # fmt: skip
+def test_times_and_texts(sent, value):
+    (found,) = values(sent).values()
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        digits("13", "00A54321"), digits("13", "0B05"), digits("13", "F0F1"),
+        number("13", -128, 1), number("5B", -(2**15), 2), number("13", -(2**63), 8),
+        record("13", real(math.nan), REAL32), record("13", real(-math.inf), REAL32),
+        record("6C", b"\x00\x00"), record("6C", b"\xff\xff"), record("6C", bytes([0x1E, 0x32])),
+        record("6C", bytes([0x01, 0xD1])), record("6D", bytes(4)), record("6D", b"\xff" * 4),
+        record("6D", minute("2026-01-02T08:05", invalid=True)), record("6D", bytes(6)),
+        record("6D", bytes([0, 0x80, 8, 0x41, 0x31, 1])), record("6D", b"\xff\xff\xff", 3),
+        record("6D", bcd("20260102"), BCD8), record("6D", bytes(8), INT64),
+        record("6D", real(1.0), REAL32), record("13", b"", NONE), record("13", b"\x00", VARIABLE),
+        record("FD11", text("  "), VARIABLE), record("6D", b"\xc3" + bytes(3), VARIABLE),
+        number("9315", 5, 4), number("9316", 5, 4), number("9318", 5, 4), number("931F", 5, 4),
+        digits("78", "0000000A"),
+    ],
+)  # fmt: skip
+def test_what_is_no_value_is_absent(sent):
+    document = read(answer(*WHO, sent, VOLUME))
+    assert list(document["values"].values()) == [54.321]
+    assert document["records"][0]["value"] is None
+
+
+def test_a_record_error_stands_in_its_record():
+    document = read(answer(*WHO, number("9315", 5, 4), number("9300", 5, 4)))
+    assert document["records"][0]["error"] == "no_data"
+    assert document["values"] == {"volume": 0.005}
+
+
+def test_plain_text_names_a_quantity():
+    sent = header_text(b"\x02\xfc", "%RH", b"\x74") + binary(4564, 2)
+    document = read(answer(*WHO, sent, header_text(b"\x01\x7c", "bat. time", b"") + b"\x05"))
+    assert document["values"] == {"text_rh": 45.64, "text_bat_time": 5}
+    assert document["records"][0]["unit"] == "%RH"
+
+
+def header_text(start: bytes, name: str, vifes: bytes) -> bytes:
+    return start + text(name) + vifes
+
+
+def test_fillers_are_passed_over_and_the_makers_own_bytes_kept():
+    document = read(answer(*WHO, b"\x2f\x2f", VOLUME, b"\x2f", b"\x0f\x01\x02"))
+    assert document["values"] == {"volume": 54.321}
+    assert document["manufacturer_data"] == "0102"
+
+
+def test_an_end_of_readout_ends_it():
+    assert values(VOLUME, b"\x7f\x00") == {"volume": 54.321}
+
+
+def test_a_fault_names_its_byte():
+    assert "byte 13: DIF 3FH is reserved" in refused(answer(*WHO, b"\x3f")).detail
+
+
+# -- refusals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason", "said"),
+    [
+        (b"", "unparseable", "empty"),
+        (b"\x00", "unparseable", "00H where an M-Bus frame"),
+        (b"\x68\x05", "unparseable", "cut off"),
+        (b"\x68\x05\x06\x68" + bytes(9), "unparseable", "twice a length"),
+        (b"\x68\x02\x02\x68" + bytes(9), "unparseable", "at least 3"),
+        (ANSWER[:-1], "unparseable", "cut off"),
+        (ANSWER[:-1] + b"\x17", "unparseable", "ends with 17H"),
+        (ANSWER[:-2] + bytes([ANSWER[-2] ^ 1, 0x16]), "bad_checksum", "it says"),
+        (ANSWER + b"\x99", "unparseable", "99H where"),
+        (bytes([0x10, 0x7B, 0x01, 0x00, 0x16]), "bad_checksum", "sum to 7CH"),
+        (bytes([0x10, 0x7B]), "unparseable", "cut off"),
+        (frame(0x72, bytes(11)), "unparseable", "header of 12 bytes"),
+        (frame(0x7A, bytes(3)), "unparseable", "header of 4 bytes"),
+        (frame(0x00, bytes(20)), "unparseable", "format dlms"),
+        (frame(0x99, bytes(20)), "unparseable", "CI 99H is no data"),
+        (frame(0x79, bytes(20)), "unparseable", "wireless"),
+        (frame(0x71, b""), "unparseable", "an alarm without"),
+        (answer(*WHO, b"\x04"), "unparseable", "cut off"),
+        (answer(*WHO, b"\x84\x84"), "unparseable", "cut off"),
+        (answer(*WHO, b"\x04\x93"), "unparseable", "cut off"),
+        (answer(*WHO, b"\x04\x13\x01\x02"), "unparseable", "cut off"),
+        (answer(*WHO, b"\x0d\x78"), "unparseable", "cut off"),
+        (answer(*WHO, b"\x0d\x78\x05abc"), "unparseable", "5 bytes of data"),
+        (answer(*WHO, b"\x0d\x78\xcf"), "unparseable", "reserved"),
+        (answer(*WHO, b"\x0d\x78\xff"), "unparseable", "reserved"),
+        (answer(*WHO, b"\x02\x7c\x30abc"), "unparseable", "cut off"),
+        (answer(*WHO, b"\x84" + b"\x80" * 11 + b"\x00\x13" + bytes(4)), "unparseable", "DIFEs"),
+        (answer(*WHO, b"\x04\x93" + b"\xbb" * 11 + b"\x3b" + bytes(4)), "unparseable", "VIFEs"),
+        (frame(0x72, long_header(*WHO, configuration=0x0810) + bytes(16)), "unparseable",
+         "security mode 8"),
+        (frame(0x72, long_header(*WHO, configuration=0x0520) + bytes(16)), "unparseable",
+         "2 blocks of 16 bytes"),
+        (frame(0x7A, short_header(configuration=0x0510) + bytes(16)), "unparseable", "whose"),
+        (b"\xe5" * (MAX_BYTES + 1), "too_large", "at most"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_says_where_and_why(payload, reason, said):
+    error = refused(payload)
+    assert error.reason == reason
+    assert said in error.detail
+
+
+def test_the_profile_may_bound_the_payload():
+    parse = compile_mbus(Mbus(format="mbus", max_bytes=40))
+    with pytest.raises(DecodeError) as error:
+        parse(ANSWER, Context())
+    assert error.value.reason == "too_large"
+
+
+def test_records_are_bounded():
+    with pytest.raises(DecodeError) as error:
+        Records().take(b"\x00\x13" * (MAX_RECORDS + 1), 0)
+    assert error.value.reason == "too_large"
+
+
+def test_one_changed_byte_is_found():
+    for place in range(len(ANSWER)):
+        changed = bytearray(ANSWER)
+        changed[place] ^= 0x10
+        refused(bytes(changed))
+
+
+def test_a_frame_cut_anywhere_is_refused():
+    for end in range(len(ANSWER)):
+        refused(ANSWER[:end])
+
+
+def test_a_message_is_parsed_once_for_all_who_ask_and_a_refusal_stays_one():
+    devices: dict[str, Device] = {}
+    first, again = Context(devices=devices), Context(devices=devices)
+    assert read(ANSWER, first) is read(ANSWER, again)
+    payload = ANSWER[:-3]
+    assert refused(payload, first).detail == refused(payload, again).detail
+
+
+# -- any bytes whatever --------------------------------------------------------------------------
+
+_HEADERS = st.builds(
+    lambda difs, vifs, data: bytes(difs) + bytes(vifs) + data,
+    st.lists(st.integers(0, 255), max_size=4),
+    st.lists(st.integers(0, 255), max_size=4),
+    st.binary(max_size=12),
+)
+
+
+def outcome(payload: bytes) -> dict[str, object]:
+    """The document, which JSON can say; empty where the payload is refused as it may be."""
+    try:
+        document = read(payload)
+    except DecodeError as error:
+        if error.reason not in REASONS:
+            raise
+        return {}
+    json.dumps(document, allow_nan=False)
+    return document
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_document_or_refused(payload):
+    outcome(payload)
+
+
+@given(st.integers(0, 255), st.binary(max_size=80), st.lists(_HEADERS, max_size=6))
+def test_any_bytes_in_a_frame_are_a_document_or_refused(ci, start, records):
+    outcome(frame(ci, (start + b"".join(records))[:250]))
+
+
+@given(st.lists(_HEADERS, max_size=12), st.integers(0, 0xFFFF))
+def test_any_records_are_a_document_or_refused(records, configuration):
+    head = long_header(*WHO, configuration=configuration)
+    document = outcome(frame(0x72, (head + b"".join(records))[:250]))
+    assert None not in document.get("values", {}).values()
+
+
+@given(st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4))
+def test_a_mutated_frame_is_a_document_or_refused(changes):
+    changed = bytearray(ANSWER)
+    for place, value in changes:
+        changed[place % len(changed)] = value
+    changed[-2] = sum(changed[4:-2]) % 256
+    outcome(bytes(changed))
+
+
+# -- in service ----------------------------------------------------------------------------------
+
+_HEX_IN_JSON = """\
+profile: under-test
+version: 1.0.0
+extends: kinds/water-meter
+title: {en: Under test, zh: 受测}
+match: {topic: "mbus-json/{gateway}/up"}
+decode: {format: mbus, envelope: {format: json, payload: frame.data, encoding: hex}}
+read:
+  device_id: "{manufacturer}-{id}"
+  measured_at: {from: values.time, zone: Europe/Berlin, optional: true}
+  status: {from: status, bits: {2: battery_low}}
+  volume: {from: values.volume, unit: m3}
+"""
+
+_SEVERAL = """\
+profile: under-test
+version: 1.0.0
+extends: kinds/water-meter
+title: {en: Under test, zh: 受测}
+match: {topic: "mbus-line/{gateway}/up"}
+decode: {format: mbus}
+read:
+  each: meters
+  when: {medium: [water, cold_water, warm_water]}
+  device_id: "{manufacturer}-{id}"
+  volume: {from: values.volume, unit: m3}
+ignore: {each: meters, when: {medium: heat}}
+"""
+
+
+def decided(text_: str, folder, topic: str, payload: bytes) -> Decided:
+    file = folder / "under-test.yaml"
+    file.write_text(text_)
+    profiles = load_profiles([PROFILES / "kinds", file])
+    found = Decided()
+    Decider(profiles, {}, {}, registry_known=False).decide(
+        Batch([topic], [payload], [1_767_340_800_000_000_000], 0), found
+    )
+    return found
+
+
+def test_hexadecimal_in_json_is_an_envelope(tmp_path):
+    message = json.dumps({"port": 2, "frame": {"data": ANSWER.hex()}}).encode()
+    found = decided(_HEX_IN_JSON, tmp_path, "mbus-json/g1/up", message)
+    (reading,) = found.readings
+    assert reading.device_id == "XYZ-12345678"
+    assert reading.quantities == {"volume": 54.321}
+    assert reading.status == ("battery_low",)
+    assert reading.measured_at == 1_767_337_500_000_000_000
+
+
+def test_each_meter_of_a_line_can_be_a_reading(tmp_path):
+    payload = (
+        answer("00000001", "ABC", 1, 0x07, VOLUME)
+        + answer("00000002", "ABC", 1, 0x04, digits("06", "00001234"))
+        + answer("00000003", "ABC", 1, 0x16, VOLUME)
+    )
+    found = decided(_SEVERAL, tmp_path, "mbus-line/g1/up", payload)
+    assert [reading.device_id for reading in found.readings] == ["ABC-00000001", "ABC-00000003"]
