@@ -141,6 +141,7 @@ class BinaryField(Settings):
         over: the bytes that a checksum is of, from (included) to (not included).
         collect: in a structure that joins: every occurrence adds an item to a list of this id.
         tag_bits: of a batch (Watteco's batch report): how long the tag of a series is.
+        flags: of a batch: its first byte, where the layout has read it already.
         series: of a batch: what the device sends, by tag.
         doc: for the reader.
     """
@@ -172,6 +173,7 @@ class BinaryField(Settings):
     over: tuple[Expression, Expression] | None = None
     collect: bool = False
     tag_bits: Annotated[int | None, Field(alias="tag-bits", ge=1, le=8)] = None
+    flags: Expression | None = None
     series: Annotated[dict[int, BatchSeries], Field(max_length=256)] | None = None
     doc: str = ""
 

@@ -95,7 +95,7 @@ class Primitives(FunctionText):
         """A field of bytes or bits; ``then`` gets its value once the bytes are read."""
         kind = one.type
         if kind != "batch":
-            self.refuse(one, "series", "tag_bits")
+            self.refuse(one, "series", "tag_bits", "flags")
         if one.contents is not None:
             if kind is not None:
                 raise Fault("'contents' has its own length: leave 'type' out", "type")
@@ -378,6 +378,12 @@ class Primitives(FunctionText):
         label = self.constant(self.label(one.id))
 
         def read(variable: str) -> None:
+            if one.flags is not None:
+                flags = closed(self.value(one.flags, "flags"))
+                if flags.kind != "int" or flags.nullable:
+                    raise Fault(f"{one.flags!r} is no byte that was read", "flags")
+                first = f"({flags.code} & 255).to_bytes(1, 'big')"
+                self.line(f"{variable} = {first} + {variable}")
             self.line(f"{variable} = BATCH({variable}, {table}, received, {label})")
             then(Value(variable, "map"))
 

@@ -319,6 +319,14 @@ def test_a_layout_reads_a_batch():
     assert document == {"batch": told(batch, 20_000)}
 
 
+def test_a_layout_that_has_read_the_flags_hands_them_on():
+    seq = [{"id": "_flags", "type": "u1"}, {**FIELD, "flags": "_flags"}]
+    parse = compile_binary(Binary.model_validate({"format": "binary", "seq": seq}))
+    batch = {tag: BATCH[tag] for tag in (0, 1)}
+    document = parse(separate(batch, 20_000), Context(received_at=RECEIVED * 10**9))
+    assert document == {"batch": told(batch, 20_000)}
+
+
 @pytest.mark.parametrize(
     ("field", "detail"),
     [
@@ -326,6 +334,7 @@ def test_a_layout_reads_a_batch():
         ({key: FIELD[key] for key in FIELD if key != "size"}, "size"),
         ({"id": "b", "type": "u1", "tag-bits": 1}, "'tag_bits' has no meaning"),
         ({**FIELD, "tag-bits": 9}, "tag-bits"),
+        ({**FIELD, "flags": "1.5"}, "no byte"),
         ({**FIELD, "series": {0: {"id": "count", "type": "u9"}}}, "type"),
         ({**FIELD, "series": {0: {"id": "count", "type": "u4", "step": 0}}}, "step"),
     ],
