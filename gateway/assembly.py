@@ -125,7 +125,7 @@ def checked_profiles(given: Sequence[Path]) -> ProfileSet:
     """
     profiles = read_profiles(given)
     failed = [
-        f"{result.profile} case {result.index}: {'; '.join(result.differences)}"
+        f"{result.profile} case {result.label}: {'; '.join(result.differences)}"
         for result in run_cases(profiles, all_tariffs(given))
         if not result.ok
     ]

@@ -26,7 +26,7 @@ from gateway.profiles.topics import topic_pattern
 from gateway.quantities import BY_NAME
 from gateway.records import Batch, Device, Reading, Value
 from gateway.times import nanoseconds, rfc3339
-from gateway.units import UnitError, parse_value
+from gateway.units import UnitError, conversion, parse_value
 
 _PLAIN = ("device_id", "event", "channel", "sequence", "quality", "currency", "kind")
 _TIMES = ("measured_at", "received_at")
@@ -175,7 +175,7 @@ def compare(decided: Decided, case: Case, kind: str) -> Iterable[Difference]:
     if case.quarantine is not None:
         first = decided.quarantined[0] if decided.quarantined else None
         if first is None:
-            yield Difference("quarantine", case.quarantine, f"{len(decided.readings)} readings")
+            yield Difference("quarantine", case.quarantine, _counted(len(decided.readings)))
         elif first.reason != case.quarantine:
             yield Difference("quarantine", case.quarantine, f"{first.reason}: {first.detail}")
         return
@@ -193,6 +193,10 @@ def compare(decided: Decided, case: Case, kind: str) -> Iterable[Difference]:
         codes = sorted(flag.code for flag in decided.flags)
         if codes != sorted(case.flags):
             yield Difference("flags", str(sorted(case.flags)), str(codes))
+
+
+def _counted(readings: int) -> str:
+    return "1 reading" if readings == 1 else f"{readings} readings"
 
 
 def _take(
@@ -233,7 +237,8 @@ def _wrong(
             yield Difference(f"{place}.{key}", "", f"{kind} has no such quantity or field{meant}")
             continue
         if not same:
-            yield Difference(f"{place}.{key}", repr(value), told_value(got, key, kind))
+            said = "null" if value is None else repr(value)
+            yield Difference(f"{place}.{key}", said, told_value(got, key, kind, like=value))
 
 
 def _equal(got: Value, expected: object, unit: str, kind: str) -> bool:
@@ -263,8 +268,8 @@ def _nanoseconds(expected: object) -> int | None:
         return None
 
 
-def told_value(got: object, key: str, kind: str) -> str:
-    """A value as the case would have to say it."""
+def told_value(got: object, key: str, kind: str, *, like: object = None) -> str:
+    """A value as a case would have to say it; in the unit of what the case says now."""
     quantity = BY_NAME[kind].get(key)
     if got is None:
         return "nothing"
@@ -272,4 +277,10 @@ def told_value(got: object, key: str, kind: str) -> str:
         return rfc3339(int(str(got)))
     if quantity is None or quantity.type != "number" or quantity.unit == "1":
         return repr(got)
-    return f"{got!r} {quantity.unit}"
+    unit = like.partition(" ")[2] if isinstance(like, str) else ""
+    try:
+        convert = conversion(unit or quantity.unit, quantity.unit)
+    except UnitError:
+        convert, unit = conversion(quantity.unit, quantity.unit), ""
+    number = (float(str(got)) - float(convert.offset)) * convert.denominator / convert.numerator
+    return f"{float(f'{number:.15g}')!r} {unit or quantity.unit}"

@@ -2,17 +2,21 @@
 
 import dataclasses
 import json
+import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
+from rich.console import Console
 from rich.prompt import Prompt
+from rich.text import Text
 
 from gateway.assembly import all_tariffs, make_decider, read_profiles
-from gateway.cases import CaseResult, default_topic, run_cases
+from gateway.cases import CaseResult, cases_of, default_topic, run_cases
 from gateway.cli.decode import LARGEST_PAYLOAD, from_hex
+from gateway.cli.failures import show_failure
 from gateway.cli.output import (
     Json,
     Profiles,
@@ -26,8 +30,8 @@ from gateway.config import packaged_profiles
 from gateway.decode.document import Context
 from gateway.draft import About, captured, draft, readers
 from gateway.errors import ConfigError, DecodeError, ProfileError
-from gateway.profiles import ProfileSet
-from gateway.profiles.doc import catalogue, models_of, page
+from gateway.profiles import Profile, ProfileSet
+from gateway.profiles.doc import catalogue, models_of, page, protocol_of, quantities_of
 from gateway.profiles.explain import hint
 from gateway.profiles.schema import profile_schema
 from gateway.quantities import KINDS
@@ -43,39 +47,87 @@ app = typer.Typer(
 )
 
 
-@app.command("list", epilog=examples("gateway profile list --json"))
-def list_(*, profiles: Profiles = None, as_json: Json = False) -> None:
-    """Lists the profiles: name, version, kind, instrument, number of test messages, caveats."""
-    found = list(read_profiles(profiles or ()).profiles.values())
-    rows = [
-        {
-            "name": profile.name,
-            "version": profile.model.version,
-            "kind": profile.kind,
-            "title": {"en": profile.model.title.en, "zh": profile.model.title.zh},
-            "topics": list(profile.model.match.topic) if profile.model.match else [],
-            "cases": len(profile.model.tests),
-            "caveats": profile.model.caveats,
-            "file": str(profile.file),
-        }
-        for profile in found
+@app.command(
+    "list",
+    epilog=examples(
+        "gateway profile list", "gateway profile list water dlms", "gateway profile list --json"
+    ),
+)
+def list_(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only profiles that have all of these words in what is shown."),
+    ] = None,
+    *,
+    profiles: Profiles = None,
+    as_json: Json = False,
+) -> None:
+    """Lists the profiles by kind: name, version, protocol, number of cases, instruments."""
+    found = [
+        profile
+        for profile in read_profiles(profiles or ()).profiles.values()
+        if all(word.lower() in _searched(profile) for word in words or ())
     ]
     if as_json:
-        for row in rows:
-            typer.echo(msgspec.json.encode(row))
+        for profile in found:
+            typer.echo(msgspec.json.encode(_row(profile)))
         return
-    print_table(
-        counted(len(rows), "profile"),
-        ("profile", "kind, title", "cases"),
-        [
-            (
-                profile.id,
-                f"{profile.kind}: {profile.model.title.en}",
-                len(profile.model.tests),
-            )
-            for profile in found
-        ],
-    )
+    out = Console(highlight=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = 500
+    for kind in KINDS:
+        of_kind = sorted((p for p in found if p.kind == kind), key=lambda p: p.name)
+        if not of_kind:
+            continue
+        out.print(f"[bold]{kind}[/bold]  {counted(len(of_kind), 'profile')}")
+        wide = max(len(profile.name) for profile in of_kind)
+        spoken = max(len(_protocol(profile)) for profile in of_kind)
+        for profile in of_kind:
+            line = Text(f"  {profile.name:<{wide}}  {profile.model.version} ")
+            line.append(f"{_protocol(profile):<{spoken}} {len(cases_of(profile)):>3}  ", "dim")
+            line.append(_instruments(profile))
+            out.print(line, overflow="ellipsis", no_wrap=True)
+    out.print(counted(len(found), "profile"))
+
+
+def _protocol(profile: Profile) -> str:
+    """The envelope and the format in it: ``lorawan/binary``."""
+    inner, _, outer = protocol_of(profile).partition(" in ")
+    return f"{outer}/{inner}" if outer else inner
+
+
+def _instruments(profile: Profile) -> str:
+    """Vendor and models, or the title where the profile is of no maker."""
+    models = models_of(profile)
+    if not models:
+        return profile.model.title.en
+    return f"{models[0][0]} {', '.join(model for _, model in models)}"
+
+
+def _searched(profile: Profile) -> str:
+    title = profile.model.title
+    parts = (profile.id, profile.kind, protocol_of(profile), _instruments(profile))
+    return " ".join((*parts, title.en, title.zh)).lower()
+
+
+def _row(profile: Profile) -> dict[str, object]:
+    model = profile.model
+    return {
+        "name": profile.name,
+        "version": model.version,
+        "sha256": profile.digest,
+        "kind": profile.kind,
+        "title": {"en": model.title.en, "zh": model.title.zh},
+        "vendor": model.instrument.vendor,
+        "models": [name for _, name in models_of(profile)],
+        "protocol": protocol_of(profile),
+        "topics": list(model.match.topic) if model.match else [],
+        "valid": model.valid.model_dump(by_alias=True) if model.valid else None,
+        "quantities": quantities_of(profile),
+        "cases": len(cases_of(profile)),
+        "caveats": model.model_dump(mode="json", include={"caveats"})["caveats"],
+        "file": str(profile.file),
+    }
 
 
 @app.command(epilog=examples("gateway profile check profiles/acme-m309.yaml"))
@@ -135,8 +187,9 @@ def run_tests(
             )
     results = run_cases(loaded, all_tariffs(_directories(profiles)), names or None)
     chosen = sorted(names or loaded.profiles)
-    bare = [name for name in chosen if not loaded.profiles[name].model.tests]
-    failed = _failures(results, bare, loaded)
+    shown = {result.profile for result in results}
+    bare = [name for name in chosen if name not in shown]
+    failed = _failures(results, bare)
     if as_json:
         summary = {
             "profiles": len(chosen),
@@ -146,12 +199,11 @@ def run_tests(
         }
         typer.echo(msgspec.json.encode(summary))
     else:
-        for fault in failed:
-            where = (
-                f"{fault['profile']} case {fault['case']}" if "case" in fault else fault["profile"]
-            )
-            note = f" ({fault['note']})" if fault.get("note") else ""
-            typer.secho(f"{where}: {fault['difference']}{note}", fg="red")
+        for result in results:
+            if not result.ok:
+                show_failure(result, loaded.profiles[result.profile])
+        for name in bare:
+            typer.secho(f"{name}: {_NO_CASE}", fg="red")
         typer.echo(
             f"{counted(len(chosen), 'profile')}, {counted(len(results), 'case')}, "
             f"{len(failed)} failed"
@@ -160,6 +212,9 @@ def run_tests(
         raise typer.Exit(1)
     if not as_json:
         progress_console().print("every profile reads its own messages as it says", style="green")
+
+
+_NO_CASE: Final = "carries no test message; add one below 'tests:'"
 
 
 @app.command(
@@ -384,24 +439,19 @@ def _directories(paths: list[Path] | None) -> list[Path]:
     return [path for path in paths or () if path.is_dir()]
 
 
-def _failures(
-    results: list[CaseResult], bare: list[str], loaded: ProfileSet
-) -> list[dict[str, object]]:
+def _failures(results: list[CaseResult], bare: list[str]) -> list[dict[str, object]]:
     failed: list[dict[str, object]] = [
         {
             "profile": result.profile,
-            "case": result.index,
-            "note": loaded.profiles[result.profile].model.tests[result.index].note,
+            "case": int(result.label) if result.label.isdecimal() else result.label,
+            "note": result.case.note,
             "difference": "; ".join(result.differences),
+            "details": [dataclasses.asdict(difference) for difference in result.details],
         }
         for result in results
         if not result.ok
     ]
-    failed += [
-        {"profile": name, "difference": "carries no test message; add one below 'tests:'"}
-        for name in bare
-    ]
-    return failed
+    return failed + [{"profile": name, "difference": _NO_CASE} for name in bare]
 
 
 def _models(profiles: ProfileSet, names: list[str]) -> int:

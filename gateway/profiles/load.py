@@ -30,6 +30,8 @@ from gateway.profiles.source import Fault, Key, Source
 
 _ROUNDS: Final = 4
 _BASES: Final = ("kinds", "families")
+CASE_FOLDER: Final = ".tests"
+"""End of the name of a folder that holds a profile's cases: no profiles stand in it."""
 _NOT_INHERITED: Final = ("profile", "abstract", "tests", "extends", "caveats", "title")
 # What stands in for a faulty part that a profile must have, so that the rest can be looked at.
 _STAND_INS: Final[dict[Key, Any]] = {
@@ -135,11 +137,16 @@ def _read(directories: Sequence[Path]) -> tuple[dict[str, Source], list[Fault]]:
             continue
         files = [directory] if directory.is_file() else sorted(directory.rglob("*.y*ml"))
         for file in files:
-            if "reference" in file.relative_to(directory).parts[:-1] or file.resolve() in seen:
+            if _no_profile(file.relative_to(directory)) or file.resolve() in seen:
                 continue
             seen.add(file.resolve())
             _take(Source(file), sources, faults)
     return sources, faults
+
+
+def _no_profile(file: Path) -> bool:
+    """Whether the file stands in a folder of something else."""
+    return any(part == "reference" or part.endswith(CASE_FOLDER) for part in file.parts[:-1])
 
 
 def _take(source: Source, sources: dict[str, Source], faults: list[Fault]) -> None:
@@ -266,7 +273,7 @@ def _validate(
     model = _well_formed(data, wrong, pruned)
     if model is not None:
         for key, message in check_meaning(model):
-            place = _key(key, data)
+            place = key_of(key, data)
             # What was taken out above is not missed here a second time.
             if not any(place == gone[: len(place)] for gone in pruned):
                 wrong[place, message] = None
@@ -286,7 +293,7 @@ def _well_formed(
         try:
             return ProfileModel.model_validate(remaining)
         except ValidationError as error:
-            found = [(_key(e["loc"], remaining), e) for e in error.errors(include_url=False)]
+            found = [(key_of(e["loc"], remaining), e) for e in error.errors(include_url=False)]
         for key, message in explain(found, data):
             if not any(key == gone[: len(key)] for gone in pruned):
                 wrong[key, message] = None
@@ -331,7 +338,7 @@ def _at(key: Key, sources: Sequence[Source], message: str) -> Fault:
     return sources[-1].fault(key, message)
 
 
-def _key(loc: Sequence[str | float], data: Mapping[str, Any]) -> Key:
+def key_of(loc: Sequence[str | float], data: Mapping[str, Any]) -> Key:
     """Pydantic's location as a key path of the file (a single block is written without a list)."""
     key: list[str | float] = []
     here: Any = data

@@ -48,15 +48,16 @@ class Source:
     """A parsed YAML file: ``data`` and where each key stands.
 
     Attributes:
-        data: plain mappings, lists and scalars; empty mapping when the file has faults.
+        data: plain mappings, lists and scalars; empty mapping when the file has faults.  The root
+            is a mapping; with ``lists`` it may be a list.
         faults: what is wrong with the file as YAML.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, lists: bool = False) -> None:
         self.file = file
         self.faults: list[Fault] = []
         self._places: dict[Key, tuple[int, int]] = {}
-        self.data: dict[Any, Any] = {}
+        self.data: Any = {}
         try:
             text = file.read_bytes()
         except OSError as error:
@@ -83,7 +84,9 @@ class Source:
         except yaml.YAMLError as error:
             self._fault((), None, f"not YAML: {' '.join(str(error).split())}")
             return
-        if not isinstance(node, yaml.MappingNode):
+        if not isinstance(node, yaml.MappingNode) and not (
+            lists and isinstance(node, yaml.SequenceNode)
+        ):
             self._fault((), None, "expected a mapping such as 'profile: acme-m309'")
             return
         data = self._build(node, ())
