@@ -20,7 +20,8 @@ from gateway.decode.document import Context, Parse
 from gateway.decode.watteco_batch import read_batch
 from gateway.errors import DecodeError
 from gateway.profiles.binary import Binary
-from gateway.profiles.binary_structures import write
+from gateway.profiles.binary_structures import Written, write, write_direct
+from gateway.profiles.shape import Node
 
 MAX_BYTES: Final = 1024 * 1024
 """Default bound of a payload."""
@@ -42,6 +43,22 @@ def compile_binary(settings: Binary) -> Parse:
     written = write(settings)
     if written.faults:
         raise ValueError("; ".join(message for _, message in written.faults))
+    return _compiled(written, settings)
+
+
+def compile_direct(settings: Binary, root: Node) -> Parse | None:
+    """A parser of payloads straight into the struct of a profile's shape.
+
+    Returns:
+        ``parse(payload, context)``: the struct, or None where a value may not fit: then the
+        document of `compile_binary` is converted, which tells what is wrong.  It raises what
+        `compile_binary` does.  No function at all where the layout needs a document between.
+    """
+    written = write_direct(settings, root)
+    return None if written is None else _compiled(written, settings)
+
+
+def _compiled(written: Written, settings: Binary) -> Parse:
     limit = settings.max_bytes or MAX_BYTES
     namespace: dict[str, Any] = {**_RUN_TIME, "MAX_BYTES": limit, "TOO_LARGE": _too_large(limit)}
     for name, value in written.constants.items():
@@ -268,7 +285,9 @@ _RUN_TIME: Final[dict[str, Any]] = {
     "TEXT": _text, "NUMBER": _number, "WHOLE": _whole, "LEFT": _left, "RIGHT": _right,
     "ITEM": _item, "DIGITS": _digits, "BCD_DIGIT": _bcd_digit, "BCD_BIT": _bcd_bit,
     "OverflowError": OverflowError, "COLLECT": _collect, "LIMIT": LIMIT, "HUGE": 1e300,
-    "BATCH": read_batch, "CHECKED": CHECKED, "OFTEN": _often,
+    "BATCH": read_batch,
+    "CHECKED": CHECKED, "OFTEN": _often, "CONVERT": msgspec.convert,
+    "MISFIT": msgspec.ValidationError,
     "LOCAL_TIME": _local_time, "EPOCH": _epoch, "PORT": _port, "RECEIVED": _received,
     "isfinite": math.isfinite,
 }  # fmt: skip

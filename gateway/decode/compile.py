@@ -16,6 +16,7 @@ import msgspec
 from gateway.decode.document import Context, Parse
 from gateway.decode.json import parse_json, refusal
 from gateway.errors import ProfileError
+from gateway.profiles.binary import Binary
 from gateway.profiles.formats import Format, Ts013
 from gateway.profiles.models import Condition
 from gateway.profiles.shape import Node
@@ -84,6 +85,7 @@ def compile_documents(
             not this profile's, unless the registry says that its device is.
     """
     kind, convert = root.type, msgspec.convert
+    direct = _direct(settings, root)
     if settings.envelope is None:
 
         def plain(payload: bytes, context: Context) -> Any:  # noqa: ANN401 - made at run time
@@ -92,7 +94,7 @@ def compile_documents(
             except msgspec.ValidationError as error:
                 raise refusal(error) from error
 
-        return plain
+        return plain if direct is None else _first(direct, plain)
 
     from gateway.decode.envelope import open_envelope  # noqa: PLC0415 - see _MODULES
 
@@ -103,6 +105,9 @@ def compile_documents(
         if expected and not context.registered and not _as_expected(envelope, expected):
             return None
         context.envelope = envelope
+        found = None if direct is None else direct(inner, context)
+        if found is not None:
+            return found
         document = parse(inner, context)
         named = document if isinstance(document, dict) else {"items": document}
         try:
@@ -111,6 +116,25 @@ def compile_documents(
             raise refusal(error) from error
 
     return enveloped
+
+
+def _direct(settings: Format, root: Node) -> Parse | None:
+    """A parser that makes the struct without a document between, where there is one."""
+    if not isinstance(settings, Binary):
+        return None
+    from gateway.decode.binary import compile_direct  # noqa: PLC0415 - see _MODULES
+
+    return compile_direct(settings, root)
+
+
+def _first(direct: Parse, other: Documents) -> Documents:
+    """The struct by the direct way, and by the other where that gives none."""
+
+    def decode(payload: bytes, context: Context) -> Any:  # noqa: ANN401 - made at run time
+        found = direct(payload, context)
+        return other(payload, context) if found is None else found
+
+    return decode
 
 
 def _as_expected(envelope: Any, expected: Mapping[tuple[Any, ...], Condition]) -> bool:  # noqa: ANN401

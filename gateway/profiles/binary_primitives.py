@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from gateway.profiles.binary_text import Fault, FunctionText, near
+from gateway.profiles.binary_documents import DocumentText
+from gateway.profiles.binary_text import Fault, near
 from gateway.profiles.expression_text import Value, closed
 
 if TYPE_CHECKING:
     from gateway.profiles.binary import Binary, BinaryField
+    from gateway.profiles.shape import Node
 
 MAX_SIZE: Final = 65_536
 
@@ -81,11 +83,11 @@ class Bits:
     then: Callable[[str], None]
 
 
-class Primitives(FunctionText):
+class Primitives(DocumentText):
     """Reads fields of bytes and bits."""
 
-    def __init__(self, layout: Binary) -> None:
-        super().__init__(layout)
+    def __init__(self, layout: Binary, root: Node | None = None) -> None:
+        super().__init__(layout, root)
         self.run: list[Pending] = []
         self.run_order = ""
         self.bits: list[Bits] = []

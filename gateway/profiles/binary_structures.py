@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from gateway.profiles.binary_documents import IndirectError, either
 from gateway.profiles.binary_primitives import Primitives, is_bits, is_primitive
 from gateway.profiles.binary_switches import FEW_CASES, Case, cases_of, groups
 from gateway.profiles.binary_text import (
@@ -16,12 +17,12 @@ from gateway.profiles.binary_text import (
     Fault,
     Path,
     Scope,
-    Sink,
 )
 from gateway.profiles.expression_text import Value
 
 if TYPE_CHECKING:
     from gateway.profiles.binary import Binary, BinaryField, Structure, Switch
+    from gateway.profiles.shape import Node
 
     Kind: TypeAlias = str | tuple[BinaryField, ...] | Structure | Switch | None
 
@@ -33,11 +34,15 @@ FIELDS_OF_AN_ITEM: Final = 16
 
 @dataclass
 class Written:
-    """A function's text, the constants it names, and the faults of its layout."""
+    """A function's text, the constants it names, and the faults of its layout.
+
+    ``fields`` are those that a document may have, with what is known of each.
+    """
 
     text: str
     constants: dict[str, Any]
     faults: list[tuple[Path, str]]
+    fields: dict[str, Value]
 
 
 def write(layout: Binary) -> Written:
@@ -52,16 +57,29 @@ def write(layout: Binary) -> Written:
     except EndlessLayoutError:
         fault = Fault("the layout unfolds into too much: nest fewer structures", "seq")
         writer.fault(fault, ())
-    text = "" if writer.faults else "\n".join(writer.lines)
-    return Written(text, writer.constants, list(writer.faults))
+    text = "" if writer.faults else writer.text()
+    return Written(text, writer.constants, list(writer.faults), writer.sink.fields)
+
+
+def write_direct(layout: Binary, root: Node) -> Written | None:
+    """The same, but for the struct of a profile's shape; None where it needs a document between.
+
+    The function gives None where a value may not fit its place: then the document is converted,
+    which tells what does not.
+    """
+    writer = _Layouts(layout, root)
+    try:
+        writer.whole()
+    except (IndirectError, EndlessLayoutError):
+        return None
+    return Written(writer.text(), writer.constants, list(writer.faults), writer.sink.fields)
 
 
 class _Layouts(Primitives):
     """Writes structures into each other, in line."""
 
-    def __init__(self, layout: Binary) -> None:
-        super().__init__(layout)
-        self.loops = 0
+    def __init__(self, layout: Binary, root: Node | None = None) -> None:
+        super().__init__(layout, root)
         self.inside: list[str] = []
         self.nesting = 0
         self.used: set[str] = set()
@@ -77,7 +95,9 @@ class _Layouts(Primitives):
             self.line(f"if size != {self.at()}:")
             with self.indented():
                 self.line(f"raise TRAILING(data, {self.at()})")
-        self.line(f"return {self.document(self.sink)}")
+        if layout.envelope is not None:
+            self.enveloped()
+        self.line(f"return {self.document(self.sink).code}")
         head = ["def parse(data, context):", "    size = e = len(data)",
                 "    if size > MAX_BYTES:", "        raise TOO_LARGE(size)"]  # fmt: skip
         if "port" in self.uses:
@@ -91,6 +111,16 @@ class _Layouts(Primitives):
         self.lines[:0] = head
         for name in () if self.faults else layout.types.keys() - self.used:
             self.fault(Fault(f"no field is of type {name!r}: remove it"), ("types", name))
+
+    def text(self) -> str:
+        """The function as it stands now."""
+        lines = []
+        for line in self.lines:
+            slots = self.openings.get(line.strip())
+            if slots is not None:
+                line = line.replace(line.strip(), "; ".join(slots) or "pass")  # noqa: PLW2901
+            lines.append(line)
+        return "\n".join(lines)
 
     # Fields
 
@@ -168,7 +198,7 @@ class _Layouts(Primitives):
         held = self.fresh("c")
         self.assign(held, condition, self.label(one.id))
         before, made, known = self.at(), len(self.made), set(self.scope.values)
-        sink, self.sink = self.sink, Sink([], self.sink.variable)
+        sink, self.sink = self.sink, replace(self.sink, entries=[])
         self.line(f"if {held}:")
         with self.indented():
             body()
@@ -241,6 +271,7 @@ class _Layouts(Primitives):
                 raise Fault(f"{key!r} has no meaning for a structure", key)
         self.flush()
         path = (*self.path, "type")
+        self.collects = one.collect
         if one.size is None:
             return self.inner(one.type, path, one.id, joins=joins)
         outer, end = self.end, self.fresh("e")
@@ -289,7 +320,9 @@ class _Layouts(Primitives):
         scope, sink = self.scope, self.sink
         self.scope = Scope(f"{scope.label}{name}." if name else scope.label, scope)
         if not joins:
-            self.sink = Sink()
+            # Right in a repeat the structure is an item.
+            self.sink = self.inner_sink(name, listed=bool(scope.index) or self.collects)
+        self.collects = False
         if isinstance(kind, tuple):
             self.fields(kind, path)
         else:
@@ -299,7 +332,7 @@ class _Layouts(Primitives):
         if joins:
             scope.values.update(self.scope.values)
         else:
-            value = Value(self.document(self.sink), "map", members=self.members(self.scope))
+            value = replace(self.document(self.sink), members=self.members(self.scope))
         self.scope, self.sink = scope, sink
         return value
 
@@ -344,7 +377,11 @@ class _Layouts(Primitives):
         with self.indented():
             write("_", kind.cases.get("_"))
         self.base, self.offset = "p", 0
-        return None if joins else _either(target, values)
+        if joins:
+            return None
+        joint = either(values)
+        sort = "any" if joint.kind in {"map", "list"} else joint.kind
+        return replace(joint, code=target, kind=sort)
 
     def fits(self, case: Case, chosen: str, on: Value) -> str:
         """The condition of a case."""
@@ -451,6 +488,8 @@ class _Layouts(Primitives):
             told = Value(items, "list", item=replace(value, code=""))
             if value.kind == "map" and value.members is not None:
                 told = replace(told, item=self.in_list(value))
+            if value.place is not None:
+                told = self.listed(told, value.place, one.id)
             self.told(one.id, told, "", collect=one.collect)
 
     def opening(self, one: BinaryField, label: str, index: str, cost: str) -> list[str]:
@@ -519,24 +558,11 @@ class _Layouts(Primitives):
         known = value.members
 
         def member(code: str, name: str) -> Value:
+            if value.place is not None:
+                raise IndirectError
             if known is None or name.startswith("_"):
                 raise Fault(f"'{name}' is not in the document: an id without '_' is", "value")
             field = known("", name)
             return replace(field, code=f"{code}[{self.constant(name)}]", nullable=True)
 
-        return Value("", "map", members=member)
-
-
-def _either(code: str, values: list[Value]) -> Value:
-    """What is known of a value that comes from one of several cases."""
-    kinds = {value.kind for value in values}
-    kind = kinds.pop() if len(kinds) == 1 else "any"
-    if kind in {"map", "list"}:
-        kind = "any"
-    return Value(
-        code,
-        kind,
-        nullable=not values or any(value.nullable for value in values),
-        bound=max((value.bound for value in values), default=0),
-        risky=any(value.risky for value in values),
-    )
+        return Value("", "map", members=member, fields=value.fields)

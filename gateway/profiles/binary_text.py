@@ -84,14 +84,6 @@ class Scope:
         return scope or self
 
 
-@dataclass
-class Sink:
-    """A document being filled: written as one display at its end, or field by field."""
-
-    entries: list[tuple[str, str]] = field(default_factory=list)
-    variable: str = ""
-
-
 def near(word: str, choices: Iterable[str]) -> str:
     """``; did you mean 'volume'?``, or the choices when none is near."""
     known = list(dict.fromkeys(choices))
@@ -119,12 +111,10 @@ class FunctionText:
         self.depth = 1
         self.count = 0
         self.visited = 0
-        self.fields_put = 0
         self.made: list[str] = []
         self.lacking: set[str] = set()
         self.base, self.offset, self.end = "", 0, "e"
         self.scope = Scope("")
-        self.sink = Sink()
         self.uses: set[str] = set()
         self.path: Path = ()
 
@@ -313,75 +303,3 @@ class FunctionText:
             with self.indented():
                 self.line(f"raise BEYOND({name}, {target})")
         return Value(target, value.kind, value.nullable, min(value.bound, UNBOUNDED))
-
-    def document(self, sink: Sink) -> str:
-        """The variable of a finished document."""
-        self.start(sink)
-        return sink.variable
-
-    def start(self, sink: Sink) -> None:
-        """From here on the sink's document is there, and takes fields as they come."""
-        if sink.variable:
-            return
-        sure: list[str] = []
-        rest = list(sink.entries)
-        while rest and rest[0][1] not in self.lacking:
-            name, variable = rest.pop(0)
-            sure.append(f"{self.constant(name)}: {variable}")
-        sink.variable = self.fresh("d")
-        self.line(f"{sink.variable} = {{{', '.join(sure)}}}")
-        for name, variable in rest:
-            self.add(sink, name, variable)
-
-    def add(self, sink: Sink, name: str, variable: str) -> None:
-        """A field goes into a document that is there."""
-        key = self.constant(name)
-        if variable in self.lacking:
-            self.line(f"if {variable} is not None:")
-            with self.indented():
-                self.line(f"{sink.variable}[{key}] = {variable}")
-        else:
-            self.line(f"{sink.variable}[{key}] = {variable}")
-
-    def put(self, name: str | None, value: Value, *, collect: bool = False) -> None:
-        """A value goes into the present document, unless its id is hidden."""
-        if name is None or name.startswith("_"):
-            return
-        self.fields_put += 1
-        if value.nullable:
-            self.lacking.add(value.code)
-        if collect:
-            maybe = f"if {value.code} is not None: " if value.nullable else ""
-            document, key = self.sink.variable, self.constant(name)
-            self.line(f"{maybe}COLLECT({document}, {key}, {value.code})")
-        elif self.sink.variable:
-            self.add(self.sink, name, value.code)
-        else:
-            self.sink.entries.append((name, value.code))
-
-    def told(self, name: str | None, value: Value, enum: str, *, collect: bool = False) -> None:
-        """A number is known from here on; the document has its word, if it has words."""
-        if name is not None:
-            self.scope.values[name] = value
-        if enum:
-            value = self.worded(value, enum, self.label(name))
-        self.put(name, value, collect=collect)
-
-    def worded(self, value: Value, enum: str, label: str) -> Value:
-        """The word for a number."""
-        words = self.layout.enums.get(enum)
-        if words is None:
-            raise Fault(f"there is no enum {enum!r}{near(enum, self.layout.enums)}", "enum")
-        if value.kind not in ("int", "bool", "any"):
-            raise Fault("an enum names whole numbers", "enum")
-        table, variable = self.constant({k: w for k, w in words.items() if k != "_"}), self.fresh()
-        default = self.constant(words.get("_"))
-        self.line(f"{variable} = {table}.get({value.code}, {default})")
-        if "_" not in words:
-            maybe = f" and {value.code} is not None" if value.nullable else ""
-            self.line(f"if {variable} is None{maybe}:")
-            with self.indented():
-                self.line(f"raise WORD({self.constant(label)}, {value.code}, {table})")
-        elif value.nullable:
-            self.line(f"if {value.code} is None: {variable} = None")
-        return Value(variable, "text", value.nullable)

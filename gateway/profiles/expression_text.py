@@ -36,6 +36,8 @@ class Value:
         divides: it may raise ZeroDivisionError.
         item: what an item of a list is.
         members: what stands in a map, by its code and a name.
+        fields: of a map: what is known of each field that its document may have.
+        place: where a profile reads a map that was made as its struct.
     """
 
     code: str
@@ -48,6 +50,8 @@ class Value:
     divides: bool = False
     item: Value | None = None
     members: Callable[[str, str], Value] | None = None
+    fields: dict[str, Value] | None = None
+    place: object = None
 
 
 class Names(Protocol):

@@ -60,6 +60,7 @@ class Node:
     required: bool = False
     attribute: str = ""
     type: Any = None
+    struct: Any = None
     empty: Any = None
 
     def child(self, part: str | int | Select) -> Node:
@@ -146,6 +147,7 @@ class Node:
                 # Null and absent say the same: there is no value.
                 fields.append((child.attribute, kind, None))
         struct = msgspec.defstruct("Document", fields, rename=rename, frozen=True, gc=False)
+        self.struct = struct
         optional = all(not child.required for child in self.children.values())
         self.empty = struct() if optional else None
         return struct
