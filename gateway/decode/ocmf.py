@@ -12,20 +12,27 @@ The document::
      "user": {"identified": True, "level": "VERIFIED", "type": "ISO14443"},
      "readings": [{"time": "2026-08-13T10:03:15.000+00:00", "clock": "informative", "type": "B",
                    "value": 259.6, "unit": "kWh", "obis": "1-b:1.8.0", "status": "G",
-                   "usable": True, "register": "total"}],
+                   "usable": True, "register": "total", "conditions": []}],
      "start": {...}, "end": {...}, "interim": [...], "energy": {"value": 0.1, "unit": "kWh"},
+     "register": "total", "time": "2026-08-13T10:03:15.000+00:00", "conditions": [],
      "signature": {"verdict": "valid", "algorithm": "ECDSA-secp256r1-SHA256", "key": "registry"}}
 
 ``context``: T transaction, F fiscal.  ``readings`` are all, with what they inherit from the one
 before.  ``start`` and ``end`` are those of the imported energy's register that begin and end the
 transaction (types B; E, L, R, A, P); ``interim`` are its others.  ``energy`` is their difference,
 where both are ``usable``: not excluded by error flags, by an exception before, or by the meter's
-state.  ``register`` is ``transaction`` where the OBIS code says that it begins anew each time.
+state.  ``register`` is ``transaction`` where the OBIS code says that it begins anew each time; at
+the top it is that of ``start`` and ``end``, and absent where neither is there.  ``time`` is that of
+``end``, else of ``start``, else of the last reading.
+
+``conditions`` are status words of `gateway.quantities` for what meter, clock and signature say: at
+the top for the whole record, with a reading for that alone.  ``fault`` is true where a state of the
+meter is another than good.
 
 ``signature``: see `gateway.decode.ocmf_signature`.  ``deviations`` tells what is not as OCMF
-demands, if anything; ``meter_unnamed`` is true where it is the meter's serial number, without which
-nobody can tell from the record whose reading was signed.  The user's identification (ID) is left
-out: it is personal, and the ledger keeps it.
+demands, if anything.  The meter's serial number is mandatory: a signature over a record without it
+vouches for no meter in particular, which is a condition (``signature_unverified``).  The user's
+identification (ID) is left out: it is personal, and the ledger keeps it.
 """
 
 from __future__ import annotations
@@ -63,6 +70,14 @@ _READABLE: Final = frozenset("GMS")
 """States of the meter in which the value is the meter's (table 10): good, manipulated, substitute.
 In all others it was not read, is out of range, or of another meter."""
 
+_CONDITIONS: Final = {
+    **dict.fromkeys("NTDRI", "communication_fault"),
+    **dict.fromkeys("MX", "tamper"),
+    **dict.fromkeys("OSEF", "sensor_fault"),
+}
+"""Status words for the states of table 10: not present, timeout, disconnected, removed,
+incompatible; manipulated, exchanged; out of range, substitute, other and read errors."""
+
 _ENERGY_UNITS: Final = frozenset({"Wh", "kWh"})
 _EXPORTS: Final = frozenset({"2", "02", "C0", "C1", "C2", "C3"})
 _TRANSACTIONAL: Final = frozenset({"B2", "B3"})
@@ -93,18 +108,27 @@ def compile_ocmf(settings: Ocmf) -> Parse:
     """
     limit = settings.max_bytes or MAX_BYTES
     place = settings.public_key
+    unnamed = settings.meter_serial == "optional"
 
     def parse(payload: bytes, context: Context) -> Document:
         if len(payload) > limit:
             raise DecodeError("too_large", f"payload of {len(payload)} bytes, at most {limit}")
         offered = _offered(context.envelope, place) if place is not None else ""
-        return read_record(payload, offered, context)
+        return read_record(payload, offered, context, unnamed=unnamed)
 
     return parse
 
 
-def read_record(record: bytes, offered: str, context: Context) -> Document:
-    """The document of a record; ``offered`` is a public key that came with it, or empty.
+def read_record(
+    record: bytes, offered: str, context: Context, *, unnamed: bool = False
+) -> Document:
+    """The document of a record.
+
+    Args:
+        record: its bytes as received.
+        offered: a public key that came with it, or an empty text.
+        context: of the message.
+        unnamed: whether a record without the meter's serial number is as it should be.
 
     Raises:
         DecodeError: see `compile_ocmf`.
@@ -129,7 +153,25 @@ def read_record(record: bytes, offered: str, context: Context) -> Document:
     document["signature"] = judge(
         payload, section, tuple(s for s in serials if s), offered, context
     )
+    _conditions(document, vouched=serials[0] is not None or unnamed)
     return document
+
+
+def _conditions(document: Document, *, vouched: bool) -> None:
+    """What readings and signature say, as status words: of the record, and of each in between."""
+    signature = document["signature"]
+    words: list[str] = []
+    if signature["verdict"] == "invalid":
+        words.append("signature_invalid")
+    elif signature["verdict"] != "valid" or "self_attested" in signature or not vouched:
+        words.append("signature_unverified")
+    whole = [document[part] for part in ("start", "end") if part in document]
+    for reading in whole or ([] if "interim" in document else document["readings"]):
+        words += reading["conditions"]
+    document["conditions"] = list(dict.fromkeys(words))
+    if signature_words := [word for word in words if word.startswith("signature")]:
+        for reading in document.get("interim", ()):
+            reading["conditions"] = signature_words + reading["conditions"]
 
 
 def _object(section: bytes, name: str) -> Document:
@@ -174,7 +216,6 @@ def _head(fields: Document, deviations: list[str]) -> Document:
             document[group] = found
     if "serial" not in document["meter"]:
         deviations.append("MS: the meter's serial number is mandatory (table 3)")
-        document["meter_unnamed"] = True
     page = fields.get("PG")
     matched = _PAGE.fullmatch(page) if isinstance(page, str) else None
     if matched is None:
@@ -224,7 +265,11 @@ def _readings(fields: Document, document: Document, deviations: list[str]) -> No
             and "E" not in flags
             and reading.get("status") in _READABLE
         )
+        reading["conditions"] = _reading_conditions(reading)
         readings.append(reading)
+    if any(reading.get("status", "G") != "G" for reading in readings):
+        document["fault"] = True
+    document["time"] = readings[-1]["time"]
     _parts(document, [r for r in readings if r.pop("imported")])
 
 
@@ -252,6 +297,16 @@ def _reading(said: Document, index: int, deviations: list[str]) -> Document:
     if reading["imported"]:
         reading["register"] = register
     return reading
+
+
+def _reading_conditions(reading: Document) -> list[str]:
+    """The status words of a reading by its state, its clock and whether it can be used."""
+    found = [_CONDITIONS[reading["status"]]] if reading.get("status") in _CONDITIONS else []
+    if not found and "value" in reading and not reading["usable"]:
+        found.append("sensor_fault")
+    if reading.get("clock") == "unsynchronised":
+        found.append("clock_fault")
+    return found
 
 
 def _texts(said: Document, reading: Document, index: int) -> None:
@@ -321,6 +376,9 @@ def _parts(document: Document, energies: list[Document]) -> None:
         document["start"] = start
     if end is not None:
         document["end"] = end
+    if start is not None or end is not None:
+        document["register"] = main["register"]
+        document["time"] = (end or start or main)["time"]
     interim = [r for r in energies if register(r) and r is not start and r is not end]
     if interim:
         document["interim"] = interim

@@ -207,10 +207,13 @@ class Ocmf(Format):
     Attributes:
         public_key: where in the envelope the key stands, if it is passed on there.  It is used
             where the registry has none, and the document says so (``signature.self_attested``).
+        meter_serial: whether a record must name its meter, as OCMF demands (table 3).
+            ``optional`` is for instruments that are meter and gateway in one and name the gateway.
     """
 
     format: Literal["ocmf"]
     public_key: Path | None = None
+    meter_serial: Literal["required", "optional"] = "required"
 
 
 class Sparkplug(Format):
@@ -220,7 +223,15 @@ class Sparkplug(Format):
 
 
 class Ts013(Format):
-    """A vendor's JavaScript codec (LoRa Alliance TS013), run in QuickJS."""
+    """A vendor's JavaScript codec (LoRa Alliance TS013), run in QuickJS.
+
+    Attributes:
+        codec: its file, beside the profile.
+        f_port: the port of messages whose envelope tells none.
+        variables: what ChirpStack calls the device's variables, the same for all devices.
+    """
 
     format: Literal["ts013"]
-    codec: str
+    codec: Annotated[str, Field(pattern=r"^[^\s/\\][^\\]*\.[cm]?js$")]
+    f_port: Annotated[int, Field(ge=1, le=255)] = 1
+    variables: dict[str, str | bool | int | float] = {}

@@ -67,14 +67,17 @@ def test_a_whole_charge_in_one_record():
         "start": {
             "time": "2026-03-02T08:00:00.000+01:00", "clock": "synchronised", "type": "B",
             "value": 1250.5, "unit": "kWh", "obis": "1-b:1.8.0", "current": "AC", "status": "G",
-            "usable": True, "register": "total",
+            "usable": True, "register": "total", "conditions": [],
         },
         "end": {
             "time": "2026-03-02T09:30:00.000+01:00", "clock": "relative", "type": "E",
             "value": 1262.75, "unit": "kWh", "obis": "1-b:1.8.0", "current": "AC", "status": "G",
-            "usable": True, "register": "total",
+            "usable": True, "register": "total", "conditions": [],
         },
         "energy": {"value": 12.25, "unit": "kWh"},
+        "register": "total",
+        "time": "2026-03-02T09:30:00.000+01:00",
+        "conditions": [],
         "signature": {"verdict": "valid", "algorithm": DEFAULT, "key": "registry"},
     }  # fmt: skip
 
@@ -215,13 +218,53 @@ def test_fields_of_the_makers_own_are_kept():
     assert document["start"]["extensions"] == {"XV": 13820, "XI": "1-0:1.8.0*255"}
 
 
-def test_a_record_without_the_meters_serial_number_says_so():
+def test_a_record_without_the_meters_serial_number_vouches_for_no_meter():
+    excused = compile_ocmf(Ocmf(format="ocmf", meter_serial="optional"))
     for absent in (None, ""):
-        document = parse(signer.record(payload(MS=absent)), registered(signer.der.hex()))
-        assert document["meter_unnamed"] is True
+        record = signer.record(payload(MS=absent))
+        document = parse(record, registered(signer.der.hex()))
         assert any("MS" in deviation for deviation in document["deviations"])
         assert document["signature"]["verdict"] == "valid"
-    assert "meter_unnamed" not in parse(signer.record(payload()), Context())
+        assert document["conditions"] == ["signature_unverified"]
+        assert excused(record, registered(signer.der.hex()))["conditions"] == []
+    named = parse(signer.record(payload()), registered(signer.der.hex()))
+    assert named["conditions"] == []
+    assert "deviations" not in named
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"ST": "M"}, ["tamper"]),
+        ({"ST": "X"}, ["tamper"]),
+        ({"ST": "T"}, ["communication_fault"]),
+        ({"ST": "F"}, ["sensor_fault"]),
+        ({"EF": "E"}, ["sensor_fault"]),
+        ({"TM": "2026-03-02T09:30:00,000+0100 U"}, ["clock_fault"]),
+        ({"ST": "M", "TM": "2026-03-02T09:30:00,000+0100 U"}, ["tamper", "clock_fault"]),
+    ],
+)
+def test_what_meter_and_clock_say(fields, words):
+    record = signer.record(payload(reading(), reading(**END | fields)))
+    document = parse(record, registered(signer.der.hex()))
+    assert document["conditions"] == words
+    assert document["end"]["conditions"] == words
+    assert document.get("fault", False) == ("ST" in fields)
+    # An earlier reading of the same record is not the fault of this one, the signature is of all.
+    record = signer.record(payload(reading(), reading(TX="C", RV=1255), reading(**END | fields)))
+    document = parse(record, registered(Signer().der.hex()))
+    assert document["conditions"] == ["signature_invalid", *words]
+    assert document["interim"][0]["conditions"] == ["signature_invalid"]
+
+
+def test_an_error_without_a_value():
+    record = signer.record(payload({"TM": "2026-03-02T08:00:00,000+0100 S", "TX": "C", "ST": "D"}))
+    document = parse(record, registered(signer.der.hex()))
+    assert "register" not in document
+    assert "interim" not in document
+    assert document["fault"] is True
+    assert document["conditions"] == ["communication_fault"]
+    assert document["time"] == "2026-03-02T08:00:00.000+01:00"
 
 
 def test_what_is_not_as_demanded_is_told():
