@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.prompt import Prompt
 from rich.text import Text
 
@@ -31,7 +32,14 @@ from gateway.decode.document import Context
 from gateway.draft import About, captured, draft, readers
 from gateway.errors import ConfigError, DecodeError, ProfileError
 from gateway.profiles import Profile, ProfileSet
-from gateway.profiles.doc import catalogue, models_of, page, protocol_of, quantities_of
+from gateway.profiles.doc import (
+    catalogue,
+    instruments_of,
+    models_of,
+    page,
+    protocol_of,
+    quantities_of,
+)
 from gateway.profiles.explain import hint
 from gateway.profiles.schema import profile_schema
 from gateway.quantities import KINDS
@@ -85,7 +93,7 @@ def list_(
         for profile in of_kind:
             line = Text(f"  {profile.name:<{wide}}  {profile.model.version} ")
             line.append(f"{_protocol(profile):<{spoken}} {len(cases_of(profile)):>3}  ", "dim")
-            line.append(_instruments(profile))
+            line.append(instruments_of(profile))
             out.print(line, overflow="ellipsis", no_wrap=True)
     out.print(counted(len(found), "profile"))
 
@@ -96,17 +104,9 @@ def _protocol(profile: Profile) -> str:
     return f"{outer}/{inner}" if outer else inner
 
 
-def _instruments(profile: Profile) -> str:
-    """Vendor and models, or the title where the profile is of no maker."""
-    models = models_of(profile)
-    if not models:
-        return profile.model.title.en
-    return f"{models[0][0]} {', '.join(model for _, model in models)}"
-
-
 def _searched(profile: Profile) -> str:
     title = profile.model.title
-    parts = (profile.id, profile.kind, protocol_of(profile), _instruments(profile))
+    parts = (profile.id, profile.kind, protocol_of(profile), instruments_of(profile))
     return " ".join((*parts, title.en, title.zh)).lower()
 
 
@@ -332,17 +332,31 @@ def doc(
             f"profile doc: no profile {unknown[0]!r}{hint(unknown[0], list(loaded.profiles))}"
         )
     if only_catalogue:
-        typer.echo(catalogue(loaded), nl=False)
+        _print_page(catalogue(loaded, _counts(loaded), packaged_profiles()))
         return
     chosen = [loaded.profiles[name] for name in names or sorted(loaded.profiles)]
     if output is None:
-        typer.echo("\n".join(page(profile) for profile in chosen), nl=False)
+        _print_page("\n".join(page(profile) for profile in chosen))
         return
     output.mkdir(parents=True, exist_ok=True)
     for profile in chosen:
         (output / f"{profile.name}.md").write_text(page(profile), encoding="utf-8")
-    (output / "index.md").write_text(catalogue(loaded), encoding="utf-8")
+    index = catalogue(loaded, _counts(loaded), index=True)
+    (output / "index.md").write_text(index, encoding="utf-8")
     progress_console().print(f"{counted(len(chosen), 'page')} and index.md in {output}")
+
+
+def _counts(profiles: ProfileSet) -> dict[str, int]:
+    return {name: len(cases_of(profile)) for name, profile in profiles.profiles.items()}
+
+
+def _print_page(text: str) -> None:
+    """Markdown as it is; on a terminal as it reads."""
+    out = Console(highlight=False)
+    if out.is_terminal:
+        out.print(Markdown(text.replace("<br>", "; ")))
+    else:
+        typer.echo(text, nl=False)
 
 
 @app.command(epilog=examples("gateway profile schema > profile.schema.json"))

@@ -102,7 +102,8 @@ def test_pages_and_an_index_are_written_into_a_folder(gateway, pump, tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["acme-pump.md", "index.md"]
     index = (folder / "index.md").read_text()
     assert "1 models, 1 profiles, 1 cases." in index
-    assert "| `acme-pump` | ACME | P1 | json | volume, amount | 1 |" in index
+    assert "| Fuel dispensers 加油机 | 1 | 1 | 1 | json |" in index
+    assert "| [acme-pump](acme-pump.md) | ACME P1 | json | volume, amount | 1 |" in index
 
 
 def test_a_page_of_a_profile_that_is_not_there_hints_at_the_near_one(gateway, pump):
