@@ -164,6 +164,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "f_port": "with payload_hex of a LoRaWAN device: the port of the uplink",
         "topic": "its topic; that of match when absent",
         "received_at": "time of receipt",
+        "parameters": "what the registry knows of the device, as its keys",
         "expect": "what must come out: a mapping, or a list, one a reading; null: absent",
         "flags": "codes of the flags that must be raised, no more and no less",
         "quarantine": "instead of expect: the reason of the refusal",
