@@ -193,9 +193,20 @@ class Dlms(Format):
 
 
 class Ocpp(Format):
-    """OCPP 1.6 and 2.0.1 calls over a bridge to MQTT."""
+    """OCPP 1.6 and 2.0.1 calls over a bridge to MQTT.
+
+    Attributes:
+        action: where in the message (or its envelope) the action stands, if it is no call
+            ``[2, "id", "action", {...}]`` and the topic has no level named ``action``.
+        payload: where the call or its payload stands in an object around it; what is around it
+            is ``message`` of the document.
+        units: of measurands whose unit the charger tells wrongly, whatever the message says.
+    """
 
     format: Literal["ocpp"]
+    action: Path | None = None
+    payload: Path | None = None
+    units: dict[str, Literal["Wh", "kWh", "W", "kW", "A", "V", "Percent"]] = {}
 
 
 class Ocmf(Format):
