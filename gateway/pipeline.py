@@ -27,7 +27,7 @@ from gateway.profiles.formats import Json
 from gateway.profiles.meaning import limits_in_canonical_units
 from gateway.profiles.models import Condition
 from gateway.profiles.notation import topic_level
-from gateway.profiles.paths import build_shape, envelope_conditions
+from gateway.profiles.paths import build_shape, envelope_conditions, plain_conditions
 from gateway.profiles.topics import Topics, topic_levels
 from gateway.records import Batch, Counters, Device, Flag, Quarantined, Reading, Results
 from gateway.store import Prepared, Store
@@ -80,7 +80,9 @@ class Plan:
         else:
             outside = envelope_conditions(model)
             self.parse = compile_parser(model.decode, profile.file)
-            self.documents = compile_documents(self.parse, model.decode, shape, outside)
+            self.documents = compile_documents(
+                self.parse, model.decode, shape, outside, plain_conditions(model)
+            )
         self.normaliser: Normaliser = compile_normaliser(model, shape, levels, devices)
         # None where the profile takes whatever comes on its topic.
         told = model.match is not None and len(model.match.when) > len(outside)

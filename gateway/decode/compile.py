@@ -19,6 +19,7 @@ from gateway.errors import ProfileError
 from gateway.profiles.binary import Binary
 from gateway.profiles.formats import Format, Ts013
 from gateway.profiles.models import Condition
+from gateway.profiles.scalars import Among
 from gateway.profiles.shape import Node
 
 Documents = Callable[[bytes, Context], Any]
@@ -73,7 +74,11 @@ def _codec(settings: Ts013, file: Path) -> Parse:
 
 
 def compile_documents(
-    parse: Parse, settings: Format, root: Node, expected: Mapping[tuple[Any, ...], Condition]
+    parse: Parse,
+    settings: Format,
+    root: Node,
+    expected: Mapping[tuple[Any, ...], Condition],
+    inside: Mapping[tuple[Any, ...], Condition] | None = None,
 ) -> Documents:
     """A decoder for documents of this shape.
 
@@ -83,14 +88,20 @@ def compile_documents(
         root: the shape; its ``type`` is what comes out.
         expected: conditions on the envelope, by their path below it: a message that fails them is
             not this profile's, unless the registry says that its device is.
+        inside: the same for the document, where there is no envelope: it is asked before the
+            document is converted, as many profiles may share a topic.
     """
     kind, convert = root.type, msgspec.convert
+    outside, within = _tests(expected), _tests(inside or {})
     direct = _direct(settings, root)
     if settings.envelope is None:
 
         def plain(payload: bytes, context: Context) -> Any:  # noqa: ANN401 - made at run time
             try:
-                return convert(parse(payload, context), kind)
+                document = parse(payload, context)
+                if within and not context.registered and not _as_expected(document, within):
+                    return None
+                return convert(document, kind)
             except msgspec.ValidationError as error:
                 raise refusal(error) from error
 
@@ -102,7 +113,7 @@ def compile_documents(
 
     def enveloped(payload: bytes, context: Context) -> Any:  # noqa: ANN401 - made at run time
         envelope, inner = opened(payload)
-        if expected and not context.registered and not _as_expected(envelope, expected):
+        if outside and not context.registered and not _as_expected(envelope, outside):
             return None
         context.envelope = envelope
         found = None if direct is None else direct(inner, context)
@@ -137,17 +148,28 @@ def _first(direct: Parse, other: Documents) -> Documents:
     return decode
 
 
-def _as_expected(envelope: Any, expected: Mapping[tuple[Any, ...], Condition]) -> bool:  # noqa: ANN401
-    for path, condition in expected.items():
-        value = envelope
+_Test = tuple[tuple[Any, ...], Callable[[Any], bool]]
+
+
+def _tests(expected: Mapping[tuple[Any, ...], Condition]) -> tuple[_Test, ...]:
+    """Each path with what its value must pass."""
+
+    def test(condition: Condition) -> Callable[[Any], bool]:
+        if condition.is_ == "present":
+            return lambda value: value is not None
+        if condition.is_ == "absent":
+            return lambda value: value is None
+        return Among(condition.in_ or ())
+
+    return tuple((path, test(condition)) for path, condition in expected.items())
+
+
+def _as_expected(document: Any, tests: tuple[_Test, ...]) -> bool:  # noqa: ANN401 - any document
+    for path, test in tests:
+        value = document
         for part in path:
             inside = isinstance(value, dict) and part in value
             value = value[part] if inside else None
-        if condition.is_ is not None:
-            if (value is not None) != (condition.is_ == "present"):
-                return False
-        elif not any(
-            value == word and value.__class__ is word.__class__ for word in condition.in_ or ()
-        ):
+        if not test(value):
             return False
     return True

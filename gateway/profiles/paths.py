@@ -62,6 +62,14 @@ def message_conditions(model: ProfileModel) -> When:
     return {path: found for path, found in when.items() if parse_path(path)[0] != "envelope"}
 
 
+def plain_conditions(model: ProfileModel) -> dict[Path, Condition]:
+    """The conditions of ``match.when`` on the message that ask for keys only, by their path."""
+    parsed = {parse_path(path): found for path, found in message_conditions(model).items()}
+    return {
+        path: found for path, found in parsed.items() if all(isinstance(part, str) for part in path)
+    }
+
+
 def quantity_leaf(known: Known, quantity: Quantity) -> str:
     """The leaf type that a quantity needs, after what it calls absent is taken away."""
     if quantity.map is not None:
