@@ -1,10 +1,20 @@
 """A vendor's LoRaWAN codec in JavaScript (LoRa Alliance TS013-1.0.0), run unmodified in QuickJS.
 
-The codec has no host: no files, no network, no clock.  What it is given is the message.
+The engine is quickjs-ng, in this process: a call costs some microseconds, and regular expressions
+can be stopped as loops can.  A codec has no host (no files, no network), and no clock: what it asks
+the time is told when the message was received.
+
+A codec cannot carry anything from one message to the next: its file is run anew for each, the
+surroundings are frozen, and what it leaves in the global object is taken away.  So a message read
+again gives the same document, whatever was read before it.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -12,38 +22,46 @@ import quickjs
 
 from gateway.decode.document import Context, Document, Parse
 from gateway.decode.plain import bounded
+from gateway.decode.ts013_source import modular, patches, script
 from gateway.errors import DecodeError
 from gateway.profiles.formats import Ts013
+from gateway.times import nanoseconds
 
-MAX_MEMORY: Final = 32 * 1024 * 1024
-MAX_SECONDS: Final = 0.1
-MAX_STACK: Final = 256 * 1024
+MAX_BYTES: Final = 4096
+"""Of a payload, where the profile says nothing: LoRaWAN has 242 at most."""
+
+MAX_SOURCE: Final = 2 * 1024 * 1024
+MAX_LOAD_S: Final = 1.0
+MAX_LOAD_MEMORY: Final = 64 * 1024 * 1024
+MAX_S: Final = 0.1
+"""Of the processor, for one message: real codecs need a thousandth of it.
+
+The engine counts the time of the whole process, other threads too."""
+MAX_MEMORY: Final = 4 * 1024 * 1024
+"""For one message, over what the loaded codec has."""
+MAX_STACK: Final = 1024 * 1024
 MAX_WORDS: Final = 300
-"""Of an error's text as a vendor's codec says it."""
+"""Of an error's text as a codec says it."""
+MAX_SIGNS: Final = 1024 * 1024
+"""Of a document, as JSON."""
 
-_ENTRY: Final = """
-(function (codec) {
-  "use strict";
-  const stringify = JSON.stringify;
-  const module = {exports: {}};
-  const found = codec(module, module.exports);
-  const all = Object.assign({}, found, module.exports);
-  const entry = all.decodeUplink || all.Decode || all.Decoder;
-  if (typeof entry !== "function") throw new TypeError("no decodeUplink");
-  globalThis.decode__ = function (port, time, ...bytes) {
-    let result;
-    if (entry === all.decodeUplink) {
-      result = entry({bytes, fPort: port, recvTime: new Date(time)});
-    } else if (entry === all.Decode) {
-      result = {data: entry(port, bytes, {})};
-    } else {
-      result = {data: entry(bytes, port)};
-    }
-    return stringify(result);
-  };
-})
-"""
-_NAMES: Final = ("decodeUplink", "Decode", "Decoder")
+# The codec begins on this line of what the engine is given, so that its lines are told from those
+# of the host, which are all before it.
+_FIRST_LINE: Final = 2001
+_HOST: Final = tuple(
+    Path(__file__).with_name(f"ts013_{part}.js").read_text("utf-8")
+    for part in ("bounds", "buffer", "host")
+)
+_FRAME: Final = re.compile(r"<input>:(\d+)(?::(\d+))?")
+_REASONS: Final = {
+    "!": "codec_refused",
+    "?": "codec_failed",
+    "#": "codec_stopped",
+    "+": "too_large",
+}
+
+Run = Callable[..., str]
+"""``run(port, milliseconds, *bytes)``: see ``prepare`` in ts013_host.js."""
 
 
 def compile_ts013(settings: Ts013, source: str) -> Parse:
@@ -51,64 +69,149 @@ def compile_ts013(settings: Ts013, source: str) -> Parse:
 
     Args:
         settings: what the profile says under ``decode``.
-        source: the codec.
+        source: the codec.  It has ``decodeUplink(input)``, or the older ``Decode(fPort, bytes,
+            variables)`` or ``Decoder(bytes, port)``, in this order; as a plain function, or
+            exported.
 
     Returns:
-        A function from bytes to ``{"data": ..., "warnings": [...]}`` as the codec returned them.
-        It raises DecodeError ``too_large``, ``codec_refused`` (the codec's own errors),
-        ``codec_failed`` (an exception) or ``codec_stopped`` (beyond a limit).
+        A function from bytes to ``{"data": ...}`` as the codec returned it (in JSON's sense: what
+        is undefined is absent, NaN is null), with its ``warnings`` where it has some.  It raises
+        DecodeError ``too_large``, ``too_deep``, ``codec_refused`` (errors that the codec returned),
+        ``codec_failed`` (an exception, or no document) or ``codec_stopped`` (a limit of time,
+        memory or stack).
 
     Raises:
-        ValueError: the source is no JavaScript, or has none of the functions.
+        ValueError: the source is no JavaScript, throws, or has none of the functions.
     """
-    limit = settings.max_bytes
-    try:
-        call = _load(source)
-    except quickjs.JSException as error:
-        raise ValueError(_told(error)) from error
-    loads = msgspec.json.Decoder().decode
+    return Codec(settings, source).parse
 
-    def parse(payload: bytes, context: Context) -> Document:
-        nonlocal call
-        bounded(payload, limit)
-        envelope = context.envelope or {}
-        port = envelope.get("f_port") or 1
+
+class Codec:
+    """A codec in its engine, which is made anew when a message broke it."""
+
+    def __init__(self, settings: Ts013, source: str) -> None:
+        if len(source) > MAX_SOURCE:
+            raise ValueError(f"the codec has {len(source)} signs, at most {MAX_SOURCE}")
+        self._name = Path(settings.codec).name
+        self._limit = settings.max_bytes or MAX_BYTES
+        self._port = settings.f_port
+        self._variables = json.dumps(settings.variables) if settings.variables else ""
+        self._source = source.removeprefix("\ufeff")
+        self._modular = modular(self._source)
+        self._open = False
+        self._used = False
+        self._run: Run | None = self._load()
+
+    def parse(self, payload: bytes, context: Context) -> Document:
+        """See `compile_ts013`."""
+        bounded(payload, self._limit)
+        port, time = self._port, context.received_at // 1_000_000 * 1.0
+        if context.envelope is not None:
+            port = context.envelope.get("f_port", port)
+            time = _received(context.envelope, time)
+        text = self._called(port, time, payload)
+        if text[0] != "{":
+            raise DecodeError(_REASONS[text[0]], self._told(text[1:]))
         try:
-            text = call(port, context.received_at / 1e6, *payload)
-        except quickjs.StackOverflow as error:
-            raise DecodeError("codec_stopped", _told(error)) from error
-        except quickjs.JSException as error:
-            told = _told(error)
-            if told.startswith("InternalError"):
-                call = _load(source)
-                raise DecodeError("codec_stopped", told) from error
-            raise DecodeError("codec_failed", told) from error
-        if not isinstance(text, str):
-            raise DecodeError("codec_failed", "the codec returned nothing")
-        result = loads(text)
-        if not isinstance(result, dict):
-            raise DecodeError("codec_failed", "the codec returned no object")
-        if result.get("errors"):
-            raise DecodeError("codec_refused", str(result["errors"])[:MAX_WORDS])
-        document: Document = {"data": result.get("data")}
-        if result.get("warnings"):
-            document["warnings"] = result["warnings"]
+            document: Document = _loads(text)
+        except RecursionError as error:
+            raise DecodeError("too_deep", f"{self._name}: the document is nested deep") from error
+        except msgspec.DecodeError as error:
+            raise DecodeError("codec_failed", f"{self._name}: no Unicode text: {error}") from error
         return document
 
-    return parse
+    def _called(self, port: int, time: float, payload: bytes) -> str:
+        """What the codec says; a limit that a used engine met is asked of a new one again.
+
+        What messages before it left in the engine's memory must not decide.
+        """
+        while True:
+            used, self._used = self._used, not self._open
+            run = self._run or self._load()
+            self._run = None
+            try:
+                text = run(port, time, *payload)
+            except (quickjs.JSException, UnicodeDecodeError) as error:
+                text = "#" + self._placed(error)
+            if text[0] == "~":
+                text = text[1:]
+            elif text[0] != "#" and not self._open:
+                self._run = run
+            if text[0] == "#" and used:
+                self._used = False
+                continue
+            if self._run is None:
+                self._used = False
+            return text
+
+    def _load(self) -> Run:
+        """A new engine with the codec in it.
+
+        Raises:
+            ValueError: see `compile_ts013`.
+        """
+        engine = quickjs.Context()
+        engine.set_memory_limit(MAX_LOAD_MEMORY)
+        engine.set_max_stack_size(MAX_STACK)
+        engine.set_time_limit(MAX_LOAD_S)
+        bounds, buffer, host = (engine.eval(part) for part in _HOST)
+        watched = bounds()
+        prepare = host(watched, buffer(watched), MAX_WORDS, MAX_SIGNS)
+        try:
+            codec = self._compiled(engine)
+            run = prepare(codec, _FIRST_LINE, self._variables, self._modular, self._open)
+        except quickjs.JSException as error:
+            raise ValueError(self._told(self._placed(error))) from error
+        if run == "patches" or (not self._open and patches(engine, self._source)):
+            # It alters the engine's own functions while it runs, so each message gets a new engine.
+            self._open = True
+            return self._load()
+        if not callable(run):
+            raise ValueError(self._told(run))  # noqa: TRY004 - what came is the fault's text
+        engine.set_time_limit(MAX_S)
+        engine.set_memory_limit(engine.memory()["malloc_size"] + MAX_MEMORY)
+        called: Run = run
+        return called
+
+    def _compiled(self, engine: quickjs.Context) -> Any:  # noqa: ANN401 - a function of QuickJS
+        try:
+            return engine.eval(script(self._source, _FIRST_LINE))
+        except quickjs.JSException:
+            # A file with `import` and `export` is none that a function can hold as it stands.
+            converted = script(self._source, _FIRST_LINE, module=True)
+            if converted is None:
+                raise
+            self._modular = True
+            return engine.eval(converted)
+
+    def _told(self, text: str) -> str:
+        """The codec's file before what was said, which begins with a line where that is known."""
+        shown = "".join(sign if sign.isprintable() else " " for sign in text)
+        between = ":" if re.match(r"\d+:\d+:", shown) else ": "
+        return f"{self._name}{between}{' '.join(shown.split())}"
+
+    def _placed(self, error: Exception) -> str:
+        """What the engine said, behind the place in the codec where it tells one."""
+        said, _, stack = str(error).partition("\n")
+        said = said[:MAX_WORDS]
+        for line, column in _FRAME.findall(stack):
+            at = int(line) - _FIRST_LINE + 1
+            if at > self._source.count("\n") + 1:
+                return f"SyntaxError: the file ends before its functions do ({said})"
+            if at >= 1:
+                return f"{at}:{column or 1}: {said}"
+        return said
 
 
-def _load(source: str) -> Any:  # noqa: ANN401 - a function of QuickJS
-    engine = quickjs.Context()
-    engine.set_memory_limit(MAX_MEMORY)
-    engine.set_max_stack_size(MAX_STACK)
-    engine.set_time_limit(MAX_SECONDS)
-    entry = engine.eval(_ENTRY)
-    names = ",".join(f"{name}:typeof {name}=='function'?{name}:undefined" for name in _NAMES)
-    codec = engine.eval(f"(function(module,exports){{{source}\n;return {{{names}}}}})")
-    entry(codec)
-    return engine.get("decode__")
+_loads: Final = msgspec.json.Decoder().decode
 
 
-def _told(error: Exception) -> str:
-    return " ".join(str(error).split())[:MAX_WORDS]
+def _received(envelope: Any, otherwise: float) -> float:  # noqa: ANN401 - any document
+    """When the network server received the uplink, in milliseconds since 1970 UTC."""
+    said = envelope.get("received_at")
+    if not isinstance(said, str):
+        return otherwise
+    try:
+        return nanoseconds(said) // 1_000_000 * 1.0
+    except ValueError:
+        return otherwise

@@ -1,0 +1,353 @@
+// What a vendor's codec finds around it in QuickJS: no host, no clock, no memory of its own.
+//
+// Each message gets the codec's file run anew, in surroundings that it cannot alter, so that what
+// comes out of a message depends on nothing but the codec and the message.
+//
+// One expression: a function of what ts013_bounds.js and ts013_buffer.js give and of limits, which
+// gives `prepare`.  It must run before any code of a vendor: it keeps the engine's own functions.
+(function (bounds, bytes, mostWords, mostSigns) {
+  "use strict";
+
+  const {stringify} = bounds;
+  const {Buffer, TextDecoder, TextEncoder} = bytes;
+  const G = globalThis;
+  const {apply, construct, defineProperty, deleteProperty, getOwnPropertyDescriptor,
+    getPrototypeOf, isExtensible, ownKeys, setPrototypeOf} = Reflect;
+  const {create, freeze, hasOwn} = Object;
+  const {isArray} = Array;
+  const {parse} = JSON;
+  const Failure = Error;
+  const NativeDate = Date;
+
+  function hidden(object, name, value) {
+    defineProperty(object, name, {value, writable: true, enumerable: false, configurable: true});
+  }
+
+  // -- console, require, eval -------------------------------------------------------------------
+
+  const console = {};
+  for (const name of ["assert", "count", "debug", "dir", "error", "group", "groupCollapsed",
+    "groupEnd", "info", "log", "table", "time", "timeEnd", "timeLog", "trace", "warn"]) {
+    console[name] = {[name]() {}}[name];
+  }
+
+  const modules = {
+    buffer: {Buffer},
+    util: {TextDecoder, TextEncoder},
+    // Named at the head of files that also run elsewhere; nothing of the host is in them.
+    assert: {}, crypto: {}, fs: {}, os: {}, path: {}, process: {}, stream: {}, url: {},
+  };
+
+  function require(name) {
+    const bare = String(name).replace(/^node:/, "");
+    if (!hasOwn(modules, bare)) {
+      throw new Failure(`Cannot find module '${name}': a codec is one file, without a host`);
+    }
+    return modules[bare];
+  }
+
+  function evaluate(text) {
+    if (typeof text !== "string") return text;
+    let made;
+    try {
+      made = Function("return (" + text + "\n)");
+    } catch {
+      made = Function(text);
+    }
+    return made();
+  }
+
+  // -- clock, time zone, chance -----------------------------------------------------------------
+
+  let now = 0;
+  let seed = 1;
+  const zoned = /(?:Z|[+-]\d\d:?\d\d|GMT|UTC)(?:\s*\([^)]*\))?\s*$/i;
+  const isoDate = /^\s*[+-]?\d{4,6}(?:-\d\d){0,2}\s*$/;
+  const isoTime = /^\s*[+-]?\d{4,6}-\d\d-\d\dT[\d:.,]+\s*$/;
+
+  // A time without a zone is UTC's here, whatever the zone of the machine.
+  function parsed(text) {
+    if (isoDate.test(text) || zoned.test(text)) return NativeDate.parse(text);
+    return NativeDate.parse(text.trim() + (isoTime.test(text) ? "Z" : " UTC"));
+  }
+
+  function PinnedDate(...parts) {
+    if (new.target === undefined) return new PinnedDate(now).toString();
+    let when = now;
+    if (parts.length === 1) {
+      const [only] = parts;
+      const plain = only instanceof NativeDate ? only.getTime()
+        : only !== null && typeof only === "object" ? only[Symbol.toPrimitive]?.("default") ?? only.valueOf()
+        : only;
+      when = typeof plain === "string" ? parsed(plain) : Number(plain);
+    } else if (parts.length > 1) {
+      when = apply(NativeDate.UTC, undefined, parts);
+    }
+    return construct(NativeDate, [when], new.target);
+  }
+  PinnedDate.prototype = NativeDate.prototype;
+  hidden(NativeDate.prototype, "constructor", PinnedDate);
+  hidden(PinnedDate, "name", "Date");
+  hidden(PinnedDate, "length", 7);
+  hidden(PinnedDate, "UTC", NativeDate.UTC);
+  hidden(PinnedDate, "parse", function parse(text) { return parsed(String(text)); });
+  hidden(PinnedDate, "now", function () { return now; });
+
+  const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const two = (number) => (number < 10 ? "0" : "") + number;
+  const dated = NativeDate.prototype;
+  for (const part of ["FullYear", "Month", "Date", "Day", "Hours", "Minutes", "Seconds",
+    "Milliseconds"]) {
+    hidden(dated, "get" + part, dated["getUTC" + part]);
+    if (part !== "Day") hidden(dated, "set" + part, dated["setUTC" + part]);
+  }
+  const told = {
+    getTimezoneOffset() { return this.getTime() * 0; },
+    getYear() { return this.getUTCFullYear() - 1900; },
+    toDateString() {
+      if (this.getTime() !== this.getTime()) return "Invalid Date";
+      return `${DAYS[this.getUTCDay()]} ${MONTHS[this.getUTCMonth()]} ${two(this.getUTCDate())} `
+        + String(this.getUTCFullYear()).padStart(4, "0");
+    },
+    toTimeString() {
+      if (this.getTime() !== this.getTime()) return "Invalid Date";
+      return `${two(this.getUTCHours())}:${two(this.getUTCMinutes())}:${two(this.getUTCSeconds())} `
+        + "GMT+0000 (UTC)";
+    },
+    toString() {
+      if (this.getTime() !== this.getTime()) return "Invalid Date";
+      return `${this.toDateString()} ${this.toTimeString()}`;
+    },
+    toLocaleDateString() {
+      if (this.getTime() !== this.getTime()) return "Invalid Date";
+      return `${two(this.getUTCMonth() + 1)}/${two(this.getUTCDate())}/`
+        + String(this.getUTCFullYear()).padStart(4, "0");
+    },
+    toLocaleTimeString() {
+      if (this.getTime() !== this.getTime()) return "Invalid Date";
+      const hour = this.getUTCHours();
+      return `${two(hour % 12 || 12)}:${two(this.getUTCMinutes())}:${two(this.getUTCSeconds())} `
+        + (hour < 12 ? "AM" : "PM");
+    },
+    toLocaleString() {
+      if (this.getTime() !== this.getTime()) return "Invalid Date";
+      return `${this.toLocaleDateString()}, ${this.toLocaleTimeString()}`;
+    },
+  };
+  for (const name of ownKeys(told)) hidden(dated, name, told[name]);
+
+  hidden(Math, "random", function random() {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return seed / 4294967296;
+  });
+
+  // -- the surroundings, closed -----------------------------------------------------------------
+
+  const surroundings = create(Object.prototype);
+  const gone = ["Atomics", "FinalizationRegistry", "SharedArrayBuffer", "WeakRef", "performance",
+    "queueMicrotask"];
+  for (const name of ownKeys(G)) {
+    const {value, configurable} = getOwnPropertyDescriptor(G, name);
+    if (!configurable) continue;
+    if (!gone.includes(name)) hidden(surroundings, name, value);
+    deleteProperty(G, name);
+  }
+  const given = {Buffer, Date: PinnedDate, TextDecoder, TextEncoder, console, eval: evaluate,
+    globalThis: G, require};
+  for (const name of ownKeys(given)) hidden(surroundings, name, given[name]);
+  setPrototypeOf(G, surroundings);
+
+  // An object whose prototype is frozen could not be given a property of the same name by `=`, and
+  // outside of strict mode it would not even say so.  For names that codecs do give to their own
+  // objects, the prototype therefore has an accessor.
+  function overridable(owner, name) {
+    const {value, writable} = getOwnPropertyDescriptor(owner, name) ?? {};
+    if (!writable) return;
+    defineProperty(owner, name, {
+      get() { return value; },
+      set(other) {
+        if (this === owner) throw new TypeError(`${String(name)} is read-only`);
+        defineProperty(this, name,
+          {value: other, writable: true, enumerable: true, configurable: true});
+      },
+      enumerable: false,
+      configurable: true,
+    });
+  }
+
+  // Those of plain values: nothing inherits from them, and number.toString(16) shall stay fast.
+  const PLAIN = [BigInt, Boolean, Number, String, Symbol].map((each) => each.prototype);
+
+  function opened(owner) {
+    for (const name of ["constructor", "toLocaleString", "toString", "valueOf"]) {
+      overridable(owner, name);
+    }
+    if (owner instanceof Failure || owner === Failure.prototype) {
+      overridable(owner, "name");
+      overridable(owner, "message");
+    }
+  }
+
+  // Freezes all that a codec can reach, but for the global object itself.
+  function close() {
+    const seen = new Set([G]);
+    const left = [surroundings, function* () {}, async () => {}, async function* () {},
+      [][Symbol.iterator](), ""[Symbol.iterator](), new Map().entries(), new Set().entries(),
+      "".matchAll(/x/g), [].values().map((x) => x), Iterator.from({next() {}})];
+    while (left.length > 0) {
+      const object = left.pop();
+      if (object === null || seen.has(object)) continue;
+      seen.add(object);
+      for (const name of ownKeys(object)) {
+        const {value, get, set} = getOwnPropertyDescriptor(object, name);
+        for (const each of [value, get, set]) {
+          if (typeof each === "object" || typeof each === "function") left.push(each);
+        }
+        if (name === "prototype" && value && !PLAIN.includes(value)) opened(value);
+      }
+      left.push(getPrototypeOf(object));
+    }
+    seen.delete(G);
+    for (const object of seen) freeze(object);
+  }
+
+  // -- the codec --------------------------------------------------------------------------------
+
+  // What was thrown, as text with the place in the codec, whose first line is `firstLine`; never
+  // throws itself, whatever a codec made of its errors.
+  function words(error, firstLine) {
+    try {
+      let text = error instanceof Failure ? `${error.name}: ${error.message}`
+        : typeof error === "string" ? error : stringify(error) ?? String(error);
+      text = text.slice(0, mostWords).toWellFormed();
+      if (error instanceof Failure && typeof error.stack === "string") {
+        for (const [, line, column] of error.stack.slice(0, 4000).matchAll(/<input>:(\d+):(\d+)/g)) {
+          if (line >= firstLine) return `${line - firstLine + 1}:${column}: ${text}`;
+        }
+      }
+      return text;
+    } catch {
+      return "an exception that cannot be shown";
+    }
+  }
+
+  function stopped(error) {
+    try {
+      return error instanceof InternalError
+        || (error instanceof RangeError && error.message === "Maximum call stack size exceeded");
+    } catch {
+      return false;
+    }
+  }
+
+  // Which function decodes, and where it is: in the module's exports, their default, the file, G.
+  function find(file) {
+    const exported = G.module === undefined ? undefined : G.module.exports;
+    const owners = [exported, exported?.default, file, G];
+    for (const form of ["decodeUplink", "Decode", "Decoder"]) {
+      for (let at = 0; at < owners.length; at++) {
+        if (typeof owners[at]?.[form] === "function") return {form, at, alone: false};
+      }
+    }
+    for (let at = 0; at < 2; at++) {
+      if (typeof owners[at] === "function") return {form: "decodeUplink", at, alone: true};
+    }
+    return undefined;
+  }
+
+  // What a codec made as text; the first sign tells what it is, see `prepare`.
+  function result(made, form) {
+    if (form !== "decodeUplink") made = {data: made};
+    else if (made === null || typeof made !== "object") {
+      return `?decodeUplink returned ${made === null ? "null" : typeof made}, not an object with `
+        + "data or errors";
+    }
+    const {data, errors, warnings} = made;
+    if (errors !== undefined && errors !== null && errors.length !== 0) {
+      const list = isArray(errors) ? errors : [errors];
+      let text = "!";
+      for (let i = 0; i < list.length && text.length < mostWords; i++) {
+        text += (i ? "; " : "") + (typeof list[i] === "string" ? list[i] : stringify(list[i]));
+      }
+      return text.slice(0, mostWords).toWellFormed();
+    }
+    if (data === undefined && typeof made.then === "function") {
+      return "?decodeUplink returned a promise: a codec answers at once";
+    }
+    if (data === null || typeof data !== "object") {
+      return `?the codec returned no data, but ${data === null ? "null" : typeof data}`;
+    }
+    const text = stringify(isArray(warnings) && warnings.length ? {data, warnings} : {data});
+    return text.length > mostSigns
+      ? `+the codec's document has ${text.length} signs, at most ${mostSigns}` : text;
+  }
+
+  // Gives the function of one message.  The first sign of its text tells what came of it: `{` a
+  // document, `!` errors that the codec returned, `?` an exception, `#` a limit, `+` too large; a
+  // `~` before that, that this context is spoiled.  A text instead of a function is the reason why
+  // the codec cannot be used.
+  return function prepare(codec, firstLine, variables, modular, open) {
+    const load = () => {
+      if (modular) {
+        const exports = {};
+        hidden(G, "module", {exports});
+        hidden(G, "exports", exports);
+      }
+      return apply(codec, G, []);
+    };
+    const kept = ownKeys(G);
+    if (modular) kept.push("module", "exports");
+    // Takes away what a codec left in the global object; false where that is not possible.
+    const tidy = () => {
+      for (const name of ownKeys(G)) if (!kept.includes(name)) deleteProperty(G, name);
+      return ownKeys(G).length === kept.length && isExtensible(G);
+    };
+    let entry;
+    try {
+      entry = find(load());
+    } catch (error) {
+      return words(error, firstLine);
+    }
+    if (entry === undefined) {
+      return "has none of decodeUplink(input), Decode(fPort, bytes, variables), "
+        + "Decoder(bytes, port)";
+    }
+    tidy();
+    if (!open) {
+      close();
+      try {
+        load();
+      } catch {
+        return "patches";
+      }
+      tidy();
+    }
+    const {form, at, alone} = entry;
+    const decode = (port, time, bytes) => {
+      const file = load();
+      const owner = at === 2 ? file : at === 3 ? G : at === 1 ? G.module.exports.default
+        : G.module.exports;
+      const call = alone ? owner : owner[form];
+      const more = variables === "" ? {} : parse(variables);
+      if (form === "Decode") return apply(call, owner, [port, bytes, more]);
+      if (form === "Decoder") return apply(call, owner, [bytes, port]);
+      return apply(call, owner,
+        [{bytes, fPort: port, recvTime: new NativeDate(time), variables: more}]);
+    };
+    return function run(port, time, ...bytes) {
+      now = time;
+      seed = 1;
+      let text;
+      try {
+        text = result(decode(port, time, bytes), form);
+      } catch (error) {
+        text = (stopped(error) ? "#" : "?") + words(error, firstLine);
+      }
+      if (ownKeys(G).length === kept.length || tidy()) {
+        if (getPrototypeOf(G) === surroundings) return text;
+      }
+      return "~" + text;
+    };
+  };
+})
