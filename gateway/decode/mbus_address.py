@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
+
+_METERS_KEPT: Final = 16384
 
 MEDIA: Final[dict[int, str]] = {
     0x00: "other", 0x01: "oil", 0x02: "electricity", 0x03: "gas", 0x04: "heat", 0x05: "steam",
@@ -44,6 +47,7 @@ class Meter(NamedTuple):
         return f"{self.manufacturer}-{self.id}"
 
 
+@lru_cache(maxsize=_METERS_KEPT)
 def read_meter(manufacturer: bytes, address: bytes) -> Meter:
     """A meter by its M-field (2 bytes) and A-field (id, version, device type: 6 bytes)."""
     return Meter(

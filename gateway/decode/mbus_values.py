@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.decode.mbus_vif import Meaning
@@ -24,6 +25,7 @@ VARIABLE: Final = 0x0D
 _SIZES: Final = (0, 1, 2, 3, 4, 4, 6, 8, 0, 1, 2, 3, 4, 0, 6, 0)
 _REAL: Final = 0x05
 _FIRST_BCD: Final = 0x09
+_TIMES_KEPT: Final = 4096
 _INTEGER_BITS: Final = 64
 _SMALL: Final = 10**6 + 1
 """Factors up to which a number stays an integer that JSON can say."""
@@ -84,12 +86,12 @@ def _digits(meaning: Meaning) -> Read:
 
     def number(data: bytes) -> float | None:
         digits = data[::-1].hex()
-        if digits.isdecimal():
+        try:
             found = int(digits)
-        elif digits[0] == "f" and digits[1:].isdecimal():
+        except ValueError:
+            if digits[0] != "f" or not digits[1:].isdecimal():
+                return None
             found = -int(digits[1:])
-        else:
-            return None
         return found * numerator if exact else found * numerator / denominator
 
     return label if meaning.sort == "label" else number
@@ -177,6 +179,8 @@ def _year(century: int, year: int) -> int:
     return 1900 + year if year > 80 else 2000 + year
 
 
+# Remembered: due dates stay, and the meters of a fleet show the same minute.
+@lru_cache(maxsize=_TIMES_KEPT)
 def _date_g(data: bytes) -> str | None:
     """Type G: a day."""
     year = data[0] >> 5 | data[1] >> 4 << 3
@@ -190,6 +194,7 @@ def _day(year: int, month: int, day: int) -> str | None:
         return None
 
 
+@lru_cache(maxsize=_TIMES_KEPT)
 def _time_f(data: bytes) -> str | None:
     """Type F: to the minute; bit 7 of the first byte says that it is invalid."""
     minute, hour, low, high = data
