@@ -129,7 +129,7 @@ def expected(row: dict[str, Any], kind: str, spec: dict[str, Any]) -> dict[str, 
         data = told.get("data", told)  # the older drivers return the values bare
         values = origins(data, place["path"])
         if "minus" in place:
-            taken = origins(data, place["minus"])
+            taken = origins(data, place["minus"]) or [0] * len(values)
             values = [value - less for value, less in zip(values, taken, strict=True)]
         if known.type == "number" and values:
             convert = conversion(place.get("unit", known.unit), known.unit)
