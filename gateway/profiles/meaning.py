@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway import quantities
-from gateway.profiles.binary import Binary, check
+from gateway.profiles.binary_paths import check_paths
 from gateway.profiles.models import (
     BLOCK_KEYS,
     Block,
@@ -64,8 +64,8 @@ def check_meaning(model: ProfileModel) -> Iterator[Found]:
     yield from _levels_in_conditions(model)
     yield from _ignored(model)
     yield from _ratings(model)
-    if isinstance(model.decode, Binary):
-        yield from ((("decode", *key), message) for key, message in check(model.decode))
+    if not wrong:
+        yield from check_paths(model)
     limits = model.checks.get("value_out_of_range")
     if isinstance(limits, dict):
         yield from _limits(limits, model.kind)
