@@ -97,6 +97,12 @@ def test_a_register_in_watt_hours_keeps_every_digit(hundredths):
     assert repr(got) == repr(float(f"{hundredths}e-5"))
 
 
+@given(st.integers(-(10**15) + 1, 10**15 - 1))
+def test_whole_watt_hours_keep_every_digit_up_to_fifteen(raw):
+    got = WATT_HOURS.one(message(ep=raw))["energy_import"]
+    assert repr(got) == repr(float(f"{raw}e-3"))
+
+
 WATT_HOURS = compiled(SIMPLE.replace("kWh", "Wh"))
 CENTS = compiled(block("event: transaction\namount: {from: a, scale: 0.01}"), "fuel-dispenser")
 

@@ -186,20 +186,34 @@ class PartsText(CircumstancesText):
             )
         elif quantity.map is None:
             convert = self.conversion(name, quantity)
-            if convert.numerator != 1:
-                self.line(f"{variable} *= {convert.numerator}")
-            if convert.denominator != 1:
-                self.line(f"{variable} /= {convert.denominator}")
-            if convert.offset:
-                self.line(f"{variable} += {float(convert.offset)!r}")
             exact = money or self.is_register(name, quantity) or convert.numerator != 1
-            if exact and not convert.identity:
-                # 131881.85 Wh is 131.88185 kWh to an instrument, not 131.88185000000001: fifteen
-                # digits are what a double carries through a conversion, and more than a register
-                # shows.
-                self.line(f"{variable} = float('%.15g' % {variable})")
+            as_sent = quantity.derived is None and quantity.scale.__class__ is not ScaleFrom
+            self.converted(variable, convert, exact=exact, as_sent=as_sent)
         if money:
             self.line(f"if not -MONEY < {variable} < MONEY: raise ABSURD({shown}, {variable})")
+
+    def converted(self, variable: str, convert: Conversion, *, exact: bool, as_sent: bool) -> None:
+        """Converts a number in place; ``exact``: to what an instrument shows.
+
+        131881.85 Wh is 131.88185 kWh to an instrument, not 131.88185000000001: fifteen digits are
+        what a double carries through a conversion, and more than a register shows.  A whole number
+        as it was sent, divided by a power of ten, comes out so by itself.
+        """
+        divisor = convert.denominator
+        shift = convert.numerator == 1 and divisor != 1 and str(divisor).strip("0") == "1"
+        if exact and as_sent and shift and not convert.offset:
+            quotient = f"{variable} / {divisor}"
+            rounded = f"float('%.15g' % ({quotient}))"
+            self.line(f"{variable} = {rounded} if {variable} % 1 else {quotient}")
+            return
+        if convert.numerator != 1:
+            self.line(f"{variable} *= {convert.numerator}")
+        if divisor != 1:
+            self.line(f"{variable} /= {divisor}")
+        if convert.offset:
+            self.line(f"{variable} += {float(convert.offset)!r}")
+        if exact and not convert.identity:
+            self.line(f"{variable} = float('%.15g' % {variable})")
 
     @property
     def id(self) -> str:
