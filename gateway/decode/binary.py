@@ -20,6 +20,7 @@ from gateway.decode.document import Context, Parse
 from gateway.decode.watteco_batch import read_batch
 from gateway.errors import DecodeError
 from gateway.profiles.binary import Binary
+from gateway.profiles.binary_bytes import SUMS
 from gateway.profiles.binary_structures import Written, write, write_direct
 from gateway.profiles.shape import Node
 
@@ -289,5 +290,5 @@ _RUN_TIME: Final[dict[str, Any]] = {
     "CHECKED": CHECKED, "OFTEN": _often, "CONVERT": msgspec.convert,
     "MISFIT": msgspec.ValidationError,
     "LOCAL_TIME": _local_time, "EPOCH": _epoch, "PORT": _port, "RECEIVED": _received,
-    "isfinite": math.isfinite,
+    "isfinite": math.isfinite, **{SUMS[name]: check for name, check in CHECKSUMS.items()},
 }  # fmt: skip

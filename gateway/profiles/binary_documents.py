@@ -329,6 +329,8 @@ def _test(kind: str, value: Value) -> str:
     if kind == "number":
         return "-1e15 < {} < 1e15" if value.risky or value.bound >= 1e15 else ""
     if kind == "integer":
+        if value.natural and value.bound < _INTEGER:
+            return ""
         return f"0 <= {{}} < {2**63}"
     if kind in {"scalar", "epoch"}:
         wide = value.risky or value.bound >= _INTEGER

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from gateway.profiles.binary_bytes import ByteFields
 from gateway.profiles.binary_documents import IndirectError, either
-from gateway.profiles.binary_primitives import Primitives, is_bits, is_primitive
+from gateway.profiles.binary_primitives import is_bits, is_primitive
 from gateway.profiles.binary_switches import FEW_CASES, Case, cases_of, groups
 from gateway.profiles.binary_text import (
     MAX_FIELDS,
@@ -75,7 +76,7 @@ def write_direct(layout: Binary, root: Node) -> Written | None:
     return Written(writer.text(), writer.constants, list(writer.faults), writer.sink.fields)
 
 
-class _Layouts(Primitives):
+class _Layouts(ByteFields):
     """Writes structures into each other, in line."""
 
     def __init__(self, layout: Binary, root: Node | None = None) -> None:

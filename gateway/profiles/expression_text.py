@@ -33,6 +33,7 @@ class Value:
         below: the whole number that the code is still to be divided by.
         literal: the number, when it is one.
         risky: its result must be checked at run time: it may be beyond any bound.
+        natural: it is never below 0.
         divides: it may raise ZeroDivisionError.
         item: what an item of a list is.
         members: what stands in a map, by its code and a name.
@@ -47,6 +48,7 @@ class Value:
     below: int = 1
     literal: Fraction | None = None
     risky: bool = False
+    natural: bool = False
     divides: bool = False
     item: Value | None = None
     members: Callable[[str, str], Value] | None = None
