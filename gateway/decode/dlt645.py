@@ -32,6 +32,10 @@ MAX_FRAMES: Final = 10_000
 MAX_BLOCK: Final = 65_535  # the parts of a block are numbered in one byte
 
 _WAKE_UP: Final = 0xFE
+_WAKE_UP_BYTE: Final = bytes([_WAKE_UP])
+_START: Final = 0x68
+_END: Final = 0x16
+_SHORTEST: Final = 12
 _LESS_33H: Final = bytes((i - 0x33) % 256 for i in range(256))
 
 _FROM_METER: Final = 0x80
@@ -82,17 +86,24 @@ def compile_dlt645(settings: Dlt645) -> Parse:
     plain = _FROM_METER | _EDITIONS[edition].read
 
     def parse(payload: bytes, _: Context) -> Document:
-        frames = _frames(payload, limit)
-        if len(frames) == 1:
-            # Most messages are one plain answer: it needs no bookkeeping.
-            address, control, data = frames[0]
-            if control == plain:
-                values: Values = {}
-                readers[data[:width]](values, data)
-                meter = {"address": address, "values": values} if values else {"address": address}
-                return {"meters": [meter]}
+        frame = payload.lstrip(_WAKE_UP_BYTE)
+        size = len(frame)
+        # Most messages are one plain answer: it needs no bookkeeping.
+        if (
+            size >= _SHORTEST and frame[8] == plain and frame[9] == size - _SHORTEST
+            and frame[0] == frame[7] == _START and frame[-1] == _END
+            and sum(frame[:-2]) & 0xFF == frame[-2] and len(payload) <= limit
+        ):  # fmt: skip
+            data = frame[10:-2].translate(_LESS_33H)
+            values: Values = {}
+            readers[data[:width]](values, data)
+            address = frame[6:0:-1].hex()
+            return {
+                "meters": [{"address": address, "values": values} if values else
+                           {"address": address}]
+            }  # fmt: skip
         answers = _Answers(edition, readers, width)
-        for address, control, data in frames:
+        for address, control, data in _frames(payload, limit):
             answers.add(address, control, data)
         return {"meters": answers.finished()}
 
@@ -111,10 +122,10 @@ def _frames(payload: bytes, limit: int) -> list[tuple[str, int, bytes]]:
         if first == _WAKE_UP:
             at += 1
             continue
-        if first != 0x68 or end - at < 12:
+        if first != _START or end - at < _SHORTEST:
             raise _no_frame(payload, at)
-        stop = at + 12 + payload[at + 9]
-        if stop > end or payload[at + 7] != 0x68 or payload[stop - 1] != 0x16:
+        stop = at + _SHORTEST + payload[at + 9]
+        if stop > end or payload[at + 7] != _START or payload[stop - 1] != _END:
             raise _no_frame(payload, at)
         if sum(payload[at : stop - 2]) & 0xFF != payload[stop - 2]:
             raise _wrong_sum(payload, at, stop)
