@@ -216,10 +216,13 @@ class Decider:
         readings_before, flags_before = len(readings), len(flags)
         stored = ignored = repeated = made = 0
         offset = batch.first_offset - 1
+        step = self.judge.next_advance
         for topic, payload, received_at in zip(
             batch.topics, batch.payloads, batch.received_at, strict=True
         ):
             offset += 1
+            if received_at >= step:
+                step = self.judge.advance(received_at, flags)
             route = routes.get(topic)
             if route is None:
                 route = self.route(topic)
@@ -466,6 +469,16 @@ class Processor:
         if self.snapshot_offset < ahead.reached:
             self._commit(ahead, snapshot=True)
         self._ahead = None
+
+    def settle(self) -> None:
+        """Commits what would be found if nothing more came, at the end of a capture."""
+        flags: list[Flag] = []
+        self.decider.judge.foresee(flags)
+        if flags:
+            counters = msgspec.structs.replace(self.counters)
+            counters.flags += len(flags)
+            decided = Decided(flags=flags, counters=counters)
+            self._commit(Ahead(self.offset, decided), snapshot=False)
 
     def switch(self, decider: Decider) -> int:
         """Goes on with another decider: profiles or registry were changed.

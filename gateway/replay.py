@@ -154,6 +154,7 @@ def _finish(processor: Processor) -> None:
     while processor.step():
         pass
     processor.finish()
+    processor.settle()
 
 
 def _findings(store: DuckDBStore, first_offset: int) -> tuple[dict[str, int], dict[str, int], int]:

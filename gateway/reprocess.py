@@ -98,6 +98,7 @@ def _everything(
         while processor.step():
             tell(processor.offset - begin, end - begin)
         processor.finish()
+        processor.settle()
         flags_after = _standing(new)
     finally:
         old.close()

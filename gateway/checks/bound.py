@@ -8,6 +8,7 @@ from zlib import crc32
 import msgspec
 
 from gateway.checks import numbering, ranges, registers
+from gateway.checks.all_series import series_checks
 from gateway.checks.amounts import amount_checks
 from gateway.checks.fares import NEEDED, fare_check
 from gateway.checks.tariff_sums import QUANTITIES, tariff_sum_check
@@ -15,7 +16,9 @@ from gateway.checks.tariff_sums import QUANTITIES, tariff_sum_check
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gateway.checks.order import Line, Order
     from gateway.checks.registers import Dial
+    from gateway.checks.series import Run
     from gateway.checks.settings import CheckSettings
     from gateway.checks.state import DeviceState, Numbering, State
     from gateway.checks.tariffs import Tariff
@@ -32,7 +35,7 @@ _SECOND = 10**9
 class Track:
     """Direct references to what is remembered for one channel under one layout: one look-up."""
 
-    __slots__ = ("bound", "conditions", "device", "dials", "numbering", "window")
+    __slots__ = ("bound", "conditions", "device", "dials", "line", "numbering", "series", "window")
 
     def __init__(
         self,
@@ -43,6 +46,8 @@ class Track:
         window: Window,
         dials: tuple[Dial, ...],
         conditions: dict[str, Flag],
+        line: Line | None,
+        series: tuple[tuple[Run, Any], ...],
     ) -> None:
         self.bound = bound
         self.device = device
@@ -50,6 +55,8 @@ class Track:
         self.window = window
         self.dials = tuple((dial.index, dial.state, dial) for dial in dials)
         self.conditions = conditions
+        self.line = line
+        self.series = series
 
     def remembers(self, key: int, fingerprint: int, newest: int) -> bool:
         """Whether this content came under this key before."""
@@ -87,6 +94,8 @@ class Bound:
         )
         self._state = state
         self.extras = self._extra_checks(devices, tariffs)
+        self.devices = devices
+        self.series = series_checks(self)
 
     def _extra_checks(
         self, devices: Mapping[str, Device], tariffs: Mapping[str, Tariff]
@@ -125,6 +134,7 @@ def compile_run(  # noqa: C901, PLR0915 - see run
     tracks: dict[tuple[str, str | None], Track],
     open_track: Callable[[Reading, list[Flag]], Track],
     trim: Callable[[Window, int], None],
+    order: Order,
 ) -> Callable[[Reading, list[Flag]], bool]:
     """The judgement of one reading as one function over value indexes.
 
@@ -150,6 +160,7 @@ def compile_run(  # noqa: C901, PLR0915 - see run
         if future:
             at = reading.received_at
         number = reading.sequence if modulus else None
+        key, follows = 0, False
         if number is not None or clock:
             content = (measured if clock else 0, values, reading.status)
             fingerprint = crc32(_encode(content))
@@ -158,6 +169,7 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                 key = measured
             elif number == counter.following:
                 key = counter.extended = counter.extended + 1
+                follows = True
                 counter.last = number
                 counter.following = number + 1 if number + 1 < modulus else 0
                 # A number in order tells the order where a clock was set back.
@@ -168,7 +180,9 @@ def compile_run(  # noqa: C901, PLR0915 - see run
             else:
                 # The same number again is another channel of the message, or a redelivery.
                 key = counter.extended
-                if number != counter.last:
+                if number == counter.last:
+                    follows = True
+                else:
                     key = place(track, reading, at, fingerprint, flags)
                 if key == counter.extended and at < counter.at:
                     at = counter.at
@@ -208,6 +222,8 @@ def compile_run(  # noqa: C901, PLR0915 - see run
             ranges.clock_back(track, flags)
         for check in extras:
             check(track, reading, flags)
+        if track.line is not None:
+            order.take(track.line, track, reading, at, flags, number=key, follows=follows)
         return True
 
     return run

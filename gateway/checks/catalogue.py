@@ -220,6 +220,38 @@ _BUILT: Final = (
         doc="The total register departs from the sum of its tariffs; one flag while it lasts.",
         implemented=True,
     ),
+    CheckInfo(
+        code="trip_overlap",
+        en="Trips overlap",
+        zh="行程时间重叠",
+        severity="major",
+        basis={"": f"JJG 517-2016; {ACCURACY}"},
+        tolerance="1 s: the step of the clock that is shown",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "beginning and end of both, the number and the ledger offset of the other",
+            "judged_late": "whether it came after the trips that followed it were judged",
+        },
+        kinds=("taximeter",),
+        doc="A trip began before another of the same taximeter had ended.",
+        implemented=True,
+    ),
+    CheckInfo(
+        code="session_overlap",
+        en="Sessions overlap",
+        zh="充电时段重叠",
+        severity="major",
+        basis={"": f"JJG 1148, JJG 1149; {ACCURACY}"},
+        tolerance="1 s: the step of the clock that is shown",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "beginning and end of both, the number and the ledger offset of the other",
+            "judged_late": "whether it came after the sessions that followed it were judged",
+        },
+        kinds=("ev_charger",),
+        doc="A session began before another on the same connector had ended.",
+        implemented=True,
+    ),
 )
 
 FUEL: Final = ("fuel_dispenser",)
@@ -286,7 +318,6 @@ _RESERVED: Final[tuple[_Row, ...]] = (
         "waiting_time_mismatch", "Waiting time cannot be", "低速等候时间不合理", "major", _JJG517,
         TAXI,
     ),
-    ("trip_overlap", "Trips overlap", "行程时间重叠", "major", _JJG517, TAXI),
     ("impossible_speed", "Speed cannot be", "车速不合理", "minor", _JJG517, TAXI),
     ("distance_factor_shift", "Pulses per km shifted", "里程常数偏移", "critical", _JJG517, TAXI),
     (
@@ -325,10 +356,6 @@ _RESERVED: Final[tuple[_Row, ...]] = (
         "充电量与表码差不符", "critical", f"JJG 1148, JJG 1149; {ACCURACY}", EV,
     ),
     ("signature_invalid", "Signature is not valid", "数据签名无效", "critical", RECORD, EV),
-    (
-        "session_overlap", "Sessions overlap", "充电时段重叠", "major",
-        f"JJG 1148, JJG 1149; {ACCURACY}", EV,
-    ),
 )  # fmt: skip
 
 CATALOGUE: Final[dict[str, CheckInfo]] = {

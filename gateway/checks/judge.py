@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.checks import state as memory
 from gateway.checks.bound import Bound, Track, compile_run
 from gateway.checks.findings import finding
+from gateway.checks.order import HOLD, Held, Line, Order
 from gateway.checks.registers import Dial
+from gateway.checks.series import memory_of
 from gateway.checks.settings import CheckSettings, parse
 from gateway.checks.state import ChannelState, DeviceState, Numbering, RegisterState
 from gateway.checks.window import Window
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from gateway.profiles.layout import Layout
     from gateway.records import Device, Flag, Reading
 
+CLOCK_STEP: Final = 10 * 10**9
+"""Nanoseconds by which the ledger's clock goes on."""
+
 
 class BoundChecks:
     """The checks of one layout, bound to one judge.
@@ -27,7 +32,7 @@ class BoundChecks:
     ``run(reading, flags)`` is ``Judge.judge`` without the detour, for the hot loop.
     """
 
-    __slots__ = ("layout", "run", "settings", "tracks")
+    __slots__ = ("bound", "layout", "run", "settings", "tracks")
 
     def __init__(self, judge: Judge, layout: Layout, settings: CheckSettings) -> None:
         self.layout = layout
@@ -45,7 +50,8 @@ class BoundChecks:
         def trim(window: Window, newest: int) -> None:
             judge.state().memory.trim(window, newest)
 
-        self.run = compile_run(bound, self.tracks, open_track, trim)
+        self.bound = bound
+        self.run = compile_run(bound, self.tracks, open_track, trim, judge.order)
 
 
 class Judge:
@@ -73,6 +79,7 @@ class Judge:
         self._registry_known = bool(devices) if registry_known is None else registry_known
         self._state = memory.State()
         self._bound: list[BoundChecks] = []
+        self.order = Order(_judge_series)
 
     def state(self) -> memory.State:
         """What is remembered now."""
@@ -109,8 +116,42 @@ class Judge:
         """
         return bound.run(reading, flags)
 
+    def advance(self, received_at: int, flags: list[Flag]) -> int:
+        """Lets the ledger's clock go on: readings that waited for others have their turn.
+
+        It goes in whole steps, so that what is found depends on no batch.
+
+        Args:
+            received_at: of a message, before it is judged.
+            flags: what is found is added to it.
+
+        Returns:
+            The time of receipt from which on it must be called again.
+        """
+        clock = received_at // CLOCK_STEP * CLOCK_STEP
+        self.order.advance(clock, flags)
+        return self.order.clock + CLOCK_STEP
+
+    @property
+    def next_advance(self) -> int:
+        """The time of receipt from which on `advance` must be called."""
+        return self.order.clock + CLOCK_STEP
+
+    def foresee(self, flags: list[Flag]) -> None:
+        """What would be found if nothing more came; the memory stays as it is.
+
+        When more comes, the readings that wait are judged in their turn, and the same findings
+        have the same ids.
+        """
+        if not self.order.waiting:
+            return
+        before = self.snapshot()
+        self.advance(self.order.clock + HOLD + CLOCK_STEP, flags)
+        self.restore(before)
+
     def snapshot(self) -> bytes:
         """The memory as bytes, for the checkpoint; changes nothing."""
+        self._state.clock = self.order.clock
         return memory.pack(self._state)
 
     def restore(self, blob: bytes) -> None:
@@ -122,6 +163,27 @@ class Judge:
         self._state = memory.unpack(blob)
         for bound in self._bound:
             bound.tracks.clear()
+        self.order.begin(self._state.clock)
+        by_block = {(b.layout.profile, b.layout.event, b.layout.names): b for b in self._bound}
+        for device in self._state.devices.values():
+            for line in device.lines.values():
+                self._wait_on(line, by_block)
+
+    def _wait_on(
+        self, line: Line, by_block: Mapping[tuple[str, str, tuple[str, ...]], BoundChecks]
+    ) -> None:
+        """Gives the readings of a restored line their tracks; a profile may be gone."""
+        found: list[Held] = []
+        for held in line.held:
+            reading = held.reading
+            bound = by_block.get((reading.profile, reading.event, reading.names))
+            if bound is None:
+                key = ("*", "its profile changed while the reading waited for others")
+                self._state.not_judged[key] = self._state.not_judged.get(key, 0) + 1
+            else:
+                found.append(held._replace(track=self.open_track(bound.bound, reading, [])))
+        line.held = found
+        self.order.restore(line)
 
     def open_track(self, bound: Bound, reading: Reading, flags: list[Flag]) -> Track:
         """Finds or makes the memory of a channel; the first sight of a device is judged here."""
@@ -135,6 +197,9 @@ class Judge:
         name = "" if reading.channel is None else reading.channel
         channel = device.channels.setdefault(name, ChannelState())
         counted = name if bound.layout.sequence_per_channel else ""
+        # Messages without numbers have an order of their own: they would make the others uncertain.
+        line = counted if bound.modulus else f"- {counted}"
+        series = [(check.run, memory_of(device, check, name)) for check in bound.series]
         return Track(
             bound,
             device,
@@ -146,7 +211,14 @@ class Judge:
                 if quantity in bound.layout.names
             ),
             conditions=channel.conditions,
+            line=device.lines.setdefault(line, Line()) if series else None,
+            series=tuple(series),
         )
+
+
+def _judge_series(track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]) -> None:
+    for run, state in track.series:
+        run(state, track, reading, at, late, flags)
 
 
 def _dial(

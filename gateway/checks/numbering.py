@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.checks.findings import finding, occasion_of, renewed
-from gateway.checks.state import NEVER, Gap, Numbering
+from gateway.checks.order import NEVER
+from gateway.checks.state import Gap, Numbering
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:

@@ -98,6 +98,12 @@ class TariffSumSettings(_Settings):
     settle_after: Annotated[int, Field(ge=1)] = 24
 
 
+class OverlapSettings(_Settings):
+    """Seconds by which two trips or sessions may overlap: the step of the clock that is shown."""
+
+    tolerance: NotNegative = 1.0
+
+
 class CheckSettings:
     """The parameters of all checks of one layout; ``off`` are the codes switched off."""
 
@@ -113,6 +119,7 @@ class CheckSettings:
         self.amount = _of(AmountSettings, parsed)
         self.fare = _of(FareSettings, parsed)
         self.tariff_sum = _of(TariffSumSettings, parsed)
+        self.overlap = _of(OverlapSettings, parsed)
 
 
 MODELS: dict[str, type[BaseModel]] = {
@@ -126,6 +133,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "amount_mismatch": AmountSettings,
     "fare_mismatch": FareSettings,
     "tariff_sum_mismatch": TariffSumSettings,
+    "trip_overlap": OverlapSettings,
+    "session_overlap": OverlapSettings,
 }
 
 

@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from gateway.checks.order import NEVER, Held, Line
 from gateway.checks.window import Memory, Window
-from gateway.records import Flag
+from gateway.records import Flag, Reading
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 _Live = TypeVar("_Live", "Numbering", "RegisterState")
 
-VERSION = 1
-NEVER = -(2**63)
+VERSION = 2
 
 
 class Gap(msgspec.Struct, array_like=True):
@@ -106,9 +106,15 @@ class ChannelState:
 
 
 class DeviceState:
-    """What is remembered of one device; channels and numberings by channel ("" without)."""
+    """What is remembered of one device; channels, numberings and lines by channel ("" without).
 
-    __slots__ = ("channels", "conditions", "numberings", "sums", "unregistered")
+    ``series`` has the memory of the checks of a series: a struct, or its bytes until it is asked
+    for (`gateway.checks.series.remembered`).
+    """
+
+    __slots__ = (
+        "channels", "conditions", "lines", "numberings", "series", "sums", "unregistered",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.unregistered = False
@@ -116,6 +122,8 @@ class DeviceState:
         self.channels: dict[str, ChannelState] = {}
         self.conditions: dict[str, Flag] = {}
         self.sums: TariffSums | None = None
+        self.lines: dict[str, Line] = {}
+        self.series: dict[str, Any] = {}
 
 
 class State:
@@ -125,6 +133,7 @@ class State:
         self.devices: dict[str, DeviceState] = {}
         self.not_judged: dict[tuple[str, str], int] = {}
         self.memory = Memory()
+        self.clock = NEVER
 
     def windows(self) -> list[Window]:
         """All windows."""
@@ -165,18 +174,36 @@ class _PackedChannel(msgspec.Struct, array_like=True):
     conditions: dict[str, Flag]
 
 
+class _PackedHeld(msgspec.Struct, array_like=True):
+    at: int
+    number: int
+    channel: str
+    arrival: int
+    arrived: int
+    reading: Reading
+
+
+class _PackedLine(msgspec.Struct, array_like=True):
+    judged: int
+    uncertain: int
+    held: list[_PackedHeld]
+
+
 class _PackedDevice(msgspec.Struct, array_like=True):
     unregistered: bool
     numberings: dict[str, _PackedNumbering]
     channels: dict[str, _PackedChannel]
     conditions: dict[str, Flag]
     sums: TariffSums | None
+    lines: dict[str, _PackedLine]
+    series: dict[str, bytes]
 
 
 class _Packed(msgspec.Struct):
     version: int
     devices: dict[str, _PackedDevice]
     not_judged: list[tuple[str, str, int]]
+    clock: int
 
 
 class _Versioned(msgspec.Struct):
@@ -189,6 +216,26 @@ def _packed_channel(channel: ChannelState, newest: int) -> _PackedChannel:
         {name: _packed(register, _PackedRegister) for name, register in channel.registers.items()},
         channel.conditions,
     )
+
+
+def _packed_line(line: Line) -> _PackedLine:
+    held = [
+        _PackedHeld(h.at, h.number, h.channel, h.arrival, h.arrived, h.reading) for h in line.held
+    ]
+    return _PackedLine(line.judged, line.uncertain, held)
+
+
+def _unpacked_line(kept: _PackedLine) -> Line:
+    line = Line()
+    line.judged, line.uncertain = kept.judged, kept.uncertain
+    line.held = [
+        Held(h.at, h.number, h.channel, h.arrival, h.arrived, h.reading, None) for h in kept.held
+    ]
+    return line
+
+
+def _bytes(kept: object) -> bytes:
+    return kept if isinstance(kept, bytes) else msgspec.msgpack.encode(kept)
 
 
 def _packed(source: Numbering | RegisterState, target: type[_Struct]) -> _Struct:
@@ -218,10 +265,13 @@ def pack(state: State) -> bytes:
                 {key: _packed_channel(c, newest) for key, c in device.channels.items()},
                 device.conditions,
                 device.sums,
+                {name: _packed_line(line) for name, line in device.lines.items()},
+                {key: _bytes(kept) for key, kept in device.series.items()},
             )
             for device_id, device in state.devices.items()
         },
         [(code, reason, count) for (code, reason), count in state.not_judged.items()],
+        state.clock,
     )
     return msgspec.msgpack.encode(packed)
 
@@ -250,6 +300,8 @@ def unpack(blob: bytes) -> State:
         device.unregistered = kept.unregistered
         device.conditions = kept.conditions
         device.sums = kept.sums
+        device.series = dict(kept.series)
+        device.lines = {name: _unpacked_line(line) for name, line in kept.lines.items()}
         for key, numbering in kept.numberings.items():
             device.numberings[key] = _unpacked(numbering, Numbering())
         for key, channel in kept.channels.items():
@@ -260,5 +312,6 @@ def unpack(blob: bytes) -> State:
                 made.registers[name] = _unpacked(register, RegisterState())
     for window in state.windows():
         state.memory.watch(window)
+    state.clock = packed.clock
     state.not_judged = {(code, reason): count for code, reason, count in packed.not_judged}
     return state

@@ -1,0 +1,158 @@
+"""A device's readings in the order in which they were measured, however they arrive.
+
+Most checks of a series (a trip after another, a step after another) need that order.  A device that
+numbers its messages and skips none is in order: its readings are judged as they come.  All others
+wait for what may still be on its way: a reading is judged when the ledger's clock is ``HOLD`` past
+its receipt, and with it all that were measured before it.  So messages that are displaced by at
+most ``LATENESS`` are judged as if none were.  A reading that comes later than that is *late*, and
+its checks are told so.
+
+The ledger's clock is the latest time of receipt so far; nothing here reads another.  A device keeps
+at most ``MOST_HELD`` waiting readings: with more of them the oldest is judged at once.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.records import Flag, Reading
+
+    Judged = Callable[[Any, Reading, int, bool, list[Flag]], None]
+
+LATENESS: Final = 600 * 10**9
+"""Nanoseconds by which receipt may be displaced without changing what is found."""
+HOLD: Final = 2 * LATENESS
+"""One of two swapped messages may be early and the other late."""
+MOST_HELD: Final = 64
+NEVER: Final = -(2**63)
+
+
+class Held(NamedTuple):
+    """A reading that waits, in its order: measured time, number, channel; no two are alike."""
+
+    at: int
+    number: int
+    channel: str
+    arrival: int
+    arrived: int
+    reading: Reading
+    track: Any
+
+    @property
+    def due(self) -> int:
+        """When the ledger's clock ends its waiting."""
+        return self.arrived + HOLD
+
+
+class Line:
+    """The order of one device.
+
+    ``judged`` is the measured time up to which readings have been judged; ``uncertain`` is the time
+    of the ledger's clock until which a message that is missing may still come.
+    """
+
+    __slots__ = ("held", "judged", "uncertain")
+
+    def __init__(self) -> None:
+        self.judged = NEVER
+        self.uncertain = NEVER
+        self.held: list[Held] = []
+
+
+class Order:
+    """All lines, and the ledger's clock.
+
+    Args:
+        judge: called with the track, the reading, its time, whether it is late, and the flags.
+    """
+
+    def __init__(self, judge: Judged) -> None:
+        self.clock = NEVER
+        self._judge = judge
+        self._arrivals = 0
+        self._due: list[tuple[int, int, Line]] = []
+
+    def take(
+        self,
+        line: Line,
+        track: Any,  # noqa: ANN401 - whatever `judge` wants
+        reading: Reading,
+        at: int,
+        flags: list[Flag],
+        *,
+        number: int,
+        follows: bool,
+    ) -> None:
+        """Judges a reading now, or keeps it until its turn.
+
+        Args:
+            line: of its device.
+            track: goes to ``judge`` with the reading.
+            reading: a new one, no redelivery.
+            at: its measured time; the time of receipt where its clock is ahead.
+            flags: what is found is added to it.
+            number: the unwrapped number, 0 where there is none.
+            follows: its number is the one after the number before, so nothing is missing.
+        """
+        clock = max(self.clock, reading.received_at)
+        if follows and clock >= line.uncertain:
+            if line.held:
+                self._release(line, line.held, flags)
+            line.judged = max(line.judged, at)
+            self._judge(track, reading, at, False, flags)
+            return
+        if not follows:
+            line.uncertain = clock + HOLD
+        if at < line.judged:
+            self._judge(track, reading, at, True, flags)
+            return
+        self._arrivals += 1
+        held = Held(at, number, reading.channel or "", self._arrivals, clock, reading, track)
+        line.held.append(held)
+        if len(line.held) == 1:
+            heappush(self._due, (held.due, self._arrivals, line))
+        elif len(line.held) > MOST_HELD:
+            self._release(line, [min(line.held)], flags)
+
+    def advance(self, clock: int, flags: list[Flag]) -> None:
+        """Lets the ledger's clock go on: judges what has waited long enough."""
+        self.clock = max(self.clock, clock)
+        while self._due and self._due[0][0] <= self.clock:
+            _, _, line = heappop(self._due)
+            ended = [held for held in line.held if held.due <= self.clock]
+            if ended:
+                last = max(ended)
+                self._release(line, [held for held in line.held if held <= last], flags)
+            if line.held:
+                self._wait(line)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a reading waits for others."""
+        return any(line.held for _, _, line in self._due)
+
+    def begin(self, clock: int) -> None:
+        """Forgets every line: the clock is that of a snapshot, whose lines `restore` brings."""
+        self.clock = clock
+        self._due.clear()
+
+    def restore(self, line: Line) -> None:
+        """Lets a line of a snapshot wait on."""
+        if line.held:
+            self._arrivals = max(self._arrivals, *(held.arrival for held in line.held))
+            self._wait(line)
+
+    def _wait(self, line: Line) -> None:
+        first = min(line.held, key=lambda held: held.due)
+        heappush(self._due, (first.due, first.arrival, line))
+
+    def _release(self, line: Line, ready: list[Held], flags: list[Flag]) -> None:
+        gone = {held.arrival for held in ready}
+        line.held = [held for held in line.held if held.arrival not in gone]
+        for held in sorted(ready):
+            line.judged = max(line.judged, held.at)
+            self._judge(held.track, held.reading, held.at, False, flags)

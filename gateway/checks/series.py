@@ -1,0 +1,57 @@
+"""Checks of a series: each reading of a device against those before it, in measured order.
+
+A check is made for one layout by a function that looks at its names and settings, and returns a
+`SeriesCheck`, or None where the layout has nothing for it.  What it remembers is one struct a
+device, or one a channel, which goes into the snapshot; its code names it there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.checks.bound import Bound, Track
+    from gateway.checks.state import DeviceState
+    from gateway.records import Flag, Reading
+
+    Run = Callable[[Any, Track, Reading, int, bool, list[Flag]], None]
+    Make = Callable[[Bound], "SeriesCheck | None"]
+
+_State = TypeVar("_State", bound=msgspec.Struct)
+
+
+class SeriesCheck(NamedTuple):
+    """One check of one layout.
+
+    Attributes:
+        code: the name of its memory; of the flag, where it gives one only.
+        state: the struct that it remembers; made without arguments.
+        per_channel: whether each channel has a memory of its own, or the device one.
+        run: ``run(state, track, reading, at, late, flags)``; ``at`` is the measured time in order,
+            ``late`` says that the readings after it were judged already.
+    """
+
+    code: str
+    state: type[msgspec.Struct]
+    per_channel: bool
+    run: Run
+
+
+def memory_of(device: DeviceState, check: SeriesCheck, channel: str) -> msgspec.Struct:
+    """What a check remembers of a device or a channel of it, made new at the first sight."""
+    key = f"{check.code} {channel}" if check.per_channel else check.code
+    return remembered(device, key, check.state)
+
+
+def remembered(device: DeviceState, key: str, kind: type[_State]) -> _State:
+    """A struct of the memory, decoded where it still lies as the snapshot had it."""
+    found = device.series.get(key)
+    if isinstance(found, kind):
+        return found
+    state = kind() if found is None else msgspec.msgpack.decode(found, type=kind)
+    device.series[key] = state
+    return state
