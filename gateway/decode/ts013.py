@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,12 +37,12 @@ MAX_S: Final = 0.1
 """Of the processor, for one message: real codecs need a thousandth of it.
 
 The engine counts the time of the whole process, other threads too."""
-MAX_MEMORY: Final = 4 * 1024 * 1024
+MAX_MEMORY: Final = 2 * 1024 * 1024
 """For one message, over what the loaded codec has."""
 MAX_STACK: Final = 1024 * 1024
 MAX_WORDS: Final = 300
 """Of an error's text as a codec says it."""
-MAX_SIGNS: Final = 1024 * 1024
+MAX_SIGNS: Final = 256 * 1024
 """Of a document, as JSON."""
 
 # The codec begins on this line of what the engine is given, so that its lines are told from those
@@ -53,12 +53,29 @@ _HOST: Final = tuple(
     for part in ("bounds", "buffer", "host")
 )
 _FRAME: Final = re.compile(r"<input>:(\d+)(?::(\d+))?")
+# What the engine says of its limits, and how it is told.
+_CALL_LIMITS: Final = {
+    "InternalError: interrupted": f"ran longer than {MAX_S} s for one message",
+    "InternalError: out of memory": f"asked for more than {MAX_MEMORY >> 20} MiB of memory",
+    "RangeError: Maximum call stack size exceeded": "called itself too deep",
+    "null": "threw null, as the engine does when memory is used up",
+}
+_LOAD_LIMITS: Final = {
+    "InternalError: interrupted": f"ran longer than {MAX_LOAD_S:.0f} s when it was loaded",
+    "InternalError: out of memory": f"asked for more than {MAX_LOAD_MEMORY >> 20} MiB of memory",
+    "RangeError: Maximum call stack size exceeded": "called itself too deep when it was loaded",
+}
 _REASONS: Final = {
     "!": "codec_refused",
     "?": "codec_failed",
     "#": "codec_stopped",
     "+": "too_large",
 }
+
+# What is promised is never done, since a codec answers at once, but it takes memory: a codec that
+# promises gets a new engine after so many messages.
+_PROMISES: Final = re.compile(r"\b(?:async|await|Promise)\b")
+_PROMISED: Final = 1000
 
 Run = Callable[..., str]
 """``run(port, milliseconds, *bytes)``: see ``prepare`` in ts013_host.js."""
@@ -98,8 +115,9 @@ class Codec:
         self._variables = json.dumps(settings.variables) if settings.variables else ""
         self._source = source.removeprefix("\ufeff")
         self._modular = modular(self._source)
+        self._promises = _PROMISES.search(self._source) is not None
         self._open = False
-        self._used = False
+        self._used = 0
         self._run: Run | None = self._load()
 
     def parse(self, payload: bytes, context: Context) -> Document:
@@ -111,7 +129,8 @@ class Codec:
             time = _received(context.envelope, time)
         text = self._called(port, time, payload)
         if text[0] != "{":
-            raise DecodeError(_REASONS[text[0]], self._told(text[1:]))
+            limits = _CALL_LIMITS if text[0] == "#" else {}
+            raise DecodeError(_REASONS[text[0]], self._told(text[1:], limits))
         try:
             document: Document = _loads(text)
         except RecursionError as error:
@@ -126,23 +145,23 @@ class Codec:
         What messages before it left in the engine's memory must not decide.
         """
         while True:
-            used, self._used = self._used, not self._open
+            used = self._used
             run = self._run or self._load()
-            self._run = None
+            self._run, self._used = None, 0
             try:
                 text = run(port, time, *payload)
             except (quickjs.JSException, UnicodeDecodeError) as error:
                 text = "#" + self._placed(error)
-            if text[0] == "~":
+            spoiled = text[0] == "~"
+            if spoiled:
                 text = text[1:]
-            elif text[0] != "#" and not self._open:
-                self._run = run
-            if text[0] == "#" and used:
-                self._used = False
-                continue
-            if self._run is None:
-                self._used = False
-            return text
+            if text[0] != "#":
+                kept = not self._open and (not self._promises or used < _PROMISED)
+                if kept and not spoiled:
+                    self._run, self._used = run, used + 1
+                return text
+            if not used:
+                return text
 
     def _load(self) -> Run:
         """A new engine with the codec in it.
@@ -161,13 +180,13 @@ class Codec:
             codec = self._compiled(engine)
             run = prepare(codec, _FIRST_LINE, self._variables, self._modular, self._open)
         except quickjs.JSException as error:
-            raise ValueError(self._told(self._placed(error))) from error
+            raise ValueError(self._told(self._placed(error), _LOAD_LIMITS)) from error
         if run == "patches" or (not self._open and patches(engine, self._source)):
             # It alters the engine's own functions while it runs, so each message gets a new engine.
             self._open = True
             return self._load()
         if not callable(run):
-            raise ValueError(self._told(run))  # noqa: TRY004 - what came is the fault's text
+            raise ValueError(self._told(run, _LOAD_LIMITS))  # noqa: TRY004 - it is a text
         engine.set_time_limit(MAX_S)
         engine.set_memory_limit(engine.memory()["malloc_size"] + MAX_MEMORY)
         called: Run = run
@@ -184,8 +203,10 @@ class Codec:
             self._modular = True
             return engine.eval(converted)
 
-    def _told(self, text: str) -> str:
+    def _told(self, text: str, limits: Mapping[str, str]) -> str:
         """The codec's file before what was said, which begins with a line where that is known."""
+        for words, plainly in limits.items():
+            text = text.replace(words, plainly)
         shown = "".join(sign if sign.isprintable() else " " for sign in text)
         between = ":" if re.match(r"\d+:\d+:", shown) else ": "
         return f"{self._name}{between}{' '.join(shown.split())}"

@@ -84,6 +84,13 @@
     if (typeof text === "string" && text.length > SHORT) tick(text.length);
   });
 
+  for (const name of ["atob", "btoa", "decodeURI", "decodeURIComponent", "encodeURI",
+    "encodeURIComponent", "escape", "unescape"]) {
+    watch(globalThis, name, 1, (_, text) => {
+      if (typeof text === "string" && text.length > SHORT) tick(text.length);
+    });
+  }
+
   // Steps that a new list or text is made in: paid for when it is there.
   const {from} = Array;
   put(Array, "from", {

@@ -93,6 +93,19 @@
     return text;
   }
 
+  // Windows-1252 is Latin-1 but for these, at 0x80 and after.
+  const HIGH = "\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d"
+    + "\u017d\x8f\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d"
+    + "\u017e\u0178";
+
+  function fromWindows1252(bytes) {
+    let text = "";
+    for (let i = 0; i < bytes.length; i++) {
+      text += bytes[i] >= 0x80 && bytes[i] < 0xa0 ? HIGH[bytes[i] - 0x80] : fromCharCode(bytes[i]);
+    }
+    return text;
+  }
+
   function toHex(bytes) {
     let text = "";
     for (let i = 0; i < bytes.length; i++) text += HEX[bytes[i]];
@@ -192,6 +205,7 @@
       if (typeof value === "string") return asBuffer(new Uint8Array(encoded(value, second)));
       if (value instanceof ArrayBuffer) return asBuffer(new Uint8Array(value, second, third));
       if (value !== null && typeof value === "object") {
+        if (value instanceof String) return Buffer.from(String(value), second);
         if (value.type === "Buffer" && isArray(value.data)) value = value.data;
         if (isArray(value) || typeof value.length === "number") {
           items(value);
@@ -427,7 +441,7 @@
 
     decode(source) {
       const bytes = bytesOf(source);
-      if (this.encoding === "windows-1252") return fromLatin1(bytes, 0xff);
+      if (this.encoding === "windows-1252") return fromWindows1252(bytes);
       const text = this.encoding === "utf-8" ? fromUtf8(bytes, this.fatal) : fromUtf16(bytes);
       return !this.ignoreBOM && text[0] === "\ufeff" ? text.slice(1) : text;
     }

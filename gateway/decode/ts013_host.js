@@ -232,9 +232,10 @@
     }
   }
 
+  // Whether a limit was met.  Where there is not even memory for an error, the engine throws null.
   function stopped(error) {
     try {
-      return error instanceof InternalError
+      return error === null || error instanceof InternalError
         || (error instanceof RangeError && error.message === "Maximum call stack size exceeded");
     } catch {
       return false;
@@ -301,7 +302,7 @@
     // Takes away what a codec left in the global object; false where that is not possible.
     const tidy = () => {
       for (const name of ownKeys(G)) if (!kept.includes(name)) deleteProperty(G, name);
-      return ownKeys(G).length === kept.length && isExtensible(G);
+      return ownKeys(G).length === kept.length;
     };
     let entry;
     try {
@@ -344,10 +345,9 @@
       } catch (error) {
         text = (stopped(error) ? "#" : "?") + words(error, firstLine);
       }
-      if (ownKeys(G).length === kept.length || tidy()) {
-        if (getPrototypeOf(G) === surroundings) return text;
-      }
-      return "~" + text;
+      const sound = (ownKeys(G).length === kept.length || tidy()) && isExtensible(G)
+        && getPrototypeOf(G) === surroundings;
+      return sound ? text : "~" + text;
     };
   };
 })
