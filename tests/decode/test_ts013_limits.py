@@ -131,11 +131,8 @@ def test_what_is_too_deep_or_too_large_is_refused(body, reason):
     assert (refused and refused.reason) == reason
 
 
-@pytest.mark.parametrize("name", ["for (;;)", "f();"])
-def test_a_limit_is_told_with_the_line_where_it_was_met(name):
-    refused = survives(
-        {"for (;;)": "\n\nfor (;;);", "f();": "\n\n(function f() { f(); })();"}[name]
-    )
+def test_a_limit_is_told_with_the_line_where_it_was_met():
+    refused = survives("\n\n(function f() { f(); })();")
     assert refused is not None
     assert refused.detail.startswith("acme.js:4:")
 
@@ -253,7 +250,7 @@ probed = compile_ts013(SETTINGS, PROBE)
 UNTOUCHED = probed(b"", CONTEXT)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(attacks=st.lists(ATTACKS, min_size=1, max_size=3))
 def test_no_attack_on_the_surroundings_changes_the_next_message(attacks):
     try:
