@@ -124,9 +124,15 @@ class Cjt188(Format):
 
 
 class Mbus(Format):
-    """Wired M-Bus frames (EN 13757-2/-3)."""
+    """Wired M-Bus frames (EN 13757-2/-3).
+
+    Attributes:
+        records_at: of a payload that is no frame but bare records, as radio modules pass them on:
+            the byte where the first begins.
+    """
 
     format: Literal["mbus"]
+    records_at: Annotated[int | None, Field(ge=0, le=255)] = None
 
 
 class Wmbus(Format):

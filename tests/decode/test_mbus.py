@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.decode.document import Context
+from gateway.decode.document import Context, Parse
 from gateway.decode.mbus import MAX_BYTES, compile_mbus
 from gateway.decode.mbus_records import MAX_RECORDS, Records
 from gateway.errors import DecodeError
@@ -463,6 +463,22 @@ def test_records_are_bounded():
     assert error.value.reason == "too_large"
 
 
+def test_bare_records_begin_at_the_byte_that_the_profile_says():
+    sent = VOLUME + digits("13", "00012000", storage=1)
+    for at, head in ((0, ""), (1, "1f"), (3, "1f0013")):
+        parse = compile_mbus(Mbus(format="mbus", records_at=at))
+        document = parse(bytes.fromhex(head) + sent, Context())
+        assert [one["value"] for one in document.pop("records")] == [54.321, 12.0]
+        assert document == {"head": head, "values": {"volume": 54.321, "volume_s1": 12.0}}
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x1f", b"\x1f" + VOLUME[:-1], b"\x1f\x0e\x00"])
+def test_bare_records_that_are_not_there_or_cut_are_refused(payload):
+    with pytest.raises(DecodeError) as error:
+        compile_mbus(Mbus(format="mbus", records_at=1))(payload, Context())
+    assert error.value.reason == "unparseable"
+
+
 def test_one_changed_byte_is_found():
     for place in range(len(ANSWER)):
         changed = bytearray(ANSWER)
@@ -493,10 +509,10 @@ _HEADERS = st.builds(
 )
 
 
-def outcome(payload: bytes) -> dict[str, object]:
+def outcome(payload: bytes, parse: Parse = PARSE) -> dict[str, object]:
     """The document, which JSON can say; empty where the payload is refused as it may be."""
     try:
-        document = read(payload)
+        document = parse(payload, Context())
     except DecodeError as error:
         if error.reason not in REASONS:
             raise
@@ -508,6 +524,7 @@ def outcome(payload: bytes) -> dict[str, object]:
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_document_or_refused(payload):
     outcome(payload)
+    outcome(payload, compile_mbus(Mbus(format="mbus", records_at=1)))
 
 
 @given(st.integers(0, 255), st.binary(max_size=80), st.lists(_HEADERS, max_size=6))
