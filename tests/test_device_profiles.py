@@ -166,4 +166,4 @@ def test_money_must_be_equal_to_the_last_digit():
 
 def test_a_name_that_is_no_profiles_is_told():
     with pytest.raises(ProfileError, match="did you mean 'shelly-pro-3em'"):
-        run_cases(SHIPPED, TARIFFS, ["shelly-3em-pro"])
+        run_cases(SHIPPED, TARIFFS, ["shelly-pro3em"])
