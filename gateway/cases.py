@@ -151,14 +151,18 @@ def payload_of(profile: Profile, case: Case) -> bytes:
     if case.payload_hex is None:
         text = case.payload if isinstance(case.payload, str) else json.dumps(case.payload)
         return text.encode()
-    payload = bytes.fromhex(case.payload_hex)
+    return enveloped(profile, bytes.fromhex(case.payload_hex), case.f_port, case.received_at)
+
+
+def enveloped(profile: Profile, payload: bytes, port: int, received_at: str) -> bytes:
+    """A LoRaWAN device's own bytes in an uplink of ChirpStack; any other's as they are."""
     if profile.model.decode.envelope != "lorawan":
         return payload
     uplink = {
-        "time": case.received_at,
+        "time": received_at,
         "deviceInfo": {"devEui": "0102030405060708", "deviceProfileName": profile.name},
         "fCnt": 1,
-        "fPort": case.f_port,
+        "fPort": port,
         "data": base64.b64encode(payload).decode(),
     }
     return json.dumps(uplink).encode()

@@ -1,7 +1,8 @@
 """Each output of a message traced to its place, its raw value, and the rule in between.
 
 For a person (``gateway profile explain``): the message is decided as in service, then its document
-is walked again by the profile's paths.  An item of an array is traced by deciding it alone.
+is walked again by the profile's paths.  An item of an array is traced by deciding it alone.  What
+bytes a place comes from, `gateway.spans` finds out.
 """
 
 from __future__ import annotations
@@ -13,17 +14,32 @@ from typing import Any
 
 import msgspec
 
+from gateway.decode.compile import compile_parser
 from gateway.decode.document import Context
 from gateway.decode.json import parse_json, refusal
 from gateway.errors import DecodeError
-from gateway.normalise import Emitted
+from gateway.normalise import Emitted, compile_normaliser
 from gateway.pipeline import Plan
+from gateway.profiles.binary import Binary
 from gateway.profiles.doc import told_path
-from gateway.profiles.models import Block, MeasuredAt, Quantity, ScaleFrom, UnitFrom
-from gateway.profiles.notation import Path, Select
+from gateway.profiles.models import (
+    Block,
+    Channel,
+    DeviceId,
+    MeasuredAt,
+    QualityFrom,
+    Quantity,
+    ScaleFrom,
+    UnitFrom,
+)
+from gateway.profiles.notation import Path, Select, parse_path, topic_level
+from gateway.profiles.paths import build_shape
 from gateway.profiles.scalars import Among
+from gateway.profiles.shape import Node
+from gateway.profiles.topics import topic_levels
 from gateway.quantities import BY_NAME
 from gateway.records import Reading, Value
+from gateway.spans import TRACED, Span, seals_of, spans_of, unsealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +80,79 @@ def document_of(plan: Plan, payload: bytes, context: Context) -> Any:  # noqa: A
     settings = plan.profile.model.decode
     if plan.parse is None:
         return parse_json(payload, settings.max_bytes)
+    inner = payload_in(plan, payload, context)
+    document = plan.parse(inner, context)
+    if context.envelope is None:
+        return document
+    named = document if isinstance(document, dict) else {"items": document}
+    return {**named, "envelope": context.envelope}
+
+
+def payload_in(plan: Plan, payload: bytes, context: Context) -> bytes:
+    """The payload without the envelope, whose document goes into the context.
+
+    Raises:
+        DecodeError: it is no such envelope.
+    """
+    settings = plan.profile.model.decode
     if settings.envelope is None:
-        return plan.parse(payload, context)
+        return payload
     from gateway.decode.envelope import open_envelope  # noqa: PLC0415 - where it is needed only
 
-    envelope, inner = open_envelope(settings.envelope)(payload)
-    context.envelope = envelope
-    document = plan.parse(inner, context)
-    named = document if isinstance(document, dict) else {"items": document}
-    return {**named, "envelope": envelope}
+    context.envelope, inner = open_envelope(settings.envelope)(payload)
+    return inner
+
+
+def bytes_of(plan: Plan, payload: bytes, context: Context) -> list[Span]:
+    """What each byte of the payload is for; empty where the format's paths tell enough.
+
+    Raises:
+        DecodeError: the payload is not of the profile's format.
+    """
+    settings = plan.profile.model.decode
+    name = str(getattr(settings, "format", "json"))
+    if plan.parse is None or name not in TRACED:
+        return []
+    inner, parse = payload_in(plan, payload, context), plan.parse
+    if isinstance(settings, Binary):
+        parse = compile_parser(unsealed(settings), plan.profile.file)
+    return spans_of(inner, lambda changed: parse(changed, context), seals_of(name, inner))
+
+
+def unread_of(plan: Plan, document: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - any document
+    """Values of the document that no rule of the profile reads, with their paths."""
+    root = build_shape(plan.profile.model, topic_levels(plan.profile.model))
+    return list(_unread(document, root, ""))
+
+
+def _unread(value: Any, node: Node | None, path: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    if node is not None and node.leaf - {"raw"}:
+        return
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            child = node.children.get(str(key)) if node is not None else None
+            yield from _unread(inner, child, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _unread(inner, node.item if node is not None else None, f"{path}[{number}]")
+    elif value is not None and (node is None or not node.leaf):
+        yield path or "$", value
 
 
 def trace(plan: Plan, document: Any, levels: Mapping[str, str], received_at: int) -> list[Traced]:  # noqa: ANN401
-    """The readings of a document, each output with its origin.
+    """The readings of a document, each output with its origin, block by block.
 
     Raises:
         DecodeError: the document is not what the profile says.
     """
+    struct = _struct(document, plan.kind)
+    plan.read(struct, levels, received_at, 0, [])
     found = []
-    for single, item in _singles(plan.profile.model.read, document):
-        for reading in _readings(plan, single, levels, received_at):
-            block = _block(plan.profile.model.read, reading, item)
-            if block is not None:
-                found.append(Traced(reading, list(_origins(block, reading, single, item))))
+    for block in plan.profile.model.read:
+        alone = _Alone(plan, block)
+        for single, item in _singles(block, document):
+            readings = alone.readings(single, levels, received_at)
+            found += [Traced(each, list(_origins(block, each, single, item))) for each in readings]
     return found
 
 
@@ -94,74 +160,117 @@ Item = tuple[Path, int] | None
 """The array and the number of the item in the whole document."""
 
 
-def _singles(blocks: list[Block], document: Any) -> Iterator[tuple[Any, Item]]:  # noqa: ANN401
-    """The document with one item of one array at a time, and the document without any."""
-    arrays = list(dict.fromkeys(block.each for block in blocks if block.each is not None))
-    for path in arrays:
-        for number in range(len(_at(document, path) or ())):
-            single = document
-            for other in arrays:
-                items = _at(document, other) or []
-                single = _replaced(single, other, [items[number]] if other == path else [])
-            yield single, (path, number)
-    if any(block.each is None for block in blocks):
-        for path in arrays:
-            document = _replaced(document, path, [])
-        yield document, None
+class _Alone:
+    """One block of a profile, compiled as if it were the only one."""
+
+    def __init__(self, plan: Plan, block: Block) -> None:
+        levels = topic_levels(plan.profile.model)
+        model = plan.profile.model.model_copy(update={"read": [block], "ignore": []})
+        shape = build_shape(model, levels)
+        self.kind = shape.type
+        self.read = compile_normaliser(model, shape, levels, plan.devices).read
+
+    def readings(
+        self,
+        document: Any,  # noqa: ANN401 - any document
+        levels: Mapping[str, str],
+        received_at: int,
+    ) -> list[Reading]:
+        """What the block makes of a document; nothing where it does not fit."""
+        out: list[Emitted] = []
+        try:
+            self.read(_struct(document, self.kind), levels, received_at, 0, out)
+        except DecodeError as error:
+            if error.reason != "no_reading":
+                raise
+        return [reading for _, reading in out]
 
 
-def _readings(
-    plan: Plan,
-    document: Any,  # noqa: ANN401 - any document
-    levels: Mapping[str, str],
-    received_at: int,
-) -> list[Reading]:
+def _struct(document: Any, kind: Any) -> Any:  # noqa: ANN401 - a struct made at run time
     try:
-        struct = msgspec.convert(document, plan.kind)
+        return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise refusal(error) from error
-    out: list[Emitted] = []
-    try:
-        plan.read(struct, levels, received_at, 0, out)
-    except DecodeError as error:
-        if error.reason != "no_reading":
-            raise
-    return [reading for _, reading in out]
 
 
-def _block(blocks: list[Block], reading: Reading, item: Item) -> Block | None:
-    """The block that made a reading: of its event and array, with all its quantities."""
-    each = item[0] if item is not None else None
-    for block in blocks:
-        names = set(block.quantities)
-        if block.each == each and block.event == reading.event and set(reading.names) <= names:
-            return block
-    return None
+def _singles(block: Block, document: Any) -> Iterator[tuple[Any, Item]]:  # noqa: ANN401
+    """The document with one item of the block's array at a time; whole where it has none."""
+    if block.each is None:
+        yield document, None
+        return
+    items = _at(document, block.each)
+    for number, item in enumerate(items if isinstance(items, list) else ()):
+        yield _replaced(document, block.each, [item]), (block.each, number)
 
 
 def _origins(block: Block, reading: Reading, document: Any, item: Item) -> Iterator[Origin]:  # noqa: ANN401
-    scope = _at(document, item[0])[0] if item is not None else document
+    told = _Teller(document, item)
+    yield told.identity(block, reading)
+    if reading.channel is not None:
+        yield told.channel(block, reading)
     at = block.measured_at
     if isinstance(at, MeasuredAt):
-        place, raw = _told(at.from_, scope, document, item)
-        yield Origin("measured_at", reading.measured_at, "", place, raw, f"time: {at.time}")
+        paths = [at.from_] if at.then is None else [at.from_, at.then]
+        yield told.origin("measured_at", reading.measured_at, paths, f"time: {at.time}")
     else:
         yield Origin("measured_at", reading.measured_at, "", "time of receipt", None, "")
+    if block.sequence is not None and reading.sequence is not None:
+        yield told.origin("sequence", reading.sequence, [block.sequence.from_], "own numbering")
+    if isinstance(block.quality, QualityFrom):
+        yield told.origin("quality", reading.quality, [block.quality.from_], "by map")
     for name, value in reading.quantities.items():
         quantity = block.quantities[name]
         known = BY_NAME[reading.kind][name]
         unit = "" if known.unit == "1" or known.type in {"text", "flag", "time"} else known.unit
-        places, raws = [], []
-        for path in _paths(quantity, reading.channel):
-            place, raw = _told(path, scope, document, item)
-            places.append(place)
-            raws.append(raw)
-        raw = raws[0] if len(raws) == 1 else raws
-        yield Origin(name, value, unit, ", ".join(places), raw, rule_of(quantity, unit))
+        paths = _paths(quantity, reading.channel)
+        yield told.origin(name, value, paths, rule_of(quantity, unit), unit)
     for status in block.status:
-        if status.from_ is not None and reading.status:
-            place, raw = _told(status.from_, scope, document, item)
-            yield Origin("status", ", ".join(reading.status), "", place, raw, "status words")
+        paths = (
+            [status.from_]
+            if status.from_ is not None
+            else list(map(parse_path, status.flags or ()))
+        )
+        mapping: dict[Any, str | None] = dict(status.bits or status.words or status.flags or {})
+        words = mapping.values()
+        said = [word for word in reading.status if status.list_ or word in words]
+        if said:
+            yield told.origin("status", ", ".join(said), paths, "status words")
+
+
+class _Teller:
+    """Tells places of the whole document, where a block reads one item of an array."""
+
+    def __init__(self, document: Any, item: Item) -> None:  # noqa: ANN401 - any document
+        self.document = document
+        self.item = item
+        self.scope = _at(document, item[0])[0] if item is not None else document
+
+    def origin(
+        self, name: str, value: Value, paths: list[Path], rule: str, unit: str = ""
+    ) -> Origin:
+        """An output with the places it is made of."""
+        told = [_told(path, self.scope, self.document, self.item) for path in paths]
+        raws = [raw for _, raw in told]
+        raw = raws[0] if len(raws) == 1 else raws
+        return Origin(name, value, unit, ", ".join(place for place, _ in told), raw, rule)
+
+    def identity(self, block: Block, reading: Reading) -> Origin:
+        """Whose reading it is."""
+        spec = block.device_id
+        if isinstance(spec, DeviceId):
+            return self.origin("device_id", reading.device_id, [spec.from_], "")
+        place = spec or "{device_id}"
+        rule = "level of the topic" if topic_level(place) else "template"
+        return Origin("device_id", reading.device_id, "", place, None, rule)
+
+    def channel(self, block: Block, reading: Reading) -> Origin:
+        """Of which channel it is."""
+        spec = block.channel
+        if isinstance(spec, Channel):
+            rule = "by map" if spec.map else ""
+            return self.origin("channel", reading.channel, [spec.from_], rule)
+        place = spec if isinstance(spec, str) and "{" in spec else "the profile"
+        return Origin("channel", reading.channel, "", place, None, "")
 
 
 def rule_of(quantity: Quantity, canonical: str) -> str:
@@ -195,7 +304,8 @@ def _paths(quantity: Quantity, channel: str | None) -> list[Path]:
     if quantity.each is not None and isinstance(quantity.channels, list):
         number = quantity.channels.index(channel) if channel in quantity.channels else 0
         return [(*quantity.each, number)]
-    return [quantity.from_ or ()]
+    place = quantity.from_ or ()
+    return [place] if quantity.then is None else [place, quantity.then]
 
 
 def _told(path: Path, scope: Any, document: Any, item: Item) -> tuple[str, Any]:  # noqa: ANN401

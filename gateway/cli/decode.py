@@ -12,14 +12,16 @@ from rich.text import Text
 
 from gateway import log as logs
 from gateway.assembly import DataDirectory, make_decider, read_devices, read_profiles
+from gateway.cases import enveloped
 from gateway.checks import CATALOGUE
 from gateway.cli.output import Json, Profiles, examples, read_bytes
+from gateway.cli.spans import plain_span, show_spans
 from gateway.errors import ConfigError
 from gateway.explain import Candidate, Explanation, explain
 from gateway.profiles import ProfileSet
 from gateway.records import Device
 from gateway.store.export import flag_record, reading_record
-from gateway.times import nanoseconds
+from gateway.times import nanoseconds, rfc3339
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 LARGEST_PAYLOAD = 64 * 1024 * 1024
@@ -42,7 +44,11 @@ def decode(
     data: Annotated[
         Path | None, typer.Option("--data", help="Take the registry of this data directory.")
     ] = None,
-    hexadecimal: Annotated[bool, typer.Option("--hex", help="The input is hexadecimal.")] = False,
+    hexadecimal: Annotated[
+        bool,
+        typer.Option("--hex", help="It is hexadecimal; of a LoRaWAN device its own bytes."),
+    ] = False,
+    port: Annotated[int, typer.Option(help="With --hex of a LoRaWAN device: its port.")] = 1,
     received_at: Annotated[
         str | None, typer.Option("--received-at", help="Time of receipt, RFC 3339; default: now.")
     ] = None,
@@ -56,13 +62,17 @@ def decode(
     logs.configure("warning")
     loaded = _chosen(read_profiles(profiles or ()), profile)
     payload = read_bytes(file, LARGEST_PAYLOAD)
-    if hexadecimal:
-        payload = from_hex(payload)
     devices: dict[str, Device] = {}
     if data is not None:
         devices = read_devices(DataDirectory(data), None)
     decider = make_decider(loaded, devices, [path for path in profiles or () if path.is_dir()])
-    told = explain(decider, topic, payload, _received(received_at))
+    at = _received(received_at)
+    if hexadecimal:
+        payload = from_hex(payload)
+        route = decider.route(topic)
+        if route and payload[:1] != b"{":
+            payload = enveloped(route[0][0].profile, payload, port, rfc3339(at))
+    told = explain(decider, topic, payload, at)
     if as_json:
         typer.echo(msgspec.json.encode(_machine(told)))
     else:
@@ -105,8 +115,9 @@ def _flags(told: Explanation) -> list[dict[str, object]]:
 def _machine(told: Explanation) -> dict[str, object]:
     refused = told.quarantined
     return {
-        "candidates": [dataclasses.asdict(candidate) for candidate in told.candidates],
+        "candidates": [_plain(candidate) for candidate in told.candidates],
         "decoded": told.whole,
+        "bytes": [plain_span(span) for span in told.spans],
         "document": told.document,
         "readings": [reading_record(reading) for reading in told.readings],
         "flags": _flags(told),
@@ -115,6 +126,11 @@ def _machine(told: Explanation) -> dict[str, object]:
         and {"stage": refused.stage, "reason": refused.reason, "detail": refused.detail},
         "notes": told.notes,
     }
+
+
+def _plain(candidate: Candidate) -> dict[str, object]:
+    plain = dataclasses.asdict(candidate)
+    return {key: value for key, value in plain.items() if key not in {"spans", "unread"}}
 
 
 def _show(told: Explanation, topic: str, payload: bytes) -> None:
@@ -127,6 +143,9 @@ def _show(told: Explanation, topic: str, payload: bytes) -> None:
         out.print(_candidate(candidate))
     if not told.candidates:
         out.print("none", style="yellow")
+    if told.spans:
+        out.rule("[bold]bytes of the payload", align="left")
+        show_spans(told.spans, told.unread, out)
     whole = [] if told.whole is None else [told.whole]
     sections = [
         (f"decoded: {told.protocol}", whole),

@@ -15,20 +15,20 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 from gateway.assembly import all_tariffs, make_decider, read_profiles
-from gateway.cases import CaseResult, cases_of, default_topic, run_cases
-from gateway.cli.decode import LARGEST_PAYLOAD, from_hex
+from gateway.cases import CaseResult, cases_of, run_cases
+from gateway.cli.decode import LARGEST_PAYLOAD
 from gateway.cli.failures import show_failure
 from gateway.cli.output import (
     Json,
     Profiles,
     counted,
     examples,
-    print_table,
     progress_console,
     read_bytes,
 )
+from gateway.cli.profile_explain import EXAMPLES as EXPLAIN_EXAMPLES
+from gateway.cli.profile_explain import explain
 from gateway.config import packaged_profiles
-from gateway.decode.document import Context
 from gateway.draft import About, captured, draft, readers
 from gateway.errors import ConfigError, DecodeError, ProfileError
 from gateway.profiles import Profile, ProfileSet
@@ -44,8 +44,6 @@ from gateway.profiles.explain import hint
 from gateway.profiles.schema import profile_schema
 from gateway.quantities import KINDS
 from gateway.records import RawMessage
-from gateway.times import rfc3339
-from gateway.trace import Traced, document_of, trace
 
 app = typer.Typer(
     add_completion=False,
@@ -53,6 +51,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Device profiles: new, list, check, test, explain, doc, schema.",
 )
+app.command(epilog=EXPLAIN_EXAMPLES)(explain)
 
 
 @app.command(
@@ -215,94 +214,6 @@ def run_tests(
 
 
 _NO_CASE: Final = "carries no test message; add one below 'tests:'"
-
-
-@app.command(
-    epilog=examples(
-        "gateway profile explain acme-w20 message.json --profiles profiles",
-        "gateway profile explain dlt645-2007-meter frame.hex --hex --json",
-    )
-)
-def explain(
-    name: Annotated[str, typer.Argument(metavar="PROFILE", help="Name of the profile.")],
-    payload: Annotated[
-        Path | None, typer.Argument(help="The payload; - or nothing is standard input.")
-    ] = None,
-    *,
-    topic: Annotated[str | None, typer.Option(help="Its topic; default: the profile's.")] = None,
-    as_hex: Annotated[bool, typer.Option("--hex", help="The file holds hexadecimal text.")] = False,
-    profiles: Profiles = None,
-    as_json: Json = False,
-) -> None:
-    """Traces each output of one message to its place, its raw value and the rule in between.
-
-    Ends with 1 when the profile refuses the message.
-    """
-    loaded = read_profiles(profiles or ())
-    if name not in loaded.profiles:
-        raise ConfigError(
-            f"profile explain: no profile {name!r}{hint(name, list(loaded.profiles))}"
-        )
-    profile = loaded.profiles[name]
-    alone = ProfileSet({name: profile}, loaded.bases)
-    decider = make_decider(alone, {}, _directories(profiles))
-    chosen = topic or default_topic(profile)
-    route = decider.route(chosen)
-    if not route:
-        raise ConfigError(f"profile explain: {name} does not match the topic {chosen!r}")
-    plan, levels = route[0]
-    message = read_bytes(payload, LARGEST_PAYLOAD)
-    message = from_hex(message) if as_hex else message
-    received = time.time_ns()
-    try:
-        document = document_of(plan, message, Context(chosen, received, levels, registered=True))
-        traced = trace(plan, document, levels, received)
-    except DecodeError as error:
-        typer.secho(str(error), fg="red", err=True)
-        raise typer.Exit(1) from None
-    if as_json:
-        typer.echo(msgspec.json.encode({"document": document, "readings": _plain(traced)}))
-    else:
-        _show_traced(traced)
-    if not traced:
-        typer.secho("no block of the profile reads this message", fg="red", err=True)
-        raise typer.Exit(1)
-
-
-def _plain(traced: list[Traced]) -> list[dict[str, object]]:
-    return [
-        {
-            "event": each.reading.event,
-            "channel": each.reading.channel,
-            "outputs": [dataclasses.asdict(origin) for origin in each.origins],
-        }
-        for each in traced
-    ]
-
-
-def _show_traced(traced: list[Traced]) -> None:
-    for each in traced:
-        reading = each.reading
-        channel = f", channel {reading.channel}" if reading.channel else ""
-        print_table(
-            f"{reading.event} of {reading.device_id}{channel}",
-            ("output", "value", "from", "raw", "rule"),
-            [
-                (
-                    origin.name,
-                    rfc3339(int(str(origin.value)))
-                    if origin.name in _TIMES
-                    else f"{origin.value} {origin.unit}".strip(),
-                    origin.place,
-                    "" if origin.raw is None else str(origin.raw),
-                    origin.rule,
-                )
-                for origin in each.origins
-            ],
-        )
-
-
-_TIMES = ("measured_at", "started_at", "ended_at")
 
 
 @app.command(

@@ -131,6 +131,36 @@ def test_what_would_go_to_quarantine_is_told_with_1(gateway, topic, payload, rea
     assert reason in gateway("decode", "--topic", topic, stdin=payload).stdout
 
 
+def test_a_topic_that_no_profile_has_is_told_with_the_most_like_it(gateway):
+    told = gateway("decode", "--topic", "cjt188/gw1/up", stdin=b"{}").stdout
+    assert "the most like it: cjt188/{gateway}/" in told
+
+
+FRAME = bytes.fromhex("6861010000000068910833333433593333338a16")
+
+
+def test_the_bytes_of_a_frame_are_told_their_purpose(gateway, tmp_path):
+    file = tmp_path / "frame"
+    file.write_bytes(FRAME)
+    told = gateway("decode", "--topic", "dlt645-2007/gw/up", file).stdout
+    assert "20 bytes, each of them is read" in told
+    assert "14-17  59 33 33 33               meters[0].values.00010000" in told
+    machine = json.loads(gateway("decode", "--topic", "dlt645-2007/gw/up", file, "--json").stdout)
+    assert {"from": 18, "to": 18, "hex": "8a", "what": "checksum", "places": []} in machine["bytes"]
+
+
+def test_the_own_bytes_of_a_lorawan_device_can_be_given(gateway):
+    told = json.loads(
+        gateway(
+            *("decode", "--topic", "v3/app/devices/w1/up", "--profile", "axioma-qalcosonic-w1"),
+            *("--hex", "--port", "100", "--received-at", "2026-01-01T01:00:00Z", "--json"),
+            stdin=b"08c05569 30 40e20100 b0905569 00e20100 0a00 1400 1e00",
+        ).stdout
+    )
+    assert (told["quarantined"], len(told["readings"])) == (None, 5)
+    assert sum(1 + span["to"] - span["from"] for span in told["bytes"]) == 23
+
+
 def test_bytes_can_be_given_as_hexadecimal(gateway):
     payload = reading(3)["payload"].encode().hex().encode()
     assert gateway("decode", "--topic", TOPIC, "--hex", stdin=payload).exit_code == 0

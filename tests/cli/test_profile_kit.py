@@ -62,7 +62,9 @@ def test_each_output_is_traced_to_its_place(gateway, pump, sale):
     assert result.exit_code == 0
     first, second = json.loads(result.stdout)["readings"]
     assert (first["channel"], second["channel"]) == ("1", "2")
-    volume, amount = second["outputs"][1:]
+    outputs = {output["name"]: output for output in second["outputs"]}
+    assert list(outputs) == ["device_id", "channel", "measured_at", "volume", "amount"]
+    volume, amount = outputs["volume"], outputs["amount"]
     assert volume == {
         "name": "volume", "value": 1.0, "unit": "L", "place": "sales[1].ml", "raw": 1000,
         "rule": "mL to L",
@@ -77,6 +79,28 @@ def test_a_trace_for_a_person_names_unit_and_place(gateway, pump, sale):
     assert "sales[0].ml" in told
     assert "mL to L" in told
     assert "2026-01-01T" in told
+
+
+def test_places_that_no_rule_reads_are_told(gateway, pump, tmp_path):
+    sale = tmp_path / "sale.json"
+    sale.write_text(
+        '{"price":700,"site":"S7","sales":[{"nozzle":1,"at":1767225600,"ml":20500,"litres":20.5,'
+        '"grade":{"no":95}}]}'
+    )
+    told = json.loads(
+        gateway("profile", "explain", "acme-pump", sale, "--profiles", pump, "--json").stdout
+    )
+    assert (told["unread"], told["bytes"]) == (["site", "sales[0].grade.no"], [])
+    shown = gateway("profile", "explain", "acme-pump", sale, "--profiles", pump).stdout
+    assert "not read by acme-pump:\n  site: S7\n  sales[0].grade.no: 95\n" in shown
+
+
+def test_bytes_are_traced_to_the_outputs(gateway, tmp_path):
+    file = tmp_path / "frame.hex"
+    file.write_text("6861010000000068910833333433593333338a16")
+    shown = gateway("profile", "explain", "dlt645-2007-meter", file, "--hex").stdout
+    assert "energy_import" in shown
+    assert "20 bytes, each of them is read" in shown
 
 
 def test_a_message_that_the_profile_refuses_is_told_and_ends_with_1(gateway, pump, tmp_path):
