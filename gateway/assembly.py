@@ -16,12 +16,13 @@ from gateway.config import packaged_profiles
 from gateway.errors import ProfileError
 from gateway.pipeline import Decider
 from gateway.profiles import ProfileSet, load_profiles
-from gateway.registry import read_registry
+from gateway.registry import RegistryError, read_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gateway.checks.tariffs import Tariff
+    from gateway.devices import Registry
     from gateway.records import Device
 
 
@@ -63,7 +64,7 @@ def all_tariffs(given: Sequence[Path]) -> dict[str, Tariff]:
     return found
 
 
-def read_devices(data: DataDirectory, registry: Path | None) -> dict[str, Device]:
+def read_devices(data: DataDirectory, registry: Path | None) -> Registry:
     """The registry of the casebook, after ``registry`` (when given) has been taken into it.
 
     Raises:
@@ -71,8 +72,13 @@ def read_devices(data: DataDirectory, registry: Path | None) -> dict[str, Device
     """
     with Casebook(data.path) as casebook:
         if registry is not None:
-            devices = read_registry(registry)
-            casebook.import_devices(devices, source=str(registry), actor=getpass.getuser())
+            read = read_files([registry])
+            made = casebook.import_entries(
+                read.entries, source=str(registry), actor=getpass.getuser(),
+                dry_run=bool(read.faults),
+            )  # fmt: skip
+            if read.faults or made.faults:
+                raise RegistryError(read.faults + made.faults)
         return casebook.devices()
 
 

@@ -7,6 +7,7 @@ refuses a casebook of a newer schema instead of guessing.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -14,36 +15,21 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway.errors import ConfigError, GatewayError
-from gateway.records import Device
+from gateway.registry import Entry, RegistryError, changes, relations, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-HEAD: Final = "0001"
+    from gateway.devices import Registry
+    from gateway.records import Device
+    from gateway.registry import Record
+
+HEAD: Final = "0002"
 FILE_NAME: Final = "casebook.sqlite"
 _BUSY_TIMEOUT_S: Final = 10.0
-_ROWS_A_STATEMENT: Final = 1_000
 
 _METADATA: Final = sa.MetaData()
-
-DEVICE: Final = sa.Table(
-    "device",
-    _METADATA,
-    sa.Column("device_id", sa.Text, primary_key=True),
-    *(
-        sa.Column(name, sa.Text)
-        for name in ("kind", "profile", "vendor", "model", "serial_number", "owner", "site")
-    ),
-    sa.Column("region", sa.Text, index=True),
-    sa.Column("longitude", sa.Float),
-    sa.Column("latitude", sa.Float),
-    sa.Column("commissioned_at", sa.BigInteger),
-    sa.Column("verified_at", sa.BigInteger),
-    sa.Column("verified_until", sa.BigInteger),
-    sa.Column("certificate", sa.Text),
-    sa.Column("parameters", sa.JSON, nullable=False),
-)
 
 AUDIT: Final = sa.Table(
     "audit",
@@ -59,11 +45,12 @@ AUDIT: Final = sa.Table(
 
 
 class ImportSummary(msgspec.Struct, frozen=True):
-    """What an import did, or would do, by number of devices."""
+    """What an import did, or would do, by number of records."""
 
     added: int
     changed: int
     unchanged: int
+    corrected: int = 0
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -98,6 +85,8 @@ class Casebook:
         self._engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(self.path)),
             connect_args={"timeout": _BUSY_TIMEOUT_S, "isolation_level": None},
+            json_serializer=lambda value: msgspec.json.encode(value).decode(),
+            json_deserializer=msgspec.json.decode,
         )
         sa.event.listen(self._engine, "begin", _begin_immediately)
         try:
@@ -137,58 +126,113 @@ class Casebook:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
-    def import_devices(
-        self, devices: Sequence[Device], *, source: str, actor: str, dry_run: bool = False
-    ) -> ImportSummary:
-        """Adds new devices and replaces changed ones, with one row of audit, all or nothing.
+    def import_entries(
+        self,
+        entries: Sequence[Entry],
+        *,
+        source: str,
+        actor: str,
+        dry_run: bool = False,
+        correct: bool = False,
+        digests: dict[str, str] | None = None,
+    ) -> changes.Plan:
+        """Takes records into the registry, all or nothing, with rows of audit.
 
-        Devices that are not among ``devices`` stay.  Nothing is written, and nothing audited,
-        when nothing changes.
+        Records that are not among the entries stay.  Nothing is written, and nothing audited, when
+        nothing changes, or when anything is wrong: the plan tells the faults.
+
+        Args:
+            entries: of one or several files.
+            source: the files, for the audit.
+            actor: who.
+            dry_run: judge and tell only.
+            correct: replace what versions say, instead of beginning new ones.
+            digests: SHA-256 of each file, for the audit.
+        """
+        now = self._clock()
+        with self._engine.begin() as connection:
+            known = tables.read_known(connection, entries)
+            made = changes.plan(entries, known, now=now, correct=correct)
+            verdict = relations.check(entries, known)
+            made.faults += verdict.faults
+            made.warnings += verdict.warnings
+            if dry_run or made.faults or not made.changes:
+                return made
+            detail: dict[str, Any] = msgspec.structs.asdict(summary(made))
+            if digests:
+                detail["sha256"] = digests
+            row = {"at": now, "actor": actor, "action": "device.import", "subject": source}
+            inserted = connection.execute(sa.insert(AUDIT).values(**row, detail=detail))
+            audit_id = int(inserted.inserted_primary_key[0])  # type: ignore[index]
+            tables.write(connection, made.changes, audit_id)
+            rows = [
+                {
+                    "at": now,
+                    "actor": actor,
+                    "action": f"{change.key[0]}.{change.action}",
+                    "subject": change.name,
+                    "detail": {"import": audit_id, "fields": change.fields}
+                    | changes.beginning(change.after),
+                }
+                for change in made.changes
+                if change.action != "add"
+            ]
+            if rows:
+                connection.execute(sa.insert(AUDIT), rows)
+            return made
+
+    def import_devices(
+        self,
+        devices: Sequence[Device],
+        *,
+        source: str,
+        actor: str,
+        dry_run: bool = False,
+        correct: bool = False,
+    ) -> ImportSummary:
+        """Takes devices as `import_entries` does.
+
+        Raises:
+            RegistryError: with every fault; nothing was written.
+        """
+        entries = [Entry(source, device) for device in devices]
+        made = self.import_entries(
+            entries, source=source, actor=actor, dry_run=dry_run, correct=correct
+        )
+        if made.faults:
+            raise RegistryError(made.faults)
+        return summary(made)
+
+    def devices(self) -> Registry:
+        """Every registered device with its history, in the order of the ids."""
+        with self._engine.begin() as connection:
+            return tables.read_registry(connection)
+
+    def records(self, kind: str, **of: str) -> list[Record]:
+        """Records of a kind with all versions, in the order of their names.
+
+        Args:
+            kind: ``device``, ``site``, ``owner`` or ``certificate``.
+            of: values of fields that the records must have, such as ``device_id="w1"``.
         """
         with self._engine.begin() as connection:
-            known = _devices(connection)
-            added = [device for device in devices if device.device_id not in known]
-            changed = [
-                device
-                for device in devices
-                if device.device_id in known and known[device.device_id] != device
-            ]
-            summary = ImportSummary(
-                len(added), len(changed), len(devices) - len(added) - len(changed)
-            )
-            if dry_run or not (added or changed):
-                return summary
-            for at in range(0, len(changed), _ROWS_A_STATEMENT):
-                ids = [device.device_id for device in changed[at : at + _ROWS_A_STATEMENT]]
-                connection.execute(sa.delete(DEVICE).where(DEVICE.c.device_id.in_(ids)))
-            rows = [msgspec.structs.asdict(device) for device in (*added, *changed)]
-            connection.execute(sa.insert(DEVICE), rows)
-            connection.execute(
-                sa.insert(AUDIT),
-                {
-                    "at": self._clock(),
-                    "actor": actor,
-                    "action": "device.import",
-                    "subject": source,
-                    "detail": msgspec.structs.asdict(summary)
-                    | {"changed_ids": [device.device_id for device in changed][:_ROWS_A_STATEMENT]},
-                },
-            )
-            return summary
+            return tables.read_records(connection, kind, **of)
 
-    def devices(self) -> dict[str, Device]:
-        """Every registered device by its id, in the order of the ids."""
+    def audit_of(self, device_id: str) -> list[AuditEntry]:
+        """What people did about a device, newest first: imports, changes, certificates."""
         with self._engine.begin() as connection:
-            return _devices(connection)
+            ids, subjects = tables.audited(connection, device_id)
+            kinds = [AUDIT.c.action.startswith(f"{kind}.") for kind in ("device", "certificate")]
+            named = sa.and_(AUDIT.c.subject.in_(subjects), sa.or_(*kinds))
+            mine = sa.or_(named, AUDIT.c.id.in_(ids))
+            query = sa.select(AUDIT).where(mine).order_by(AUDIT.c.id.desc())
+            return [_audit_entry(row) for row in connection.execute(query)]
 
     def audit(self, limit: int = 100) -> list[AuditEntry]:
         """The latest entries, newest first."""
         query = sa.select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
         with self._engine.begin() as connection:
-            return [
-                AuditEntry(row.at, row.actor, row.action, row.subject, row.detail)
-                for row in connection.execute(query)
-            ]
+            return [_audit_entry(row) for row in connection.execute(query)]
 
     def record(self, *, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
         """Adds a row to the audit."""
@@ -206,7 +250,7 @@ class Casebook:
             row = connection.execute(query.limit(1)).first()
         if row is None:
             return None
-        return AuditEntry(row.at, row.actor, row.action, row.subject, row.detail)
+        return _audit_entry(row)
 
     def close(self) -> None:
         """Closes the file."""
@@ -229,6 +273,16 @@ def _begin_immediately(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _devices(connection: sa.Connection) -> dict[str, Device]:
-    rows = connection.execute(sa.select(DEVICE).order_by(DEVICE.c.device_id))
-    return {row.device_id: Device(**row._asdict()) for row in rows}
+def _audit_entry(row: sa.Row[Any]) -> AuditEntry:
+    return AuditEntry(row.at, row.actor, row.action, row.subject, row.detail)
+
+
+def summary(made: changes.Plan) -> ImportSummary:
+    """The numbers of a plan; a certificate that a row of a device brings along does not count."""
+    counts = Counter(change.action for change in made.changes if not change.implied)
+    return ImportSummary(
+        added=counts["add"],
+        changed=counts["change"],
+        corrected=counts["correct"],
+        unchanged=made.unchanged,
+    )

@@ -163,9 +163,10 @@ class Checkpoint(msgspec.Struct, frozen=True):
     snapshot: bytes | None
 
 
-class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """One registered instrument: what is true of it beyond its model.
+class Device(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One registered instrument, or one version of it: what is true of it beyond its model.
 
+    ``valid_from`` is when this version begins, None since ever; it ends where the next one begins.
     ``verified_until`` and the other times are nanoseconds; ``parameters`` are what profile and
     checks may need of this one device (``time_zone``, ``currency``, ``k_factor``, ``tariff``,
     ``register_digits``, ...).
@@ -187,3 +188,52 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     verified_until: int | None = None
     certificate: str | None = None
     parameters: dict[str, Any] = {}
+    valid_from: int | None = None
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where devices stand: a station, a building, a depot; or one version of what is true of it."""
+
+    site: str
+    name: str | None = None
+    owner: str | None = None
+    region: str | None = None
+    address: str | None = None
+    longitude: float | None = None
+    latitude: float | None = None
+    valid_from: int | None = None
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Who answers for devices and sites; or one version of what is true of them.
+
+    ``credit_code`` is the unified social credit code of GB 32100-2015.
+    """
+
+    owner: str
+    name: str | None = None
+    credit_code: str | None = None
+    address: str | None = None
+    valid_from: int | None = None
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A verification or calibration of one device, as its certificate says.
+
+    ``verified_at`` is when the instrument was on the bench, ``issued_at`` when the certificate was
+    signed, ``valid_until`` its last moment.  ``result`` is ``pass``, ``fail`` or absent.  Each of
+    ``errors`` is one point of the curve: quantities by name, each ``{value, unit}`` and where known
+    ``uncertainty`` and ``coverage_factor``; ``error`` is the error of indication, the others
+    (``flow_rate``, ``reference_value``, ...) tell where it was found.  ``source`` names the
+    document: ``file``, ``sha256``, ``schema_version``, ``signed`` (present, not checked).
+    """
+
+    device_id: str
+    number: str
+    verified_at: int | None = None
+    issued_at: int | None = None
+    valid_until: int | None = None
+    laboratory: str | None = None
+    result: str | None = None
+    errors: list[dict[str, dict[str, Any]]] = []
+    source: dict[str, Any] = {}

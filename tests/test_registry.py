@@ -3,6 +3,7 @@
 import os
 import sqlite3
 
+import msgspec
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -11,7 +12,8 @@ from gateway import casebook as module
 from gateway.casebook import HEAD, Casebook
 from gateway.errors import ConfigError, GatewayError
 from gateway.records import Device
-from gateway.registry import RegistryError, read_registry
+from gateway.registry import RegistryError, read_registry, tables
+from gateway.registry.entries import RECORDS
 from gateway.testing import ManualClock
 from gateway.times import nanoseconds
 
@@ -154,12 +156,14 @@ def test_what_is_imported_is_there_after_the_next_opening(tmp_path):
 
 
 def test_an_import_changes_what_differs_and_leaves_the_rest(tmp_path):
-    with Casebook(tmp_path) as casebook:
+    clock = ManualClock(5)
+    with Casebook(tmp_path, clock=clock) as casebook:
         casebook.import_devices(DEVICES, source="x", actor="me")
         changed = Device(device_id="a", kind="water_meter", owner="new")
         summary = casebook.import_devices([changed], source="y", actor="me")
         assert (summary.added, summary.changed, summary.unchanged) == (0, 1, 0)
-        assert casebook.devices() == {"a": changed, "b": DEVICES[1]}
+        now = msgspec.structs.replace(changed, valid_from=5)
+        assert casebook.devices() == {"a": now, "b": DEVICES[1]}
 
 
 def test_an_import_that_changes_something_leaves_a_row_of_audit(tmp_path):
@@ -188,7 +192,9 @@ def test_thousands_of_devices_are_replaced_at_once(tmp_path):
     with Casebook(tmp_path) as casebook:
         casebook.import_devices(many, source="x", actor="me")
         assert casebook.import_devices(moved, source="y", actor="me").changed == 3000
-        assert list(casebook.devices().values()) == moved
+        assert [device.kind for device in casebook.devices().values()] == ["gas_meter"] * 3000
+        first = casebook.devices().versions("d00000")
+        assert [version.kind for version in first] == ["water_meter", "gas_meter"]
 
 
 def test_a_casebook_of_a_newer_program_is_refused_and_left_alone(tmp_path):
@@ -220,8 +226,10 @@ def test_the_tables_are_what_the_migrations_make(tmp_path):
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
     Casebook(tmp_path).close()
     file = sqlite3.connect(tmp_path / "casebook.sqlite")
-    for table in (module.DEVICE, module.AUDIT):
+    for table in (*tables.TABLES.values(), module.AUDIT):
         made = [row[1] for row in file.execute(f"PRAGMA table_info({table.name})")]
         assert made == [column.name for column in table.columns]
     file.close()
-    assert [column.name for column in module.DEVICE.columns] == list(Device.__struct_fields__)
+    for kind, record in RECORDS.items():
+        columns = [column.name for column in tables.TABLES[kind].columns]
+        assert columns == [*record.__struct_fields__, "audit_id"]

@@ -1,0 +1,248 @@
+"""One entry of a registry file: from named values to a checked record, with every fault at once.
+
+A row is of one kind of record, which its ``record`` says: ``device`` (the default), ``site``,
+``owner`` or ``certificate``.  Its other keys are the fields of that record.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from gateway.errors import ConfigError
+from gateway.quantities import KINDS
+from gateway.records import Certificate, Device, Owner, Site
+from gateway.registry.codes import REGION, credit_code_fault, looks_like_credit_code, province
+from gateway.times import nanoseconds, rfc3339
+
+Record = Device | Site | Owner | Certificate
+Key = tuple[str, ...]
+
+RECORDS: Final[dict[str, type[Record]]] = {
+    "device": Device, "site": Site, "owner": Owner, "certificate": Certificate,
+}  # fmt: skip
+KEYS: Final[dict[str, tuple[str, ...]]] = {
+    "device": ("device_id",),
+    "site": ("site",),
+    "owner": ("owner",),
+    "certificate": ("device_id", "number"),
+}
+"""What names a record; `valid_from` tells its versions apart."""
+
+TIMES: Final = (
+    "commissioned_at", "verified_at", "verified_until", "issued_at", "valid_until", "valid_from",
+)  # fmt: skip
+DEGREES: Final = {"longitude": 180.0, "latitude": 90.0}
+_RESULTS: Final = ("pass", "fail")
+_SHOWN_FAULTS: Final = 50
+_LONGEST: Final = 256
+_CONTROL: Final = frozenset(map(chr, (*range(32), 127)))
+_ORDER: Final = (("verified_at", "verified_until"), ("verified_at", "valid_until"))
+_POINTS: Final = 1_000
+
+
+class RegistryError(ConfigError):
+    """A registry is wrong; the message lists every fault with file, line and field."""
+
+    def __init__(self, faults: list[str]) -> None:
+        shown = faults[:_SHOWN_FAULTS]
+        if len(faults) > _SHOWN_FAULTS:
+            shown.append(f"and {len(faults) - _SHOWN_FAULTS} more")
+        super().__init__("\n".join(shown))
+        self.faults = faults
+
+
+class Entry(NamedTuple):
+    """A record and where it stands: ``devices.csv:12``."""
+
+    place: str
+    record: Record
+
+
+class Read(NamedTuple):
+    """What files say: entries in their order, faults that forbid them, and what is only odd."""
+
+    entries: list[Entry]
+    faults: list[str]
+    warnings: list[str]
+
+
+def kind_of(record: Record) -> str:
+    """``device``, ``site``, ``owner`` or ``certificate``."""
+    return type(record).__name__.lower()
+
+
+def key_of(record: Record) -> Key:
+    """The kind of a record and what names it among those of its kind."""
+    kind = kind_of(record)
+    return (kind, *(getattr(record, key) for key in KEYS[kind]))
+
+
+def as_line(record: Record) -> dict[str, Any]:
+    """A record as a registry file has it: nothing absent, times as RFC 3339."""
+    line: dict[str, Any] = {} if isinstance(record, Device) else {"record": kind_of(record)}
+    for key, value in msgspec.structs.asdict(record).items():
+        if value is not None and value not in ({}, []):
+            line[key] = rfc3339(value) if key in TIMES else value
+    return line
+
+
+def entry(row: dict[str, Any], place: str, faults: list[str], warnings: list[str]) -> Entry | None:
+    """The record of one row; its faults and oddities are added with their place.
+
+    Args:
+        row: values by name, as JSON has them.
+        place: file and line, for messages.
+        faults: what forbids the row; then the answer is None.
+        warnings: what is only odd.
+    """
+    kind = row.get("record", "device")
+    if kind not in RECORDS:
+        known = ", ".join(RECORDS)
+        faults.append(f"{place}: record: unknown kind of record {kind!r:.60}; known are {known}")
+        return None
+    type_ = RECORDS[kind]
+    names = type_.__struct_fields__
+    problems: list[str] = []
+    fields: dict[str, Any] = {}
+    for key, value in row.items():
+        if key in names:
+            try:
+                fields[key] = _field(key, value)
+            except ValueError as error:
+                problems.append(f"{key}: {error}")
+        elif key != "record":
+            problems.append(unknown_key(key, kind))
+    problems += [f"{key} is missing" for key in KEYS[kind] if key not in row]
+    problems += _against_each_other(fields)
+    if problems:
+        faults += [f"{place}: {problem}" for problem in problems]
+        return None
+    warnings += [f"{place}: {oddity}" for oddity in _oddities(fields, kind)]
+    return Entry(place, type_(**fields))
+
+
+def unknown_key(key: str, kind: str | None = None) -> str:
+    """What to say of a field that no record has, or not one of this kind."""
+    names = ["record", *(RECORDS[kind].__struct_fields__ if kind else ALL_FIELDS)]
+    owners = [name for name, type_ in RECORDS.items() if key in type_.__struct_fields__]
+    if owners and kind:
+        return f"{key!r} is no field of a {kind}; a {' or '.join(owners)} has it ('record' says)"
+    close = difflib.get_close_matches(key, names, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
+    return f"unknown field {key[:60]!r}; {hint}"
+
+
+ALL_FIELDS: Final = tuple(
+    dict.fromkeys(name for type_ in RECORDS.values() for name in type_.__struct_fields__)
+)
+
+
+def _against_each_other(fields: dict[str, Any]) -> list[str]:
+    problems = []
+    for first, last in _ORDER:
+        begin, end = fields.get(first), fields.get(last)
+        if begin is not None and end is not None and end < begin:
+            problems.append(f"{last} is before {first}")
+    return problems
+
+
+def _oddities(fields: dict[str, Any], kind: str) -> list[str]:
+    """What is said but not refused: the owner of a device may be any text, or a foreign region."""
+    found = []
+    region = fields.get("region")
+    if region is not None and province(region) is None:
+        found.append(f"region: {region[:2]} is no province of GB/T 2260, in {region!r}")
+    owner = fields.get("owner")
+    if owner is not None and kind != "owner" and looks_like_credit_code(owner):
+        fault = credit_code_fault(owner)
+        if fault is not None:
+            found.append(f"owner: {fault}")
+    return found
+
+
+def _field(key: str, value: object) -> object:
+    """The checked value of one field.
+
+    Raises:
+        ValueError: which rule it breaks, and what was got.
+    """
+    if key == "region" and type(value) is int:
+        value = str(value)
+    if isinstance(value, str) and key not in _NOT_TEXT:
+        return nanoseconds(value) if key in _TIMES else _text(key, value)
+    if key in ("parameters", "source"):
+        if not isinstance(value, dict):
+            raise ValueError(f"must be a JSON object, got {_shown(value)}")
+        return value
+    if key == "errors":
+        return _points(value)
+    if key in DEGREES:
+        limit = DEGREES[key]
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"must be a number of degrees, got {_shown(value)}")
+        if not -limit <= value <= limit:
+            raise ValueError(f"must be between {-limit:g} and {limit:g}, got {value}")
+        return float(value)
+    raise ValueError(f"must be text, got {_shown(value)}")
+
+
+_TIMES: Final = frozenset(TIMES)
+_NOT_TEXT: Final = frozenset(("parameters", "source", "errors", *DEGREES))
+
+
+# Kinds, vendors, owners, regions: the same few words stand in every row.
+@lru_cache(maxsize=65536)
+def _text(key: str, value: str) -> str:
+    if not value or value != value.strip() or not _CONTROL.isdisjoint(value):
+        raise ValueError(
+            f"must be text without control characters or blanks around it, got {value[:60]!r}"
+        )
+    if len(value) > _LONGEST:
+        raise ValueError(f"must have at most {_LONGEST} characters, got {len(value)}")
+    if key == "kind" and value not in KINDS:
+        close = difflib.get_close_matches(value, KINDS, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(KINDS)}"
+        raise ValueError(f"unknown kind {value!r}; {hint}")
+    if key == "region" and not REGION.fullmatch(value):
+        raise ValueError(f"must be the six digits of a GB/T 2260 code, got {value!r}")
+    if key == "credit_code" and (fault := credit_code_fault(value)) is not None:
+        raise ValueError(fault)
+    if key == "result" and value not in _RESULTS:
+        raise ValueError(f"must be {' or '.join(_RESULTS)}, got {value!r}")
+    return value
+
+
+def _points(value: object) -> list[dict[str, dict[str, Any]]]:
+    """The points of an error curve, each with its ``error``."""
+    example = (
+        '[{"flow_rate": {"value": 30, "unit": "L/min"}, "error": {"value": 0.1, "unit": "%"}}]'
+    )
+    if not isinstance(value, list) or len(value) > _POINTS:
+        raise ValueError(f"must be a list of at most {_POINTS} points, such as {example}")
+    for number, point in enumerate(value, 1):
+        good = isinstance(point, dict) and "error" in point and all(map(_is_amount, point.values()))
+        if not good:
+            raise ValueError(f"point {number} is not like {example}, got {_shown(point)}")
+    return value
+
+
+def _is_amount(quantity: object) -> bool:
+    if not isinstance(quantity, dict):
+        return False
+    numbers = [quantity.get("value"), *(quantity[key] for key in _EXTRA if key in quantity)]
+    return (
+        quantity.keys() <= {"value", "unit", *_EXTRA}
+        and isinstance(quantity.get("unit"), str)
+        and all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
+    )
+
+
+_EXTRA: Final = ("uncertainty", "coverage_factor")
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:60]
