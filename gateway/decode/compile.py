@@ -67,9 +67,14 @@ def _codec(settings: Ts013, file: Path) -> Parse:
 
     path = file.parent / settings.codec
     try:
-        parse: Parse = compile_ts013(settings, path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        source = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"{file}: decode.codec: {path}: {error}") from error
+    try:
+        parse: Parse = compile_ts013(settings, source)
+    except ValueError as error:
+        # It begins with the codec's name, and its line and column where there is one.
+        raise ProfileError(f"{path.parent}/{error} (decode.codec of {file})") from error
     return parse
 
 

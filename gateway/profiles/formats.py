@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -249,6 +250,13 @@ class Ts013(Format):
     """
 
     format: Literal["ts013"]
-    codec: Annotated[str, Field(pattern=r"^[^\s/\\][^\\]*\.[cm]?js$")]
+    codec: str
     f_port: Annotated[int, Field(ge=1, le=255)] = 1
     variables: dict[str, str | bool | int | float] = {}
+
+    @field_validator("codec")
+    @classmethod
+    def _codec_is_a_script(cls, codec: str) -> str:
+        if re.fullmatch(r"[^\s/\\][^\\\n]*\.[cm]?js", codec) is None:
+            raise ValueError(f"{codec!r} is no script beside the profile, as codec.js")
+        return codec
