@@ -65,13 +65,6 @@ _LOAD_LIMITS: Final = {
     "InternalError: out of memory": f"asked for more than {MAX_LOAD_MEMORY >> 20} MiB of memory",
     "RangeError: Maximum call stack size exceeded": "called itself too deep when it was loaded",
 }
-_REASONS: Final = {
-    "!": "codec_refused",
-    "?": "codec_failed",
-    "#": "codec_stopped",
-    "+": "too_large",
-}
-
 # What is promised is never done, since a codec answers at once, but it takes memory: a codec that
 # promises gets a new engine after so many messages.
 _PROMISES: Final = re.compile(r"\b(?:async|await|Promise)\b")
@@ -129,8 +122,7 @@ class Codec:
             time = _received(context.envelope, time)
         text = self._called(port, time, payload)
         if text[0] != "{":
-            limits = _CALL_LIMITS if text[0] == "#" else {}
-            raise DecodeError(_REASONS[text[0]], self._told(text[1:], limits))
+            raise self._refused(text[0], text[1:])
         try:
             document: Document = _loads(text)
         except RecursionError as error:
@@ -138,6 +130,16 @@ class Codec:
         except msgspec.DecodeError as error:
             raise DecodeError("codec_failed", f"{self._name}: no Unicode text: {error}") from error
         return document
+
+    def _refused(self, sign: str, said: str) -> DecodeError:
+        """What a codec made in the place of a document, by the sign of ts013_host.js."""
+        if sign == "!":
+            return DecodeError("codec_refused", self._told(said, {}))
+        if sign == "#":
+            return DecodeError("codec_stopped", self._told(said, _CALL_LIMITS))
+        if sign == "+":
+            return DecodeError("too_large", self._told(said, {}))
+        return DecodeError("codec_failed", self._told(said, {}))
 
     def _called(self, port: int, time: float, payload: bytes) -> str:
         """What the codec says; a limit that a used engine met is asked of a new one again.
