@@ -118,7 +118,9 @@ class Codec:
         bounded(payload, self._limit)
         port, time = self._port, context.received_at // 1_000_000 * 1.0
         if context.envelope is not None:
-            port = context.envelope.get("f_port", port)
+            said = context.envelope.get("f_port")
+            if type(said) is int and 0 <= said <= 255:
+                port = said
             time = _received(context.envelope, time)
         text = self._called(port, time, payload)
         if text[0] != "{":

@@ -135,6 +135,11 @@ def test_without_an_envelope_the_port_is_the_profiles_and_the_time_that_of_the_l
     assert data(source, f_port=33) == {"port": 33}
 
 
+@pytest.mark.parametrize("said", ["7", {"a": 1}, 2**40, -1, 1.5, True, None, [7]])
+def test_a_port_of_an_envelope_that_is_none_is_the_profiles(said):
+    assert value("input.fPort", b"", Context(envelope={"f_port": said})) == 1
+
+
 def test_a_time_of_receipt_that_cannot_be_read_gives_way_to_the_ledgers():
     context = Context(received_at=NOW, envelope={"f_port": 2, "received_at": "yesterday"})
     assert value("[input.fPort, input.recvTime]", b"", context) == [2, "2026-03-01T12:00:30.250Z"]
