@@ -244,6 +244,8 @@ def _reader(di: str, items: list[str], layout: str) -> Reader:
     if layout.endswith("*"):
         return _list_reader(di, layout.rstrip("*"), size, start)
     readers = [_one(item, layout, start + i * size) for i, item in enumerate(items)]
+    if len(items) == 1 and layout[0] == "X" and "+" not in layout:
+        return _number_reader(di, items[0], size, _scale(layout))
     if len(items) == 1:
         return _item_reader(di, readers[0], start + size)
     return _block_reader(di, readers, size, start)
@@ -256,6 +258,29 @@ def _item_reader(di: str, read: Reader, whole: int) -> Reader:
         read(values, data)
 
     return item
+
+
+def _number_reader(di: str, key: str, size: int, scale: int) -> Reader:
+    """The reader of one number without a sign: most answers are one, so it is one call."""
+    start = len(di) // 2
+    whole, before = start + size, start - 1
+
+    def number(values: Values, data: bytes) -> None:
+        if len(data) != whole:
+            raise _wrong_length(di, f"{size} bytes", data)
+        try:
+            digits = int(data[:before:-1].hex())
+        except ValueError:  # a digit above 9: not available
+            return
+        # One division of two integers gives the double nearest to what the display shows.
+        values[key] = digits if scale == 1 else digits / scale
+
+    return number
+
+
+def _scale(layout: str) -> int:
+    scale: int = 10 ** len(layout.partition(".")[2])
+    return scale
 
 
 def _block_reader(di: str, readers: list[Reader], size: int, start: int) -> Reader:
@@ -326,7 +351,7 @@ def _one(key: str, layout: str, at: int) -> Reader:
     size = width(layout)
     if layout[0] in "±X":
         make = _signed if layout[0] == "±" else _number
-        return make(key, at, size, 10 ** len(layout.partition(".")[2]))
+        return make(key, at, size, _scale(layout))
     return _text(key, at, size, _TEXTS[layout if layout[0] not in "ABH" else layout[0]])
 
 

@@ -162,7 +162,12 @@ class CircumstancesText(FunctionText):
         found = [self.status_words(spec, scope) for spec in block.status]
         if len(found) == 1:
             return found[0]
-        return f"UNIQUE(({' + '.join(found)}))" if found else "()"
+        if not found:
+            return "()"
+        words = self.fresh("st")
+        self.line(f"{words} = {' + '.join(found)}")
+        self.line(f"if {words}: {words} = UNIQUE({words})")
+        return words
 
     def status_words(self, spec: Status, scope: tuple[str, Node]) -> str:
         """Assigns the words of one place; returns their variable."""
