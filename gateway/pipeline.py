@@ -128,8 +128,6 @@ class Plan:
         if self.plain is not None:
             return self.plain(payload)
         device = self.devices.get(levels.get("device_id", ""))
-        if device is not None and device.valid_from is not None:
-            device = valid_at(self.devices, device.device_id, received_at)
         registered = device is not None and device.profile == self.profile.name
         context = Context(topic, received_at, levels, self.devices, registered)
         return self.documents(payload, context) if self.documents is not None else None
@@ -227,7 +225,7 @@ class Decider:
                 step = self.judge.advance(received_at, flags)
             route = routes.get(topic)
             if route is None:
-                route = self.route(topic, received_at)
+                route = self.route(topic)
             refused: DecodeError | None = None
             for plan, levels in route:
                 emitted: list[Emitted] = []
@@ -295,29 +293,12 @@ class Decider:
         )
         return False
 
-    def route(self, topic: str, received_at: int = LATEST) -> Route:
-        """The plans for a topic, remembered; a registered device's own profile goes alone.
-
-        Where the registry has had another profile for the device, the one that it had when the
-        message was received.
-
-        Args:
-            topic: the MQTT topic.
-            received_at: ns UTC; by default the registry of now counts.
-        """
-        for begin, end, known in self._spans.get(topic, ()):
-            if begin <= received_at < end:
-                self._refuse_topic(topic, known[1])
-                return known[0]
-        found = self._topics.find(topic)
-        route, refusal = self._find_route(found, received_at)
-        self._refuse_topic(topic, refusal)
-        if len(self._routes) + len(self._spans) >= MAX_MEMORY:
-            self._routes.clear()
-            self._spans.clear()
-            self._refusals.clear()
-        begin, end = self._span_of_profile(found, received_at)
-        if begin is None and end is None:
+    def route(self, topic: str) -> Route:
+        """The plans for a topic, remembered; a registered device's own profile goes alone."""
+        route: list[tuple[Plan, dict[str, str]]] = []
+        for plan, levels in self._topics.find(topic):
+            device = self.devices.get(levels.get("device_id", ""))
+            if plan.profile.pinned and (device is None or device.profile != plan.profile.name):
                 continue
             try:
                 named = {name: self._identify(text) for name, text in levels.items()}
