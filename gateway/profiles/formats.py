@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -68,10 +68,78 @@ class Senml(Format):
     format: Literal["senml"]
 
 
+BLANKS: Final = "blanks"
+"""The delimiter of columns that any number of blanks or tabs separate."""
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+ColumnNames = Annotated[list[Name], Field(min_length=1, max_length=500)]
+Place = tuple[Annotated[int, Field(ge=0, le=10_000)], Annotated[int, Field(ge=1, le=10_000)]]
+
+
 class Csv(Format):
-    """Lines of text: separated columns (RFC 4180), or columns of fixed width."""
+    """Lines of text: separated columns (RFC 4180), columns of fixed width, or pairs.
+
+    Attributes:
+        columns: names of the columns in their order; without them the first row has them.  With a
+            place each (``{serial: [0, 8]}``: first sign and number of signs) the columns are of
+            fixed width.
+        header: whether the first row names the columns; by default where ``columns`` does not.
+            Both together: the first row must say these names.
+        pairs: the sign between key and value, as ``=``; each line is a row of pairs, which the
+            delimiter separates.
+        delimiter: between columns or pairs; ``blanks`` is one blank or more, or tabs.
+        quote: the sign around values that have delimiters in them, ``null`` for none.
+        decimal: ``,`` where numbers are written 12,5.
+        encoding: of the text.
+        comment: lines that begin with it are left out.
+        skip: how many lines stand before the table.
+        short_rows: a row may have fewer values than there are columns: the last ones are absent.
+    """
 
     format: Literal["csv"]
+    columns: ColumnNames | dict[Name, Place] | None = None
+    header: bool | None = None
+    pairs: Annotated[str, Field(min_length=1, max_length=8)] | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=8)] = ","
+    quote: Annotated[str, Field(min_length=1, max_length=1)] | None = '"'
+    decimal: Literal[".", ","] = "."
+    encoding: Literal["utf-8", "ascii", "latin-1", "cp1252", "gb18030", "utf-16"] = "utf-8"
+    comment: Annotated[str, Field(min_length=1, max_length=8)] | None = None
+    skip: Annotated[int, Field(ge=0, le=1000)] = 0
+    short_rows: bool = False
+
+    @property
+    def named(self) -> bool:
+        """Whether the first row names the columns."""
+        return self.columns is None if self.header is None else self.header
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _columns_have_one_form(cls, columns: object) -> object:
+        if columns is not None and not isinstance(columns, list | dict):
+            raise ValueError("a list of names, or a mapping of names to [first sign, number]")
+        return columns
+
+    @model_validator(mode="after")
+    def _one_layout(self) -> Self:
+        if self.delimiter != BLANKS and (len(self.delimiter) > 1 or self.delimiter in "\r\n"):
+            raise ValueError(f"delimiter: one sign, or {BLANKS!r}, got {self.delimiter!r}")
+        if self.quote is not None and self.quote in {self.delimiter, "\r", "\n", self.decimal}:
+            raise ValueError(f"quote: {self.quote!r} has another meaning already")
+        if self.pairs is not None:
+            if self.columns is not None or self.header is not None:
+                raise ValueError("pairs name their values: leave 'columns' and 'header' out")
+            if self.pairs == self.delimiter:
+                raise ValueError("'pairs' and 'delimiter' are two signs")
+        elif isinstance(self.columns, dict):
+            if self.header:
+                raise ValueError("columns of fixed width have no header: 'skip' lines before them")
+        elif self.columns is None and self.header is False:
+            raise ValueError("name the 'columns', or let the first row name them ('header: true')")
+        elif self.columns is not None and len(set(self.columns)) < len(self.columns):
+            twice = next(name for name in self.columns if self.columns.count(name) > 1)
+            raise ValueError(f"columns: {twice!r} stands twice")
+        return self
 
 
 class Dlt645(Format):
