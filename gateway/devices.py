@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 EVER = -(2**63)
 """Nanoseconds before any time: when a version without ``valid_from`` begins."""
+LATEST = 2**63 - 1
+"""Nanoseconds after any time: the registry of now."""
 
 
 def since(version: Device) -> int:
@@ -97,6 +99,14 @@ def valid_at(devices: Mapping[str, Device], device_id: str, measured_at: int) ->
     if isinstance(devices, Registry):
         return devices.at(device_id, measured_at)
     return device if device.valid_from <= measured_at else None
+
+
+def versions_of(devices: Mapping[str, Device], device_id: str) -> tuple[Device, ...]:
+    """Every version of a device, the oldest first; a plain mapping has one of each."""
+    if isinstance(devices, Registry):
+        return devices.versions(device_id)
+    device = devices.get(device_id)
+    return () if device is None else (device,)
 
 
 def having(devices: Mapping[str, Device], parameter: str) -> Mapping[str, tuple[Device, ...]]:

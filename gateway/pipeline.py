@@ -9,6 +9,7 @@ than the checkpoint.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +19,7 @@ from gateway.checks import Judge, Tariff
 from gateway.decode.compile import Documents, compile_documents, compile_parser
 from gateway.decode.document import NO_PAYLOAD, Context, Parse
 from gateway.decode.json import compile_json
+from gateway.devices import EVER, LATEST, since, valid_at, versions_of
 from gateway.errors import DecodeError, StoreRefused
 from gateway.ledger import Ledger, UnreadableBatch
 from gateway.moments import MAX_MEMORY, Identities
@@ -128,6 +130,8 @@ class Plan:
         if self.plain is not None:
             return self.plain(payload)
         device = self.devices.get(levels.get("device_id", ""))
+        if device is not None and device.valid_from is not None:
+            device = valid_at(self.devices, device.device_id, received_at)
         registered = device is not None and device.profile == self.profile.name
         context = Context(topic, received_at, levels, self.devices, registered)
         return self.documents(payload, context) if self.documents is not None else None
@@ -186,6 +190,7 @@ class Decider:
         }
         self._topics: Topics[Plan] = Topics((plan.profile.model, plan) for plan in self.plans)
         self._routes: dict[str, Route] = {}
+        self._changing: dict[str, list[tuple[int, int, Route, DecodeError | None]]] = {}
         self._refusals: dict[str, DecodeError] = {}
         self._identify = Identities()
 
@@ -225,7 +230,7 @@ class Decider:
                 step = self.judge.advance(received_at, flags)
             route = routes.get(topic)
             if route is None:
-                route = self.route(topic)
+                route = self.route(topic, received_at)
             refused: DecodeError | None = None
             for plan, levels in route:
                 emitted: list[Emitted] = []
@@ -293,35 +298,87 @@ class Decider:
         )
         return False
 
-    def route(self, topic: str) -> Route:
-        """The plans for a topic, remembered; a registered device's own profile goes alone."""
+    def route(self, topic: str, received_at: int = LATEST) -> Route:
+        """The plans for a topic, remembered; a registered device's own profile goes alone.
+
+        Where the registry has had several profiles for the device, it is the one that it had when
+        the message was received.
+
+        Args:
+            topic: the MQTT topic.
+            received_at: ns UTC; by default the registry of now counts.
+        """
+        for begin, end, route, refusal in self._changing.get(topic, ()):
+            if begin <= received_at < end:
+                self._note(topic, refusal)
+                return route
+        found = self._topics.find(topic)
+        route, refusal = self._find_route(found, received_at)
+        self._note(topic, refusal)
+        if len(self._routes) + len(self._changing) >= MAX_MEMORY:
+            self._routes.clear()
+            self._changing.clear()
+            self._refusals.clear()
+        span = self._profile_span(found, received_at)
+        if span is None:
+            self._routes[topic] = route
+        else:
+            self._changing.setdefault(topic, []).append((*span, route, refusal))
+        return route
+
+    def _note(self, topic: str, refusal: DecodeError | None) -> None:
+        if refusal is None:
+            self._refusals.pop(topic, None)
+        else:
+            self._refusals[topic] = refusal
+
+    def _find_route(
+        self, found: Sequence[tuple[Plan, dict[str, str]]], received_at: int
+    ) -> tuple[Route, DecodeError | None]:
+        """The plans for a topic at a time, and why there is none."""
         route: list[tuple[Plan, dict[str, str]]] = []
-        for plan, levels in self._topics.find(topic):
-            device = self.devices.get(levels.get("device_id", ""))
-            if plan.profile.pinned and (device is None or device.profile != plan.profile.name):
+        refusal = None
+        named_by = []
+        for plan, levels in found:
+            named = self._profile_named(levels, received_at)
+            if plan.profile.pinned and named != plan.profile.name:
                 continue
             try:
-                named = {name: self._identify(text) for name, text in levels.items()}
+                place = plan, {name: self._identify(text) for name, text in levels.items()}
             except DecodeError as error:
-                self._refusals[topic] = error
+                refusal = error
                 continue
-            route.append((plan, named))
-        named_by = [
-            (plan, levels)
-            for plan, levels in route
-            if (device := self.devices.get(levels.get("device_id", ""))) is not None
-            and device.profile is not None
-            and plan.profile.answers_to(device.profile)
-        ]
+            route.append(place)
+            if named is not None and plan.profile.answers_to(named):
+                named_by.append(place)
         route = named_by or route
         if route and route[0][0].leaves_out(route[0][1]):
-            self._refusals[topic] = DecodeError(NO_PAYLOAD, "the profile ignores this topic")
-            route = []
-        if len(self._routes) >= MAX_MEMORY:
-            self._routes.clear()
-            self._refusals.clear()
-        self._routes[topic] = route
-        return route
+            return [], DecodeError(NO_PAYLOAD, "the profile ignores this topic")
+        return route, refusal
+
+    def _profile_named(self, levels: Mapping[str, str], received_at: int) -> str | None:
+        """The profile that the registry had for the device of a topic, the first one before it."""
+        versions = versions_of(self.devices, levels.get("device_id", ""))
+        held = [version for version in versions if since(version) <= received_at]
+        return (held[-1] if held else versions[0]).profile if versions else None
+
+    def _profile_span(
+        self, found: Sequence[tuple[Plan, dict[str, str]]], received_at: int
+    ) -> tuple[int, int] | None:
+        """From when to when the profiles of a topic's devices hold; None: they never change."""
+        names = {levels.get("device_id", "") for _, levels in found}
+        histories = [versions_of(self.devices, name) for name in names]
+        edges = [
+            since(after)
+            for versions in histories
+            for before, after in pairwise(versions)
+            if before.profile != after.profile
+        ]
+        if not edges:
+            return None
+        begin = max((edge for edge in edges if edge <= received_at), default=EVER)
+        end = min((edge for edge in edges if edge > received_at), default=LATEST + 1)
+        return begin, end
 
 
 def _unread(route: Route, received_at: int) -> DecodeError:

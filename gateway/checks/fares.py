@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.checks.amounts import EXACT, shown
 from gateway.checks.findings import finding, occasion_of
 from gateway.checks.tariffs import Fare, Tariff, Trip, fare
+from gateway.devices import valid_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,15 +29,16 @@ def fare_check(
 ) -> Callable[[Track, Reading, list[Flag]], None]:
     """The comparison of each trip with its tariff.
 
-    The tariff is the one that the registry names for the device (what the authority knows), else
-    the one that the reading names.  What cannot be judged is counted, never flagged.
+    The tariff is the one that the registry named for the device at the time of the trip (what the
+    authority knew), else the one that the reading names.  What cannot be judged is counted, never
+    flagged.
     """
     distance_step = shown(settings.distance_interval)
     time_step = shown(settings.time_interval)
 
     def check(_track: Track, reading: Reading, flags: list[Flag]) -> None:
         values = dict(zip(reading.names, reading.values, strict=True))
-        device = devices.get(reading.device_id)
+        device = valid_at(devices, reading.device_id, reading.measured_at)
         name = (device.parameters.get("tariff") if device else None) or values.get("tariff")
         tariff = tariffs.get(str(name))
         reason = _cannot_judge(values, reading, name, tariff)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.checks import state as memory
@@ -13,10 +14,11 @@ from gateway.checks.series import memory_of
 from gateway.checks.settings import CheckSettings, parse
 from gateway.checks.state import ChannelState, DeviceState, Numbering, RegisterState
 from gateway.checks.window import Window
+from gateway.devices import since, versions_of
 from gateway.profiles.layout import Register
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gateway.checks.tariffs import Tariff
     from gateway.profiles.layout import Layout
@@ -194,6 +196,7 @@ class Judge:
         if self._registry_known and known is None and not device.unregistered:
             device.unregistered = True
             bound.emit(_unregistered(reading), flags)
+        versions = versions_of(self.devices, reading.device_id)
         name = "" if reading.channel is None else reading.channel
         channel = device.channels.setdefault(name, ChannelState())
         counted = name if bound.layout.sequence_per_channel else ""
@@ -206,7 +209,7 @@ class Judge:
             numbering=device.numberings.setdefault(counted, Numbering()),
             window=channel.windows.setdefault(bound.layout.event, Window()),
             dials=tuple(
-                _dial(bound, quantity, register, channel, known)
+                _dial(bound, quantity, register, channel, versions)
                 for quantity, register in bound.layout.registers.items()
                 if quantity in bound.layout.names
             ),
@@ -222,11 +225,22 @@ def _judge_series(track: Track, reading: Reading, at: int, late: bool, flags: li
 
 
 def _dial(
-    bound: Bound, quantity: str, register: Register, channel: ChannelState, known: Device | None
+    bound: Bound,
+    quantity: str,
+    register: Register,
+    channel: ChannelState,
+    versions: Sequence[Device],
 ) -> Dial:
+    """A register with its present face, and the faces of earlier versions where they differ."""
     settings = bound.settings
     steps = settings.decrease.resolution_steps * (register.resolution or 0.0)
-    full_scale = _full_scale(quantity, register, known)
+    full_scale = _full_scale(quantity, register, versions[-1] if versions else None)
+    earlier = []
+    for before, after in pairwise(versions):
+        size = _full_scale(quantity, register, before)
+        earlier.append((since(after), size, size * settings.rollover.span))
+    if all(size == full_scale for _, size, _ in earlier):
+        earlier = []
     return Dial(
         bound.layout.names.index(quantity),
         quantity,
@@ -234,6 +248,7 @@ def _dial(
         settings.decrease.tolerance.get(quantity, steps),
         full_scale,
         full_scale * settings.rollover.span,
+        tuple(reversed(earlier)),
     )
 
 

@@ -32,7 +32,9 @@ class Dial(msgspec.Struct, frozen=True):
     """One register of one channel: where its value is, what it can show, what it has shown.
 
     ``tolerance``: a fall by at most this is jitter of the last digit.  ``span``: how far a step
-    over the full scale may reach, 0 where the full scale is not known.
+    over the full scale may reach, 0 where the full scale is not known.  ``earlier``: where the
+    registry has had other digits, the faces before this one, the newest first, each with the end
+    of its time.
     """
 
     index: int
@@ -41,6 +43,18 @@ class Dial(msgspec.Struct, frozen=True):
     tolerance: float
     full_scale: float
     span: float
+    earlier: tuple[tuple[int, float, float], ...] = ()
+
+    def at(self, measured_at: int) -> Dial:
+        """The dial with the face that it had at a time."""
+        face = None
+        for end, *size in self.earlier:
+            if measured_at >= end:
+                break
+            face = size
+        if face is None:
+            return self
+        return msgspec.structs.replace(self, full_scale=face[0], span=face[1], earlier=())
 
     def shown(self, reading: Reading) -> float:
         """The register's value in a reading that has it."""
@@ -50,6 +64,8 @@ class Dial(msgspec.Struct, frozen=True):
 
 def unexpected(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
     """Judges a value that is not simply the next, higher one."""
+    if dial.earlier:
+        dial = dial.at(reading.measured_at)
     state, value = dial.state, dial.shown(reading)
     if at < state.at:
         _late(track, dial, reading, at, flags)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.devices import valid_at
 from gateway.records import Device
 
 
@@ -34,13 +35,21 @@ class Context(msgspec.Struct, gc=False):
     registered: bool = False
     envelope: Mapping[str, Any] | None = None
 
+    def device(self, device_id: str) -> Device | None:
+        """What the registry says of a device as it was when the message was received.
+
+        When it was measured is not known before the message is read; what a key opens or a factor
+        means is settled with the device, not with the registry of today.
+        """
+        return valid_at(self.devices, device_id, self.received_at)
+
     def parameter(self, name: str, *device_ids: str) -> Any:  # noqa: ANN401 - any JSON value
         """A registry parameter of the first of these devices that has it, or None.
 
         The device that the topic names is asked first.
         """
         for device_id in (self.levels.get("device_id", ""), *device_ids):
-            device = self.devices.get(device_id)
+            device = self.device(device_id)
             if device is not None and name in device.parameters:
                 return device.parameters[name]
         return None

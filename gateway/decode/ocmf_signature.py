@@ -181,7 +181,7 @@ def _key_text(serials: tuple[str, ...], offered: str, context: Context) -> tuple
     """
     device_id = context.levels.get("device_id")
     for name in (device_id,) if device_id else serials:
-        device = context.devices.get(name)
+        device = context.device(name)
         if device is not None and PARAMETER in device.parameters:
             text = device.parameters[PARAMETER]
             if isinstance(text, dict):

@@ -142,6 +142,7 @@ class _ProfileText(PartsText):
     def block(self, block: Block, scope: tuple[str, Node]) -> None:
         device = self.device(block, scope)
         at, quality = self.measured(block, scope, device)
+        self.measured_at = at
         sequence = "None"
         if block.sequence is not None:
             sequence = self.fresh("s")
@@ -178,7 +179,9 @@ class _ProfileText(PartsText):
         currency = "None"
         if money:
             currency = self.constant(self.model.currency)
-            if self.currencies:
+            if self.currencies.changing:
+                currency = f"CURRENCY_AT({device}, {at}, {currency})"
+            elif self.currencies.plain:
                 currency = f"CURRENCY({device}, {currency})"
         constants = [self.constant(self.model.kind), self.constant(block.event)]
         reading = (

@@ -178,7 +178,7 @@ class PartsText(CircumstancesText):
             factor = self.constant(
                 scalars.DeviceFactor(self.devices, quantity.scale.parameter, quantity.scale.default)
             )
-            self.line(f"{variable} = {factor}({device}, {variable})")
+            self.line(f"{variable} = {factor}({device}, {variable}, {self.measured_at})")
         if isinstance(quantity.unit, UnitFrom):
             place = self.place(quantity.unit.from_, scope)
             self.line(

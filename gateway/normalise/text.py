@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
 
 from gateway import moments
-from gateway.errors import ConfigError, DecodeError
+from gateway.errors import DecodeError
+from gateway.normalise.registered import registered
 from gateway.profiles import scalars
 from gateway.profiles.layout import Layout
 from gateway.profiles.models import Path, ProfileModel, Scalar, When
@@ -17,8 +16,6 @@ from gateway.profiles.scalars import MAX_MONEY
 from gateway.profiles.shape import Node
 from gateway.quantities import BY_NAME
 from gateway.records import Device, Reading
-
-_CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 
 class FunctionText:
@@ -42,12 +39,14 @@ class FunctionText:
         self.seen: dict[tuple[str, str], str] = {}
         self.count = 0
         self.devices = devices
-        self.currencies, zones = _parameters(devices)
+        self.currencies, zones = registered(devices)
+        self.measured_at = "received"
         self.namespace: dict[str, Any] = {
             "R": Reading, "float": float, "round": round, "len": len, "str": str,
             "IDENT": moments.Identities(), "CHANNEL": moments.Identities("channel"),
             "MISSING": scalars.missing, "FAIL": DecodeError,
-            "CURRENCY": self.currencies.get, "ZONE": zones.get, "MOMENT": moments.moment,
+            "CURRENCY": self.currencies.plain.get, "CURRENCY_AT": self.currencies.at,
+            "ZONE": zones.find, "MOMENT": moments.moment,
             "PATTERN": moments.from_pattern, "NUMBER": scalars.number_text,
             "ABSURD": scalars.absurd, "REQUIRE": scalars.require, "MONEY": MAX_MONEY,
             "LOW": moments.EARLIEST, "HIGH": moments.LATEST, "BADTIME": moments.bad_time,
@@ -182,22 +181,3 @@ class FunctionText:
             shown = self.constant(f"`$.{node.path}`")
             text = f"{name} = REQUIRE({self.constant(kind)}, {name}, {shown})"
             self.line(f"if {name} is not None: {text}" if optional else text)
-
-
-def _parameters(devices: Mapping[str, Device]) -> tuple[dict[str, str], dict[str, ZoneInfo]]:
-    """Currency and time zone of the devices that have their own."""
-    currencies, zones, faults = {}, {}, []
-    for name, device in devices.items():
-        if "currency" in device.parameters:
-            currencies[name] = str(device.parameters["currency"])
-            if _CURRENCY.fullmatch(currencies[name]) is None:
-                faults.append(f"device {name}: currency {currencies[name]!r} is no code like CNY")
-        if "time_zone" in device.parameters:
-            zone = str(device.parameters["time_zone"])
-            try:
-                zones[name] = ZoneInfo(zone)
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                faults.append(f"device {name}: no time zone {zone!r}, such as Asia/Shanghai")
-    if faults:
-        raise ConfigError("\n".join(f"registry: {fault}" for fault in faults))
-    return currencies, zones

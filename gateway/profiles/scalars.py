@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
+from gateway.devices import valid_at
 from gateway.errors import DecodeError
 from gateway.profiles.shape import LEAVES, MAX_NUMBER
 from gateway.records import Device
@@ -150,7 +151,7 @@ def unique(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class DeviceFactor:
-    """A factor that the registry knows of each device."""
+    """A factor that the registry knows of each device, as it was when the device measured."""
 
     def __init__(
         self, devices: Mapping[str, Device], parameter: str, default: Decimal | None
@@ -159,9 +160,11 @@ class DeviceFactor:
         self.parameter = parameter
         self.default = default
 
-    def __call__(self, device_id: str, value: float) -> float:
+    def __call__(self, device_id: str, value: float, measured_at: int) -> float:
         """The value times the device's factor; raises DecodeError ``missing_parameter``."""
         device = self.devices.get(device_id)
+        if device is not None and device.valid_from is not None:
+            device = valid_at(self.devices, device_id, measured_at)
         factor = self.default if device is None else device.parameters.get(self.parameter)
         if factor is None:
             factor = self.default
