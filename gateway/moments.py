@@ -100,25 +100,25 @@ class Identities:
         return text
 
 
-class StatusBits:
+class StatusBits(dict[int, tuple[str, ...]]):
     """Bits of a status number to status words, in the order of the bits; unnamed bits are kept out.
+
+    Words are looked up by the number: a call would cost several times as much.
 
     Two bits may have one word, as two batteries do; it stands once.  A bit without a word says
     nothing to us; the raw message keeps it.
     """
 
     def __init__(self, bits: Mapping[int, str]) -> None:
+        super().__init__({0: ()})
         self._bits = sorted(bits.items())
-        self._known: dict[int, tuple[str, ...]] = {0: ()}
 
-    def __call__(self, raw: int) -> tuple[str, ...]:
+    def __missing__(self, raw: int) -> tuple[str, ...]:
         """The words of the bits that are set."""
-        known = self._known.get(raw)
-        if known is None:
-            known = tuple(dict.fromkeys(word for bit, word in self._bits if raw >> bit & 1))
-            if len(self._known) < 4096:
-                self._known[raw] = known
-        return known
+        words = tuple(dict.fromkeys(word for bit, word in self._bits if raw >> bit & 1))
+        if len(self) < 4096:
+            self[raw] = words
+        return words
 
 
 class StatusWords:

@@ -134,22 +134,22 @@ def test_made_up_names_do_not_fill_the_memory():
 
 def test_bits_become_words_in_the_order_of_the_bits():
     read = StatusBits({3: "leak", 0: "battery_low", 62: "tilt"})
-    assert read(0) == ()
-    assert read(0b1001) == ("battery_low", "leak")
-    assert read(1 << 62 | 2) == ("tilt",)
+    assert read[0] == ()
+    assert read[0b1001] == ("battery_low", "leak")
+    assert read[1 << 62 | 2] == ("tilt",)
 
 
 def test_many_different_bits_do_not_fill_the_memory():
     read = StatusBits({0: "battery_low"})
     for number in range(10_000):
-        assert read(number) == (("battery_low",) if number & 1 else ())
-    assert len(read._known) <= 4096
+        assert read[number] == (("battery_low",) if number & 1 else ())
+    assert len(read) <= 4096
 
 
 def test_two_bits_of_one_word_say_it_once():
     read = StatusBits({2: "battery_low", 3: "battery_low", 4: "tilt"})
-    assert read(0b01100) == ("battery_low",)
-    assert read(0b11100) == ("battery_low", "tilt")
+    assert read[0b01100] == ("battery_low",)
+    assert read[0b11100] == ("battery_low", "tilt")
 
 
 def test_a_status_text_becomes_a_word_or_none():

@@ -131,9 +131,9 @@ class CircumstancesText(FunctionText):
             return self.constant(spec)
         name = self.fresh("q")
         self.value(name, spec.from_, scope, optional=True)
-        words = self.constant(scalars.Words(spec.map, "quality"))
+        word = self.worded(name, scalars.Words(spec.map, "quality"))
         default = self.constant(spec.default)
-        self.line(f"{name} = {words}({name}) if {name} is not None else {default}")
+        self.line(f"{name} = {word} if {name} is not None else {default}")
         return name
 
     def time(self, name: str, form: str, zone: str, device: str, *, text: bool = False) -> None:
@@ -176,7 +176,8 @@ class CircumstancesText(FunctionText):
             parts = []
             for path, word in (spec.flags or {}).items():
                 place = self.place(parse_path(path), scope)
-                parts.append(f"(({self.constant(word)},) if TRUE({place}) else ())")
+                # Equal to 1 are 1 and true, and nothing else that a message can hold but 1.0.
+                parts.append(f"(({self.constant(word)},) if {place} == 1 else ())")
             self.line(f"{name} = {' + '.join(parts)}")
             return name
         self.value(name, spec.from_, scope, optional=spec.optional)
@@ -185,13 +186,21 @@ class CircumstancesText(FunctionText):
         if spec.bits is not None:
             if spec.text:
                 self.whole(name, spec.text, optional=spec.optional)
-            reader = self.constant(moments.StatusBits(spec.bits))
-        elif spec.words is not None:
+            words = self.constant(moments.StatusBits(spec.bits))
+            self.line(f"{name} = {words}[{name}] if {name} is not None else ()")
+            return name
+        if spec.words is not None:
             reader = self.constant(moments.StatusWords(spec.words))
         else:
             reader = self.constant(moments.status_list)
         self.line(f"{name} = {reader}({name}) if {name} is not None else ()")
         return name
+
+    def worded(self, name: str, words: scalars.Words) -> str:
+        """The expression of the word for a value; a text's or number's is found without a call."""
+        table = self.constant(words)
+        plain = f"{name}.__class__ is str or {name}.__class__ is int"
+        return f"({table}[{name}] if {plain} else {table}({name}))"
 
     def channel(self, block: Block, scope: tuple[str, Node]) -> str:
         """The expression of the channel of quantities that name none."""
@@ -203,8 +212,7 @@ class CircumstancesText(FunctionText):
                 self.narrow(name, "scalar", self.node(spec.from_, scope))
                 self.line(f"{name} = CHANNEL({name})")
             else:
-                words = self.constant(scalars.Words(spec.map, "channel"))
-                self.line(f"{name} = {words}({name})")
+                self.line(f"{name} = {self.worded(name, scalars.Words(spec.map, 'channel'))}")
             return name
         if isinstance(spec, str) and told_channel(block):
             name = self.fresh("ch")

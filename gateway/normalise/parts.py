@@ -138,8 +138,8 @@ class PartsText(CircumstancesText):
         if kind != "any" and not quantity.text and quantity.then is None:
             self.narrow(variable, kind, node)
         if quantity.map is not None:
-            words = self.constant(scalars.Words(quantity.map, name))
-            self.line(f"{variable} = {words}({variable})")
+            word = self.worded(variable, scalars.Words(quantity.map, name))
+            self.line(f"{variable} = {word}")
         if known.type == "time":
             zone = quantity.zone or self.model.zone or "UTC"
             self.time(variable, quantity.time or "iso", zone, device, text=bool(quantity.text))

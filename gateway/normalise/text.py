@@ -50,7 +50,7 @@ class FunctionText:
             "PATTERN": moments.from_pattern, "NUMBER": scalars.number_text,
             "ABSURD": scalars.absurd, "REQUIRE": scalars.require, "MONEY": MAX_MONEY,
             "LOW": moments.EARLIEST, "HIGH": moments.LATEST, "BADTIME": moments.bad_time,
-            "CLASS": scalars.wrong_length, "TRUE": scalars.Among([True, 1]),
+            "CLASS": scalars.wrong_length,
             "UNIQUE": scalars.unique, "HEX": scalars.hex_text, "WHOLE": scalars.whole_text,
             "EPOCH": scalars.epoch_text,
         }  # fmt: skip

@@ -41,22 +41,30 @@ class Among:
             return False
 
 
-class Words:
-    """An enumeration: raw scalar to word, refusing what is not in it."""
+class Words(dict[Any, Any]):
+    """An enumeration: raw scalar to word, refusing what is not in it.
+
+    By key the word of a text or whole number; by call that of any value, since true and 1 are one
+    key, but different in JSON.
+    """
 
     def __init__(self, words: Mapping[Any, Any], name: str) -> None:
-        self.words = {(raw.__class__ is bool, raw): word for raw, word in words.items()}
+        told = {raw: float(w) if w.__class__ is int else w for raw, w in words.items()}
+        super().__init__({raw: w for raw, w in told.items() if raw.__class__ is not bool})
+        self.all = {(raw.__class__ is bool, raw): w for raw, w in told.items()}
         self.name = name
+
+    def __missing__(self, raw: object) -> Any:  # noqa: ANN401 - as the call
+        """Refuses what has no word."""
+        raise unknown_word(self.name, raw, [r for _, r in self.all])
 
     def __call__(self, raw: object) -> Any:  # noqa: ANN401 - words are text, numbers or truth
         """The word; raises DecodeError ``unknown_word``."""
         try:
-            word = self.words.get((raw.__class__ is bool, raw), UNSET)
+            word = self.all.get((raw.__class__ is bool, raw), UNSET)
         except TypeError:
             word = UNSET
-        if word is UNSET:
-            raise unknown_word(self.name, raw, [r for _, r in self.words])
-        return float(word) if word.__class__ is int else word
+        return self.__missing__(raw) if word is UNSET else word
 
 
 def unknown_word(name: str, raw: object, known: list[Any]) -> DecodeError:
