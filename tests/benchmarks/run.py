@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import latency, stages, subjects
+from tests.benchmarks import decoding, latency, stages, subjects
 from tests.benchmarks.load import make_load
 from tests.benchmarks.report import Result, middle, show, spread, target, write_json
 from tests.benchmarks.subjects import Bench, Run
@@ -34,6 +34,7 @@ NEEDS = {
     f"live_latency_p99_{RATE}": ("live",),
     "rss": ("whole_path",),
     "cpu_per_message": ("whole_path", "stages"),
+    **dict.fromkeys(decoding.TARGETS, ("decoding",)),
 }
 
 
@@ -84,6 +85,7 @@ def measure(
     once: dict[str, Callable[[], Run]] = {
         "live": lambda: latency.live(bench, RATE, 5.0 if quick else 20.0),
         "stages": lambda: stages.run(bench),
+        "decoding": lambda: decoding.run(0.3 if quick else 1.5),
     }
     wanted = {subject for name in names for subject in NEEDS[name]}
     runs: dict[str, list[Run]] = {subject: [] for subject in wanted}
@@ -208,6 +210,13 @@ def _cpu(_bench: Bench, runs: dict[str, list[Run]]) -> Result:
     )
 
 
+def _decoding(name: str) -> Callable[[Bench, dict[str, list[Run]]], Result]:
+    def result(_bench: Bench, runs: dict[str, list[Run]]) -> Result:
+        return decoding.result(name, runs["decoding"][0].facts)
+
+    return result
+
+
 RESULTS: dict[str, Callable[[Bench, dict[str, list[Run]]], Result]] = {
     "drain_whole_path": _whole_path,
     "drain_intake": _intake,
@@ -215,6 +224,7 @@ RESULTS: dict[str, Callable[[Bench, dict[str, list[Run]]], Result]] = {
     f"live_latency_p99_{RATE}": _live,
     "rss": _rss,
     "cpu_per_message": _cpu,
+    **{name: _decoding(name) for name in decoding.TARGETS},
 }
 
 
