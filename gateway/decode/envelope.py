@@ -39,13 +39,15 @@ def open_envelope(settings: Envelope | Literal["lorawan"]) -> Open:
 
 
 def _compile(settings: Envelope) -> Open:
+    if settings.payload is None:
+        return lambda payload: ({}, _bytes(_text(payload), settings.encoding, ""))
     parse = _parser(settings.format)
-    place = told_path(settings.payload)
+    path, place = settings.payload, told_path(settings.payload)
 
     def opened(payload: bytes) -> Opened:
         document = parse(payload, Context())
         value: Any = document
-        for part in settings.payload:
+        for part in path:
             value = _step(value, part)
         if value is None:
             raise DecodeError("missing_field", f"the envelope has no payload at `$.{place}`")
@@ -53,6 +55,13 @@ def _compile(settings: Envelope) -> Open:
         return document if isinstance(document, dict) else {"items": document}, raw
 
     return opened
+
+
+def _text(payload: bytes) -> str:
+    try:
+        return payload.decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise DecodeError("unparseable", f"the message is no plain text: {error}") from error
 
 
 def _parser(name: str) -> Parse:

@@ -30,11 +30,22 @@ class Settings(BaseModel):
 
 
 class Envelope(Settings):
-    """An envelope of another format: where in it the payload stands, and how it is written."""
+    """An envelope of another format: where in it the payload stands, and how it is written.
 
-    format: Literal["json", "cbor", "msgpack"] = "json"
-    payload: Path
+    An envelope ``text`` is nothing but the payload, written in hexadecimal or base64.
+    """
+
+    format: Literal["json", "cbor", "msgpack", "text"] = "json"
+    payload: Path | None = None
     encoding: Literal["base64", "hex", "text", "bytes"] = "base64"
+
+    @model_validator(mode="after")
+    def _place(self) -> Self:
+        if (self.payload is None) != (self.format == "text"):
+            raise ValueError(
+                "say where the payload stands: 'payload: path' (an envelope 'text' is all payload)"
+            )
+        return self
 
 
 class Format(Settings):

@@ -360,3 +360,31 @@ def test_a_type_approval_is_a_number_or_all_that_is_known_of_it():
         "water-meter",
     )
     assert profile.profile.model.instrument.type_approval.until == "2029-04-30"
+
+
+def test_an_envelope_of_text_is_nothing_but_the_payload(tmp_path: Path):
+    file = tmp_path / "x.yaml"
+    file.write_text(
+        "profile: x\nversion: 1.0.0\nextends: kinds/water-meter\ntitle: {en: x, zh: x}\n"
+        'match: {topic: "a/{device_id}"}\n'
+        "decode: {format: binary, envelope: {format: text, encoding: hex}, "
+        "seq: [{id: v, type: u4}]}\nread: {volume: {from: v, unit: L}}\n"
+    )
+    decider = Decider(load_profiles([KINDS, file]), {}, {}, registry_known=False)
+    decided = Decided()
+    payloads = [b"000003e8", b" 0x00 00 07 d0\r\n", b"zz", b"\xff"]
+    decider.decide(Batch(["a/b"] * 4, payloads, [0] * 4, 0), decided)
+    assert [reading.quantities["volume"] for reading in decided.readings] == [1.0, 2.0]
+    assert [row.reason for row in decided.quarantined] == ["unparseable"] * 2
+
+
+def test_an_envelope_says_where_the_payload_stands(tmp_path: Path):
+    for said in ("{encoding: hex}", "{format: text, payload: a}"):
+        file = tmp_path / "x.yaml"
+        file.write_text(
+            "profile: x\nversion: 1.0.0\nextends: kinds/water-meter\ntitle: {en: x, zh: x}\n"
+            f'match: {{topic: "a/{{device_id}}"}}\ndecode: {{format: cbor, envelope: {said}}}\n'
+            "read: {volume: {from: v, unit: L}}\n"
+        )
+        with pytest.raises(ProfileError, match=r"decode\.envelope: say where the payload stands"):
+            load_profiles([KINDS, file])
