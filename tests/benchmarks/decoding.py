@@ -16,9 +16,15 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+import quickjs
+
 from gateway.config import packaged_profiles
+from gateway.decode.document import Context
+from gateway.decode.ts013 import compile_ts013
 from gateway.pipeline import Decider, Plan
 from gateway.profiles import load_profiles
+from gateway.profiles.formats import Ts013
 from tests.benchmarks import interpreted
 from tests.benchmarks.interpreted import BinaryRule, interpret, rules_of
 from tests.benchmarks.report import Result, target
@@ -39,8 +45,12 @@ TARGETS = {
     "decode_binary": 4.0,
     "decode_binary_channels": 4.0,
     "decode_dlt645": 4.0,
+    "decode_ts013": 12.0,
 }
 """Microseconds a message that are to be reached, by figure."""
+FIGURES = (*TARGETS, "ts013_short_codec", "ts013_long_codec")
+OF_BARE = 1.2
+"""What a codec may take of the time that bare QuickJS takes for it."""
 
 FRAME = """\
 profile: bench-frame
@@ -92,6 +102,78 @@ ELECTRICITY = (
     b'{"ts":1767225600,"seq":17,"flags":1,"data":{"energy":1234560,"power":-1250,"voltage":230.4,'
     b'"current":5.23,"frequency":49.98}}'
 )
+CODEC = """\
+function decodeUplink(input) {
+  var bytes = input.bytes;
+  if (bytes.length !== 8) return {errors: ["8 bytes are needed"]};
+  return {
+    data: {
+      volume: ((bytes[0] << 24) | (bytes[1] << 16) | (bytes[2] << 8) | bytes[3]) >>> 0,
+      temperature: ((bytes[4] << 8 | bytes[5]) << 16 >> 16) / 10,
+      pressure: bytes[6] << 8 | bytes[7]
+    }
+  };
+}
+"""
+LONG_CODEC = """\
+var STATES = ["ok", "dry", "leak", "burst", "frost", "tilt", "reverse", "battery"];
+function unsigned(bytes, at, count) {
+  var value = 0;
+  for (var i = count - 1; i >= 0; i--) value = value * 256 + bytes[at + i];
+  return value;
+}
+function hex(bytes, at, count) {
+  var text = "";
+  for (var i = 0; i < count; i++) text += ("0" + bytes[at + i].toString(16)).slice(-2);
+  return text.toUpperCase();
+}
+function decodeUplink(input) {
+  var bytes = input.bytes, data = {}, at = 0;
+  while (at < bytes.length) {
+    var channel = bytes[at++];
+    if (channel === 1) {
+      data.serial = hex(bytes, at, 6);
+      at += 6;
+    } else if (channel === 2) {
+      data.time = new Date(unsigned(bytes, at, 4) * 1000).toISOString();
+      data.volume = unsigned(bytes, at + 4, 4) / 1000;
+      at += 8;
+    } else if (channel === 3) {
+      var flags = bytes[at++];
+      data.states = STATES.filter(function (_, bit) { return (flags >> bit) & 1; });
+    } else if (channel === 4) {
+      var register = data.volume;
+      data.history = [];
+      for (var i = 0; i < 12; i++, at += 2) {
+        register = Math.round((register - unsigned(bytes, at, 2) / 1000) * 1000) / 1000;
+        data.history.push({hours: i + 1, volume: register});
+      }
+    } else {
+      return {errors: ["channel " + channel + " is not known"]};
+    }
+  }
+  return {data: data};
+}
+"""
+LONG_BYTES = bytes.fromhex(
+    "01a1b2c3d4e5f6 0200b9556940e20100 0305 04010002000300040005000600070008000900 0a00 0b00 0c00"
+)
+SCRIPT = """\
+profile: bench-script
+version: 1.0.0
+extends: kinds/water-meter
+title: {en: A codec in JavaScript, zh: JavaScript 编解码器}
+match: {topic: "bench/{device_id}/script"}
+decode: {format: ts013, codec: bench-script.js}
+read:
+  volume: {from: data.volume, unit: L}
+  temperature: {from: data.temperature, unit: Cel}
+  pressure: {from: data.pressure, unit: kPa}
+"""
+BYTES = bytes.fromhex("0001e24000730138")
+CODECS = {"ts013_short_codec": (CODEC, BYTES), "ts013_long_codec": (LONG_CODEC, LONG_BYTES)}
+"""Codecs that run without a profile, ours beside bare QuickJS, by figure."""
+BARE = "(function (text) { return JSON.stringify(decodeUplink(JSON.parse(text))) })"
 CHANNELS = """\
 profile: bench-channels
 version: 1.0.0
@@ -147,9 +229,11 @@ class Subject:
 def subjects() -> dict[str, Subject]:
     """The messages by the name of their figure; both ways make the same readings of each."""
     with tempfile.TemporaryDirectory() as folder:
-        own = [Path(folder) / f"bench-{name}.yaml" for name in ("frame", "json", "channels")]
-        for file, text in zip(own, (FRAME, JSON, CHANNELS), strict=True):
+        texts = {"frame": FRAME, "json": JSON, "channels": CHANNELS, "script": SCRIPT}
+        own = [Path(folder) / f"bench-{name}.yaml" for name in texts]
+        for file, text in zip(own, texts.values(), strict=True):
             file.write_text(text, encoding="utf-8")
+        (Path(folder) / "bench-script.js").write_text(CODEC, encoding="utf-8")
         packaged = packaged_profiles()
         own += [packaged / "water_meter" / "water-meter-reference.yaml",
                 packaged / "electricity_meter" / "dlt645-2007-meter.yaml"]  # fmt: skip
@@ -184,6 +268,7 @@ def subjects() -> dict[str, Subject]:
             plans["dlt645-2007-meter"], energy,
             lambda data: interpreted.walk_dlt645({"00010000": (4, 2)}, data),
         ),
+        "decode_ts013": _subject(plans["bench-script"], BYTES, bare_codec(CODEC)),
     }  # fmt: skip
     for name, subject in made.items():
         ours = _comparable([reading for _, reading in subject.compiled()])
@@ -191,6 +276,30 @@ def subjects() -> dict[str, Subject]:
         if not ours or ours != theirs:
             raise AssertionError(f"{name}: compiled and interpreted differ: {ours} {theirs}")
     return made
+
+
+def bare_codec(source: str) -> Callable[[bytes], Any]:
+    """A codec in one `quickjs.Context`, called with JSON and answering with JSON."""
+    encode = msgspec.json.Encoder().encode
+    engine = quickjs.Context()
+    engine.eval(source)
+    call: Any = engine.eval(BARE)
+
+    def run(payload: bytes) -> Any:
+        said = call(encode({"bytes": list(payload), "fPort": 1}).decode())
+        return interpreted.parse_json(said)
+
+    return run
+
+
+def codec_alone(source: str, payload: bytes) -> dict[str, Callable[[], Any]]:
+    """A codec without what becomes of its document, ours and bare."""
+    settings = Ts013(format="ts013", codec="bench-script.js")
+    parse, bare = compile_ts013(settings, source), bare_codec(source)
+    context = Context(received_at=RECEIVED)
+    if parse(payload, context) != bare(payload):
+        raise AssertionError("the codec's document is another in bare QuickJS")
+    return {"compiled": lambda: parse(payload, context), "walked": lambda: bare(payload)}
 
 
 def _comparable(readings: list[Any]) -> list[Any]:
@@ -247,21 +356,18 @@ def _in_a_window(call: Callable[[], Any]) -> int:
 
 
 def result(name: str, facts: dict[str, Any]) -> Result:
-    """One figure beside the message's interpretation."""
-    value, walked = facts[f"{name}.compiled"], facts[f"{name}.walked"]
-    return Result(
-        name,
-        value,
-        "us",
-        ("interpreted", walked),
-        [target(f"{TARGETS[name]:g} us", value <= TARGETS[name])],
-        {
-            "median_us": round(facts[f"{name}.compiled.median"], 2),
-            "interpreted_us": round(walked, 2),
-            "interpreted_median_us": round(facts[f"{name}.walked.median"], 2),
-            "times_faster": round(walked / value, 1),
-        },
-    )
+    """One figure beside the message's interpretation, or a codec's beside bare QuickJS."""
+    value, other = facts[f"{name}.compiled"], facts[f"{name}.walked"]
+    medians = {
+        "median_us": round(facts[f"{name}.compiled.median"], 2),
+        "beside_median_us": round(facts[f"{name}.walked.median"], 2),
+    }
+    if name in CODECS:
+        met = target(f"{OF_BARE} x bare QuickJS", value <= OF_BARE * other)
+        return Result(name, value, "us", ("bare QuickJS", other), [met], medians)
+    met = target(f"{TARGETS[name]:g} us", value <= TARGETS[name])
+    medians["times_faster"] = round(other / value, 1)
+    return Result(name, value, "us", ("interpreted", other), [met], medians)
 
 
 def run(seconds: float = SECONDS) -> Run:
@@ -271,8 +377,12 @@ def run(seconds: float = SECONDS) -> Run:
     gc.collect()
     gc.disable()
     try:
-        for name, subject in subjects().items():
-            ways = {"compiled": subject.compiled, "walked": subject.walked}
+        races = {
+            name: {"compiled": subject.compiled, "walked": subject.walked}
+            for name, subject in subjects().items()
+        }
+        races |= {name: codec_alone(*codec) for name, codec in CODECS.items()}
+        for name, ways in races.items():
             for way, (best, usual) in race(ways, seconds).items():
                 facts[f"{name}.{way}"], facts[f"{name}.{way}.median"] = best, usual
     finally:

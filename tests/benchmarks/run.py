@@ -34,7 +34,7 @@ NEEDS = {
     f"live_latency_p99_{RATE}": ("live",),
     "rss": ("whole_path",),
     "cpu_per_message": ("whole_path", "stages"),
-    **dict.fromkeys(decoding.TARGETS, ("decoding",)),
+    **dict.fromkeys(decoding.FIGURES, ("decoding",)),
 }
 
 
@@ -224,7 +224,7 @@ RESULTS: dict[str, Callable[[Bench, dict[str, list[Run]]], Result]] = {
     f"live_latency_p99_{RATE}": _live,
     "rss": _rss,
     "cpu_per_message": _cpu,
-    **{name: _decoding(name) for name in decoding.TARGETS},
+    **{name: _decoding(name) for name in decoding.FIGURES},
 }
 
 
