@@ -8,7 +8,8 @@ T: type of meter, 10 to 19 water, 20 to 29 heat and cooling, 30 to 39 gas.  A: a
 byte first, the last two bytes are the maker's code.  C: bit 7 from the meter, bit 6 error, bits 0
 to 5 function.  L: length of DATA.  CS: sum of all bytes from 68, modulo 256.  DATA of an answer
 begins with the data identifier, whose two bytes come in either order from different makers, and the
-number SER of the question.
+number SER of the question.  CR, LF and zero bytes behind a frame are a data terminal's and are left
+out.
 
 The document::
 
@@ -37,6 +38,8 @@ MAX_BYTES: Final = 1024 * 1024
 MAX_FRAMES: Final = 10_000
 
 _WAKE_UP: Final = 0xFE
+_BEHIND: Final = frozenset(b"\xfe\r\n\0")
+"""What may stand behind a frame: wake-up bytes of the next, and the line end of a data terminal."""
 _SHORTEST: Final = 13
 
 _READ: Final = 0x81
@@ -95,7 +98,7 @@ def _frames(payload: bytes) -> list[bytes]:
     found: list[bytes] = []
     at, end = 0, len(payload)
     while at < end:
-        if payload[at] == _WAKE_UP:
+        if payload[at] == _WAKE_UP or (found and payload[at] in _BEHIND):
             at += 1
             continue
         problem = _fault(payload, at)

@@ -6,7 +6,8 @@ A frame (the same in both editions)::
 
 A: address, BCD, low byte first.  C: bit 7 from the meter, bit 6 error, bit 5 more follows, bits 0
 to 4 function.  L: length of DATA, whose bytes are sent with 33H added.  CS: sum of all bytes from
-the first 68, modulo 256.  FE bytes wake the receiver up and may stand between frames.
+the first 68, modulo 256.  FE bytes wake the receiver up and may stand between frames.  CR, LF and
+zero bytes behind a frame are a data terminal's and are left out.
 
 The document::
 
@@ -33,6 +34,8 @@ MAX_BLOCK: Final = 65_535  # the parts of a block are numbered in one byte
 
 _WAKE_UP: Final = 0xFE
 _WAKE_UP_BYTE: Final = bytes([_WAKE_UP])
+_BEHIND: Final = frozenset(b"\xfe\r\n\0")
+"""What may stand behind a frame: wake-up bytes of the next, and the line end of a data terminal."""
 _START: Final = 0x68
 _END: Final = 0x16
 _SHORTEST: Final = 12
@@ -119,7 +122,7 @@ def _frames(payload: bytes, limit: int) -> list[tuple[str, int, bytes]]:
     at = 0
     while at < end:
         first = payload[at]
-        if first == _WAKE_UP:
+        if first == _WAKE_UP or (found and first in _BEHIND):
             at += 1
             continue
         if first != _START or end - at < _SHORTEST:

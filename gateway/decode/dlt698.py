@@ -7,7 +7,8 @@ A frame::
 L: length without first and last byte (bits 0 to 13, low byte first; bit 14: in units of 1024).  C:
 bit 7 from the server, bit 6 the client began, bit 5 a part of an APDU, bit 3 user data scrambled
 (33H added), bits 0 to 2 function, 3 is data.  SA: features and length, then the address, low byte
-first.  HCS and FCS: CRC-16/X.25 over all from L to before them, low byte first.
+first.  HCS and FCS: CRC-16/X.25 over all from L to before them, low byte first.  CR, LF and
+zero bytes behind a frame are a data terminal's and are left out.
 
 The document::
 
@@ -47,6 +48,8 @@ MAX_ITEMS: Final = 10_000
 """Meters, and rows of records, of one message."""
 
 _WAKE_UP: Final = 0xFE
+_BEHIND: Final = frozenset(b"\xfe\r\n\0")
+"""What may stand behind a frame: wake-up bytes of the next, and the line end of a data terminal."""
 _SHORTEST: Final = 12
 _LESS_33H: Final = bytes((i - 0x33) % 256 for i in range(256))
 _MIRRORED: Final = bytes(int(f"{i:08b}"[::-1], 2) for i in range(256))
@@ -98,7 +101,7 @@ def _apdus(payload: bytes) -> list[tuple[str, bytes]]:
     parts: list[bytes] = []
     at, end, frames = 0, len(payload), 0
     while at < end:
-        if payload[at] == _WAKE_UP:
+        if payload[at] == _WAKE_UP or (frames and payload[at] in _BEHIND):
             at += 1
             continue
         frame = _frame(payload, at)

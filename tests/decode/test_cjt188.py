@@ -212,6 +212,22 @@ def test_wake_up_bytes_may_stand_anywhere_between_frames(counts):
     assert read(a + COLD + b + COLD + c) == read(COLD) * 2
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r", b"\0", b"\0\0\r\n", b"\xfe\r\n"])
+def test_a_line_end_or_zero_bytes_behind_a_frame_are_no_fault(end):
+    assert read(COLD + end) == read(COLD)
+    assert read(COLD + end + COLD + end) == read(COLD) * 2
+    assert refused(end + COLD).reason == "unparseable"
+    assert refused(COLD[:-1] + end).reason == "unparseable"
+    assert refused(COLD + end + b"\x01").reason == "unparseable"
+
+
+def test_a_short_answer_without_units_is_refused():
+    # Four digits pairs and the state: whether they are m3, and of how many decimals, nobody says.
+    error = refused(answer188(WATER, 0x10, bcd("00123456"), OPEN))
+    assert error.reason == "unparseable"
+    assert "19 bytes after SER, got 6" in error.detail
+
+
 def test_requests_and_confirmations_add_nothing():
     request = frame188(WATER, 0x10, 0x01, b"\x1f\x90\x00")
     assert read(request) == []

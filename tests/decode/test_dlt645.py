@@ -277,6 +277,15 @@ def test_wake_up_bytes_may_stand_before_between_and_after_frames(counts):
     assert read(a + ENERGY + b + VOLTAGE + c + ENERGY + d) == read(ENERGY + VOLTAGE + ENERGY)
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r", b"\0", b"\0\0\r\n", b"\xfe\r\n"])
+def test_a_line_end_or_zero_bytes_behind_a_frame_are_no_fault(end):
+    assert read(ENERGY + end) == read(ENERGY)
+    assert read(ENERGY + end + VOLTAGE + end) == read(ENERGY + VOLTAGE)
+    assert refused(end + ENERGY).reason == "unparseable"
+    assert refused(ENERGY[:-1] + end).reason == "unparseable"
+    assert refused(ENERGY + end + b"\x01").reason == "unparseable"
+
+
 def test_requests_and_confirmations_add_nothing():
     request = frame645(METER, 0x11, bytes.fromhex("00000100"))
     clock = frame645("999999999999", 0x08, bytes(6))
@@ -370,7 +379,7 @@ def test_one_changed_byte_is_found(place):
     [
         (b"", "unparseable", "empty"),
         (WAKE_UP, "unparseable", "nothing but wake-up"),
-        (ENERGY + b"\x00" + VOLTAGE, "unparseable", "byte 20: 00H where a frame"),
+        (ENERGY + b"\x01" + VOLTAGE, "unparseable", "byte 20: 01H where a frame"),
         (b"A" + ENERGY, "unparseable", "byte 0: 41H"),
         (ENERGY[:-2] + b"\x00\x16", "bad_checksum", "sum to 8AH, it says 00H"),
         (frame645(METER, 0x91, b"\x00\x00"), "unparseable", "2 bytes of data"),

@@ -341,6 +341,14 @@ def test_an_enciphered_answer_asks_for_a_key():
     assert "deadbeef" not in error.detail
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\0", b"\xfe\r\n"])
+def test_a_line_end_or_zero_bytes_behind_a_frame_are_no_fault(end):
+    assert read(ENERGY + end) == read(ENERGY)
+    assert read(ENERGY + end + ENERGY + end) == read(ENERGY + ENERGY)
+    assert refused(end + ENERGY).reason == "unparseable"
+    assert refused(ENERGY + end + b"\x01").reason == "unparseable"
+
+
 # -- what is refused -----------------------------------------------------------------------------
 
 
@@ -365,7 +373,7 @@ def answered(data: bytes) -> bytes:
     [
         (b"", "unparseable", "empty"),
         (WAKE_UP, "unparseable", "nothing but wake-up"),
-        (ENERGY + b"\x00" + ENERGY, "unparseable", "00H where a frame"),
+        (ENERGY + b"\x01" + ENERGY, "unparseable", "01H where a frame"),
         (ENERGY[:12] + b"\x00\x00" + ENERGY[14:], "bad_checksum", "HCS"),
         (ENERGY[:-3] + b"\x00\x00\x16", "bad_checksum", "FCS"),
         (answered(b"\x63"), "unparseable", "data type 99"),
