@@ -73,12 +73,9 @@ def read_devices(data: DataDirectory, registry: Path | None) -> Registry:
     with Casebook(data.path) as casebook:
         if registry is not None:
             read = read_files([registry])
-            made = casebook.import_entries(
-                read.entries, source=str(registry), actor=getpass.getuser(),
-                dry_run=bool(read.faults),
-            )  # fmt: skip
-            if read.faults or made.faults:
-                raise RegistryError(read.faults + made.faults)
+            made = casebook.import_read(read, source=str(registry), actor=getpass.getuser())
+            if made.faults:
+                raise RegistryError(made.faults)
         return casebook.devices()
 
 

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import msgspec
 import sqlalchemy as sa
 
+from gateway.devices import Registry
 from gateway.errors import ConfigError, GatewayError
-from gateway.registry import Entry, RegistryError, changes, relations, tables
+from gateway.records import Device
+from gateway.registry import Entry, Read, RegistryError, changes, relations, tables
+from gateway.registry.binding import bind, numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from gateway.devices import Registry
-    from gateway.records import Device
     from gateway.registry import Record
 
 HEAD: Final = "0002"
@@ -126,41 +127,43 @@ class Casebook:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
-    def import_entries(
+    def import_read(
         self,
-        entries: Sequence[Entry],
+        read: Read,
         *,
         source: str,
         actor: str,
         dry_run: bool = False,
         correct: bool = False,
-        digests: dict[str, str] | None = None,
+        device_id: str | None = None,
     ) -> changes.Plan:
-        """Takes records into the registry, all or nothing, with rows of audit.
+        """Takes what files say into the registry, all or nothing, with rows of audit.
 
-        Records that are not among the entries stay.  Nothing is written, and nothing audited, when
-        nothing changes, or when anything is wrong: the plan tells the faults.
+        Records that are not in the files stay.  Nothing is written, and nothing audited, when
+        nothing changes, or when anything is wrong: the plan tells every fault.
 
         Args:
-            entries: of one or several files.
+            read: of one or several files.
             source: the files, for the audit.
             actor: who.
             dry_run: judge and tell only.
             correct: replace what versions say, instead of beginning new ones.
-            digests: SHA-256 of each file, for the audit.
+            device_id: the device that the only certificate is of, whatever its numbers.
         """
         now = self._clock()
         with self._engine.begin() as connection:
+            bound = changes.Plan()
+            entries = read.entries + self._bound(connection, read, bound, device_id)
             known = tables.read_known(connection, entries)
             made = changes.plan(entries, known, now=now, correct=correct)
-            verdict = relations.check(entries, known)
-            made.faults += verdict.faults
-            made.warnings += verdict.warnings
+            verdict = relations.check(entries, known, read.refused)
+            made.faults = read.faults + bound.faults + made.faults + verdict.faults
+            made.warnings = read.warnings + bound.warnings + made.warnings + verdict.warnings
             if dry_run or made.faults or not made.changes:
                 return made
             detail: dict[str, Any] = msgspec.structs.asdict(summary(made))
-            if digests:
-                detail["sha256"] = digests
+            if read.digests:
+                detail["sha256"] = read.digests
             row = {"at": now, "actor": actor, "action": "device.import", "subject": source}
             inserted = connection.execute(sa.insert(AUDIT).values(**row, detail=detail))
             audit_id = int(inserted.inserted_primary_key[0])  # type: ignore[index]
@@ -181,6 +184,26 @@ class Casebook:
                 connection.execute(sa.insert(AUDIT), rows)
             return made
 
+    @staticmethod
+    def _bound(
+        connection: sa.Connection, read: Read, made: changes.Plan, device_id: str | None
+    ) -> list[Entry]:
+        """The certificates of the documents, each with the device that it is of."""
+        if not read.documents and device_id is None:
+            return []
+        numbers = numbers_in(read.documents) | ({device_id} if device_id is not None else set())
+        known = changes.Known(tables.read_numbered(connection, numbers))
+        for _, record in read.entries:
+            if isinstance(record, Device) and numbers & {record.device_id, record.serial_number}:
+                known.put(record)
+        return bind(
+            read.documents,
+            Registry(v for name in known.names("device") for v in known.devices(name)),
+            made.faults,
+            made.warnings,
+            device_id=device_id,
+        )
+
     def import_devices(
         self,
         devices: Sequence[Device],
@@ -190,15 +213,13 @@ class Casebook:
         dry_run: bool = False,
         correct: bool = False,
     ) -> ImportSummary:
-        """Takes devices as `import_entries` does.
+        """Takes devices as `import_read` does.
 
         Raises:
             RegistryError: with every fault; nothing was written.
         """
-        entries = [Entry(source, device) for device in devices]
-        made = self.import_entries(
-            entries, source=source, actor=actor, dry_run=dry_run, correct=correct
-        )
+        read = Read(entries=[Entry(source, device) for device in devices])
+        made = self.import_read(read, source=source, actor=actor, dry_run=dry_run, correct=correct)
         if made.faults:
             raise RegistryError(made.faults)
         return summary(made)
@@ -217,6 +238,11 @@ class Casebook:
         """
         with self._engine.begin() as connection:
             return tables.read_records(connection, kind, **of)
+
+    def naming(self, device_id: str) -> Registry:
+        """The devices that name this one as their parent or tank, in the versions that do."""
+        with self._engine.begin() as connection:
+            return Registry(tables.read_naming(connection, device_id))
 
     def audit_of(self, device_id: str) -> list[AuditEntry]:
         """What people did about a device, newest first: imports, changes, certificates."""

@@ -1,6 +1,5 @@
 """``gateway export``: what the store holds, in files that others read."""
 
-import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +9,7 @@ import typer
 
 from gateway import log as logs
 from gateway.checks import CATALOGUE
-from gateway.cli.output import Data, examples, existing, progress_console
+from gateway.cli.output import Data, examples, existing, moment, progress_console
 from gateway.errors import ConfigError
 from gateway.quantities import KINDS
 from gateway.store.duckdb import DuckDBStore
@@ -20,12 +19,8 @@ from gateway.store.export import (
     export_quarantine,
     export_readings,
 )
-from gateway.times import nanoseconds
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-
-
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class What(StrEnum):
@@ -44,15 +39,6 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     LP = "lp"
-
-
-def _time(text: str | None, option: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        return nanoseconds(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
-    except ValueError as error:
-        raise ConfigError(f"{option}: {error}, or as a date: 2026-03-01") from None
 
 
 @app.command(
@@ -92,7 +78,7 @@ def export(
     if code is not None and code not in CATALOGUE:
         raise ConfigError(f"--code: unknown flag code {code!r}; known are {', '.join(CATALOGUE)}")
     _only_for(what, since=since, until=until, device=device, kind=kind, code=code)
-    begin, end = _time(since, "--since"), _time(until, "--until")
+    begin, end = moment(since, "--since"), moment(until, "--until")
     chosen = str(format_ or _by_suffix(output))
     if chosen == Format.LP and what not in (What.READINGS, What.FLAGS):
         raise ConfigError(

@@ -1,6 +1,7 @@
 """What the commands share: common options, and how they show things."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.errors import ConfigError
+from gateway.times import nanoseconds
 
 Data = Annotated[Path, typer.Option("--data", help="The data directory.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Machine output on standard output.")]
@@ -27,6 +29,7 @@ Profiles = Annotated[
 
 
 _PIPE_WIDTH: Final = 500  # nobody reads a pipe by eye, and a broken line is of no use to grep
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _WHOLE_WIDTH: Final = 48  # names up to this long are never broken
 
 
@@ -61,6 +64,20 @@ def existing(data: Path, what: str) -> Path:
             f"--data {data}: there is no {what} in it; name the data directory of a gateway"
         )
     return data
+
+
+def moment(text: str | None, option: str) -> int | None:
+    """The time of an option, RFC 3339 or a date (its beginning in UTC), as ns; None without one.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        return nanoseconds(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
+    except ValueError as error:
+        raise ConfigError(f"{option}: {error}, or as a date: 2026-03-01") from None
 
 
 def print_table(

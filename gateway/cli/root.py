@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "export": "Readings, flags, quarantine or devices out of the store.",
     "reprocess": "Decides the ledger anew, with the profiles and the registry of today.",
     "profile": "Device profiles: list, check, test.",
-    "device": "The registry: import, list.",
+    "device": "The registry: import, list, show, verify.",
     "ledger": "The ledger: verify, show, prune.",
 }
 _USED_WRONGLY: Final = (ConfigError, ProfileError, LedgerLocked, StoreLocked)

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from gateway.certificates import Document
 from gateway.errors import ConfigError
 from gateway.quantities import KINDS
 from gateway.records import Certificate, Device, Owner, Site
@@ -62,12 +63,20 @@ class Entry(NamedTuple):
     record: Record
 
 
-class Read(NamedTuple):
-    """What files say: entries in their order, faults that forbid them, and what is only odd."""
+class Read(msgspec.Struct):
+    """What files say: entries in their order, faults that forbid them, and what is only odd.
 
-    entries: list[Entry]
-    faults: list[str]
-    warnings: list[str]
+    ``documents`` are certificates whose devices are still to be found; ``refused`` are the ids of
+    devices whose rows are faulty, so that nobody is told that they are not there.  ``digests`` are
+    the SHA-256 of the files.
+    """
+
+    entries: list[Entry] = []
+    documents: list[Document] = []
+    faults: list[str] = []
+    warnings: list[str] = []
+    refused: set[str] = set()
+    digests: dict[str, str] = {}
 
 
 def kind_of(record: Record) -> str:
@@ -90,20 +99,21 @@ def as_line(record: Record) -> dict[str, Any]:
     return line
 
 
-def entry(row: dict[str, Any], place: str, faults: list[str], warnings: list[str]) -> Entry | None:
-    """The record of one row; its faults and oddities are added with their place.
+def take_row(row: dict[str, Any], place: str, read: Read) -> None:
+    """Adds the record of one row, or its faults, and its oddities, with their place.
 
     Args:
         row: values by name, as JSON has them.
         place: file and line, for messages.
-        faults: what forbids the row; then the answer is None.
-        warnings: what is only odd.
+        read: what is added to.
     """
     kind = row.get("record", "device")
-    if kind not in RECORDS:
+    if not isinstance(kind, str) or kind not in RECORDS:
         known = ", ".join(RECORDS)
-        faults.append(f"{place}: record: unknown kind of record {kind!r:.60}; known are {known}")
-        return None
+        read.faults.append(
+            f"{place}: record: unknown kind of record {kind!r:.60}; known are {known}"
+        )
+        return
     type_ = RECORDS[kind]
     names = type_.__struct_fields__
     problems: list[str] = []
@@ -119,10 +129,12 @@ def entry(row: dict[str, Any], place: str, faults: list[str], warnings: list[str
     problems += [f"{key} is missing" for key in KEYS[kind] if key not in row]
     problems += _against_each_other(fields)
     if problems:
-        faults += [f"{place}: {problem}" for problem in problems]
-        return None
-    warnings += [f"{place}: {oddity}" for oddity in _oddities(fields, kind)]
-    return Entry(place, type_(**fields))
+        read.faults += [f"{place}: {problem}" for problem in problems]
+        if isinstance(row.get("device_id"), str):
+            read.refused.add(row["device_id"])
+        return
+    read.warnings += [f"{place}: {oddity}" for oddity in _oddities(fields, kind)]
+    read.entries.append(Entry(place, type_(**fields)))
 
 
 def unknown_key(key: str, kind: str | None = None) -> str:

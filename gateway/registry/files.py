@@ -7,13 +7,16 @@ with a JSON object, or one column a parameter (``parameters.k_factor``).
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import sys
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from gateway.certificates import read_certificate
 from gateway.records import Device
 from gateway.registry.entries import (
     ALL_FIELDS,
@@ -21,14 +24,17 @@ from gateway.registry.entries import (
     KEYS,
     Read,
     RegistryError,
-    entry,
     key_of,
+    take_row,
     unknown_key,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import tzinfo
     from pathlib import Path
+
+    from gateway.certificates import Period
 
 _JSON_CELLS: Final = frozenset(("parameters", "source", "errors", *DEGREES))
 
@@ -48,26 +54,39 @@ def read_registry(path: Path | None) -> list[Device]:
     return [each.record for each in found.entries if isinstance(each.record, Device)]
 
 
-def read_files(paths: Sequence[Path | None]) -> Read:
+def read_files(
+    paths: Sequence[Path | None], *, zone: tzinfo = UTC, valid_for: Period | None = None
+) -> Read:
     """What registry files say, together: no record may be in two of them.
 
     Args:
-        paths: ``.csv``, else JSON Lines; None is standard input, which is JSON Lines where it
-            begins with a brace.
+        paths: certificates (``.xml``), tables (``.csv``), else JSON Lines; None is standard input,
+            of which the first character tells.
+        zone: of dates of certificates that say no offset.
+        valid_for: how long a certificate holds that does not say it.
     """
-    found = Read([], [], [])
+    found = Read()
     for path in paths:
-        _read_file(path, found)
+        _read_file(path, found, zone, valid_for)
     _once_only(found)
     return found
 
 
-def _read_file(path: Path | None, found: Read) -> None:
+def _read_file(path: Path | None, found: Read, zone: tzinfo, valid_for: Period | None) -> None:
     name = str(path) if path is not None else "<stdin>"
     try:
         raw = path.read_bytes() if path is not None else sys.stdin.buffer.read()
     except OSError as error:
         found.faults.append(f"{name}: cannot be read: {error.strerror}")
+        return
+    found.digests[name] = hashlib.sha256(raw).hexdigest()
+    suffix = path.suffix.lower() if path is not None else _SUFFIXES.get(_first(raw), ".csv")
+    if suffix == ".xml":
+        document = read_certificate(
+            raw, name, found.faults, found.warnings, zone=zone, valid_for=valid_for
+        )
+        if document is not None:
+            found.documents.append(document)
         return
     try:
         text = raw.decode("utf-8-sig")
@@ -75,12 +94,17 @@ def _read_file(path: Path | None, found: Read) -> None:
         line = raw.count(b"\n", 0, error.start) + 1
         found.faults.append(f"{name}:{line}: not UTF-8; save the file as UTF-8")
         return
-    is_csv = path.suffix == ".csv" if path is not None else not text.lstrip().startswith("{")
-    rows = _csv_rows(text, name, found.faults) if is_csv else _json_rows(text, name, found.faults)
+    rows = (_csv_rows if suffix == ".csv" else _json_rows)(text, name, found.faults)
     for line, row in rows:
-        made = entry(row, f"{name}:{line}", found.faults, found.warnings)
-        if made is not None:
-            found.entries.append(made)
+        take_row(row, f"{name}:{line}", found)
+
+
+_SUFFIXES: Final = {b"<": ".xml", b"{": ".jsonl", b"": ".jsonl"}
+
+
+def _first(raw: bytes) -> bytes:
+    """The first byte that is no blank and no mark of the byte order."""
+    return raw[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
 
 
 def _once_only(found: Read) -> None:

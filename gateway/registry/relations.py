@@ -13,6 +13,7 @@ from gateway.records import Device, Owner, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from gateway.registry.changes import Known
     from gateway.registry.entries import Entry
@@ -56,7 +57,9 @@ def sites_with_nozzles(entries: Iterable[Entry]) -> set[str]:
     }
 
 
-def check(entries: Sequence[Entry], known: Known) -> Verdict:
+def check(
+    entries: Sequence[Entry], known: Known, refused: AbstractSet[str] = frozenset()
+) -> Verdict:
     """Judges the relations of the devices of an import.
 
     Args:
@@ -64,8 +67,10 @@ def check(entries: Sequence[Entry], known: Known) -> Verdict:
         known: the versions after the import: of these devices, of all that are reached from them
             by parents and tanks, of all at the same sites that have a nozzle, and every site and
             owner.
+        refused: devices of the import whose own rows are faulty: that they are missing is told
+            there.
     """
-    verdict = Verdict([], [])
+    check = _Check(known, refused)
     strangers = _Strangers(known)
     nozzles = _Nozzles(known) if sites_with_nozzles(entries) else None
     for place, record in entries:
@@ -74,63 +79,73 @@ def check(entries: Sequence[Entry], known: Known) -> Verdict:
             continue
         for relation in RELATIONS:
             if relation in record.parameters:
-                _related(record, relation, place, known, verdict)
+                check.relation(record, relation, place)
         if nozzles is not None and "nozzle" in record.parameters:
-            nozzles.see(record, place, verdict)
-    verdict.warnings.extend(strangers.told())
-    return verdict
+            nozzles.see(record, place, check.verdict)
+    check.verdict.warnings.extend(strangers.told())
+    return check.verdict
 
 
-def _related(device: Device, relation: str, place: str, known: Known, verdict: Verdict) -> None:
-    where = f"{place}: parameters.{relation}"
-    told = device.parameters[relation]
-    values = list(told.values()) if isinstance(told, dict) and relation == "tank" else [told]
-    if not values or not all(isinstance(value, str) and value for value in values):
-        verdict.faults.append(f"{where}: must be {_EXAMPLES[relation]}, got {told!r:.60}")
-        return
-    for other in dict.fromkeys(values):
-        versions = known.devices(other)
-        if other == device.device_id:
-            verdict.faults.append(f"{where}: {other!r} is the device itself")
-        elif not versions:
-            verdict.faults.append(
-                f"{where}: no device {other!r} is registered, nor is it in this import; register "
-                "it, or mend the name"
-            )
-        elif relation == "parent":
-            if versions[-1].kind != device.kind:
-                verdict.warnings.append(
-                    f"{where}: {other!r} is a {versions[-1].kind}, {device.device_id!r} a "
-                    f"{device.kind}"
+class _Check:
+    """Judges what devices say of each other."""
+
+    def __init__(self, known: Known, refused: AbstractSet[str]) -> None:
+        self.known = known
+        self.refused = refused
+        self.verdict = Verdict([], [])
+
+    def relation(self, device: Device, relation: str, place: str) -> None:
+        """One parameter that names other devices."""
+        where = f"{place}: parameters.{relation}"
+        told = device.parameters[relation]
+        values = list(told.values()) if isinstance(told, dict) and relation == "tank" else [told]
+        if not values or not all(isinstance(value, str) and value for value in values):
+            self.verdict.faults.append(f"{where}: must be {_EXAMPLES[relation]}, got {told!r:.60}")
+            return
+        for other in dict.fromkeys(values):
+            versions = self.known.devices(other)
+            if other == device.device_id:
+                self.verdict.faults.append(f"{where}: {other!r} is the device itself")
+            elif versions:
+                self._between(device, versions[-1], relation, where)
+            elif other not in self.refused:
+                self.verdict.faults.append(
+                    f"{where}: no device {other!r} is registered, nor is it in this import; "
+                    "register it, or mend the name"
                 )
-            _no_cycle(device, where, known, verdict)
-        elif versions[-1].site != device.site:
-            verdict.warnings.append(
-                f"{where}: {other!r} is at site {versions[-1].site!r}, {device.device_id!r} at "
-                f"{device.site!r}"
+
+    def _between(self, device: Device, other: Device, relation: str, where: str) -> None:
+        mine, name = device.device_id, other.device_id
+        if relation == "parent":
+            if other.kind != device.kind:
+                self.verdict.warnings.append(
+                    f"{where}: {name!r} is a {other.kind}, {mine!r} a {device.kind}"
+                )
+            self._no_cycle(device, where)
+        elif other.site != device.site:
+            self.verdict.warnings.append(
+                f"{where}: {name!r} is at site {other.site!r}, {mine!r} at {device.site!r}"
             )
 
-
-def _no_cycle(device: Device, where: str, known: Known, verdict: Verdict) -> None:
-    """Follows the parents at the times when a version of the device begins."""
-    for version in known.devices(device.device_id):
-        chain = [device.device_id]
-        upper: Device | None = version
-        while upper is not None:
-            parents = named_devices(upper, "parent")
-            if not parents:
-                break
-            name = parents[0]
-            if name in chain:
-                if name == device.device_id and len(chain) > 1:
-                    verdict.faults.append(
+    def _no_cycle(self, device: Device, where: str) -> None:
+        """Follows the parents at the times when a version of the device begins."""
+        for version in self.known.devices(device.device_id):
+            chain = [device.device_id]
+            upper: Device | None = version
+            while upper is not None:
+                name = next(iter(named_devices(upper, "parent")), None)
+                if name is None:
+                    break
+                chain.append(name)
+                if name == device.device_id and len(chain) > 2:
+                    self.verdict.faults.append(
                         f"{where}: a cycle, each is the parent of the one before: "
-                        f"{' → '.join([*chain, name])}"
+                        f"{' → '.join(chain)}"
                     )
                     return
-                break
-            chain.append(name)
-            upper = _valid(known.devices(name), since(version))
+                if name in chain[:-1]:
+                    break  # a cycle further up, which is told of its own devices
+                upper = _valid(self.known.devices(name), since(version))
 
 
 def _valid(versions: Sequence[Device], moment: int) -> Device | None:

@@ -5,15 +5,16 @@ Every function works on a connection of the casebook, within its transaction.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
-from gateway.devices import EVER, Registry
+from gateway.devices import EVER, Registry, named_devices
 from gateway.records import Certificate, Device, Owner, Site
 from gateway.registry.changes import Known
-from gateway.registry.relations import named_by, sites_with_nozzles
+from gateway.registry.relations import RELATIONS, named_by, sites_with_nozzles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -95,6 +96,20 @@ def read_registry(connection: sa.Connection) -> Registry:
     return Registry(_devices(connection, sa.true()))
 
 
+def read_numbered(connection: sa.Connection, numbers: Iterable[str]) -> list[Device]:
+    """Every version of the devices that have one of these as their id or serial number."""
+    found: dict[str, None] = {}
+    for part in _parts(sorted(numbers)):
+        columns = DEVICE.c.device_id, DEVICE.c.serial_number
+        query = sa.select(DEVICE.c.device_id).where(sa.or_(*(c.in_(part) for c in columns)))
+        found.update(dict.fromkeys(row.device_id for row in connection.execute(query)))
+    return [
+        device
+        for part in _parts(list(found))
+        for device in _devices(connection, DEVICE.c.device_id.in_(part))
+    ]
+
+
 def read_known(connection: sa.Connection, entries: Sequence[Entry]) -> Known:
     """What is known of the records of an import, and of the devices that they are related to."""
     mine = dict.fromkeys(
@@ -135,6 +150,22 @@ def read_records(connection: sa.Connection, kind: str, **of: str) -> list[Record
     return list(
         _devices(connection, where) if kind == "device" else _plain(connection, kind, where)
     )
+
+
+def read_naming(connection: sa.Connection, device_id: str) -> list[Device]:
+    """Every version of the devices that name this one in a relation, as parent or tank."""
+    text = sa.cast(DEVICE.c.parameters, sa.Text)
+    # As written by msgspec, and with other letters escaped, as older programs wrote them.
+    forms = {msgspec.json.encode(device_id).decode(), json.dumps(device_id)}
+    hits = sa.or_(*(text.contains(form, autoescape=True) for form in sorted(forms)))
+    ids = sa.select(DEVICE.c.device_id).where(hits)
+    found = Registry(_devices(connection, DEVICE.c.device_id.in_(ids)))
+    return [
+        device
+        for name in found
+        for device in found.versions(name)
+        if any(device_id in named_devices(device, relation) for relation in RELATIONS)
+    ]
 
 
 def audited(connection: sa.Connection, device_id: str) -> tuple[set[int], list[str]]:
