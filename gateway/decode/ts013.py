@@ -22,7 +22,7 @@ import quickjs
 
 from gateway.decode.document import Context, Document, Parse
 from gateway.decode.plain import bounded
-from gateway.decode.ts013_source import modular, patches, script
+from gateway.decode.ts013_source import modular, patched, script
 from gateway.errors import DecodeError
 from gateway.profiles.formats import Ts013
 from gateway.times import nanoseconds
@@ -50,7 +50,7 @@ MAX_SIGNS: Final = 256 * 1024
 _FIRST_LINE: Final = 2001
 _HOST: Final = tuple(
     Path(__file__).with_name(f"ts013_{part}.js").read_text("utf-8")
-    for part in ("bounds", "buffer", "host")
+    for part in ("bounds", "buffer", "closed", "host")
 )
 _FRAME: Final = re.compile(r"<input>:(\d+)(?::(\d+))?")
 # What the engine says of its limits, and how it is told.
@@ -108,6 +108,7 @@ class Codec:
         self._variables = json.dumps(settings.variables) if settings.variables else ""
         self._source = source.removeprefix("\ufeff")
         self._modular = modular(self._source)
+        self._patched = patched(self._source)
         self._promises = _PROMISES.search(self._source) is not None
         self._open = False
         self._used = 0
@@ -177,16 +178,19 @@ class Codec:
         engine.set_memory_limit(MAX_LOAD_MEMORY)
         engine.set_max_stack_size(MAX_STACK)
         engine.set_time_limit(MAX_LOAD_S)
-        bounds, buffer, host = (engine.eval(part) for part in _HOST)
+        bounds, buffer, closed, host = (engine.eval(part) for part in _HOST)
         watched = bounds()
-        prepare = host(watched, buffer(watched), MAX_WORDS, MAX_SIGNS)
+        prepare = host(watched, buffer(watched), closed, MAX_WORDS, MAX_SIGNS)
         try:
             codec = self._compiled(engine)
-            run = prepare(codec, _FIRST_LINE, self._variables, self._modular, self._open)
+            run = prepare(
+                codec, _FIRST_LINE, self._variables, self._modular, self._open, self._patched
+            )
         except quickjs.JSException as error:
             raise ValueError(self._told(self._placed(error), _LOAD_LIMITS)) from error
-        if run == "patches" or (not self._open and patches(engine, self._source)):
-            # It alters the engine's own functions while it runs, so each message gets a new engine.
+        if run == "patches":
+            # It alters the surroundings in a way that cannot be put back, so each message gets a new
+            # engine.
             self._open = True
             return self._load()
         if not callable(run):

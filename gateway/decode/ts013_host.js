@@ -3,9 +3,10 @@
 // Each message gets the codec's file run anew, in surroundings that it cannot alter, so that what
 // comes out of a message depends on nothing but the codec and the message.
 //
-// One expression: a function of what ts013_bounds.js and ts013_buffer.js give and of limits, which
-// gives `prepare`.  It must run before any code of a vendor: it keeps the engine's own functions.
-(function (bounds, bytes, mostWords, mostSigns) {
+// One expression: a function of what ts013_bounds.js, ts013_buffer.js and ts013_closed.js give and of
+// limits, which gives `prepare`.  It must run before any code of a vendor: it keeps the engine's own
+// functions.
+(function (bounds, bytes, closed, mostWords, mostSigns) {
   "use strict";
 
   const {stringify} = bounds;
@@ -13,7 +14,7 @@
   const G = globalThis;
   const {apply, construct, defineProperty, deleteProperty, getOwnPropertyDescriptor,
     getPrototypeOf, isExtensible, ownKeys, setPrototypeOf} = Reflect;
-  const {create, freeze, hasOwn} = Object;
+  const {create, hasOwn} = Object;
   const {isArray} = Array;
   const {parse} = JSON;
   const Failure = Error;
@@ -158,59 +159,16 @@
   for (const name of ownKeys(given)) hidden(surroundings, name, given[name]);
   setPrototypeOf(G, surroundings);
 
-  // An object whose prototype is frozen could not be given a property of the same name by `=`, and
-  // outside of strict mode it would not even say so.  For names that codecs do give to their own
-  // objects, the prototype therefore has an accessor.
-  function overridable(owner, name) {
-    const {value, writable} = getOwnPropertyDescriptor(owner, name) ?? {};
-    if (!writable) return;
-    defineProperty(owner, name, {
-      get() { return value; },
-      set(other) {
-        if (this === owner) throw new TypeError(`${String(name)} is read-only`);
-        defineProperty(this, name,
-          {value: other, writable: true, enumerable: true, configurable: true});
-      },
-      enumerable: false,
-      configurable: true,
-    });
-  }
+  // What ThingPark gave beside TS013's input.
+  const UPLINK = {
+    get time() { return this.recvTime; },
+    set time(value) { defineProperty(this, "time", own(value)); },
+    get thing() { return {}; },
+    set thing(value) { defineProperty(this, "thing", own(value)); },
+  };
+  const own = (value) => ({value, writable: true, enumerable: true, configurable: true});
 
-  // Those of plain values: nothing inherits from them, and number.toString(16) shall stay fast.
-  const PLAIN = [BigInt, Boolean, Number, String, Symbol].map((each) => each.prototype);
-
-  function opened(owner) {
-    for (const name of ["constructor", "toLocaleString", "toString", "valueOf"]) {
-      overridable(owner, name);
-    }
-    if (owner instanceof Failure || owner === Failure.prototype) {
-      overridable(owner, "name");
-      overridable(owner, "message");
-    }
-  }
-
-  // Freezes all that a codec can reach, but for the global object itself.
-  function close() {
-    const seen = new Set([G]);
-    const left = [surroundings, function* () {}, async () => {}, async function* () {},
-      [][Symbol.iterator](), ""[Symbol.iterator](), new Map().entries(), new Set().entries(),
-      "".matchAll(/x/g), [].values().map((x) => x), Iterator.from({next() {}})];
-    while (left.length > 0) {
-      const object = left.pop();
-      if (object === null || seen.has(object)) continue;
-      seen.add(object);
-      for (const name of ownKeys(object)) {
-        const {value, get, set} = getOwnPropertyDescriptor(object, name);
-        for (const each of [value, get, set]) {
-          if (typeof each === "object" || typeof each === "function") left.push(each);
-        }
-        if (name === "prototype" && value && !PLAIN.includes(value)) opened(value);
-      }
-      left.push(getPrototypeOf(object));
-    }
-    seen.delete(G);
-    for (const object of seen) freeze(object);
-  }
+  const {watch, close} = closed(surroundings, G, UPLINK);
 
   // -- the codec --------------------------------------------------------------------------------
 
@@ -242,17 +200,26 @@
     }
   }
 
-  // Which function decodes, and where it is: in the module's exports, their default, the file, G.
+  // Where a codec may leave the function that decodes; `file` is what its own text declares.
+  const exported = () => (G.module === undefined ? undefined : G.module.exports);
+  const DRIVERS = [(file) => file.driver, () => exported()?.driver];
+  const OWNERS = [exported, () => exported()?.default, (file) => file, () => G];
+
+  // Which function decodes, and where it is: in a driver, as ThingPark has it, or by its form.
   function find(file) {
-    const exported = G.module === undefined ? undefined : G.module.exports;
-    const owners = [exported, exported?.default, file, G];
-    for (const form of ["decodeUplink", "Decode", "Decoder"]) {
-      for (let at = 0; at < owners.length; at++) {
-        if (typeof owners[at]?.[form] === "function") return {form, at, alone: false};
+    const forms = ["decodeUplink", "Decode", "Decoder"];
+    for (const place of DRIVERS) {
+      for (const form of forms) {
+        if (typeof place(file)?.[form] === "function") return {form, place, alone: false};
       }
     }
-    for (let at = 0; at < 2; at++) {
-      if (typeof owners[at] === "function") return {form: "decodeUplink", at, alone: true};
+    for (const form of forms) {
+      for (const place of OWNERS) {
+        if (typeof place(file)?.[form] === "function") return {form, place, alone: false};
+      }
+    }
+    for (const place of [OWNERS[0], OWNERS[1], DRIVERS[0]]) {
+      if (typeof place(file) === "function") return {form: "decodeUplink", place, alone: true};
     }
     return undefined;
   }
@@ -264,7 +231,8 @@
       return `?decodeUplink returned ${made === null ? "null" : typeof made}, not an object with `
         + "data or errors";
     }
-    const {data, errors, warnings} = made;
+    const {errors, warnings} = made;
+    let {data} = made;
     if (errors !== undefined && errors !== null && errors.length !== 0) {
       const list = isArray(errors) ? errors : [errors];
       let text = "!";
@@ -273,8 +241,13 @@
       }
       return text.slice(0, mostWords).toWellFormed();
     }
-    if (data === undefined && typeof made.then === "function") {
-      return "?decodeUplink returned a promise: a codec answers at once";
+    if (data === undefined && form === "decodeUplink") {
+      if (typeof made.then === "function") {
+        return "?decodeUplink returned a promise: a codec answers at once";
+      }
+      // Before TS013, the document itself was returned.
+      const whole = !("data" in made) && errors === undefined && warnings === undefined;
+      if (whole && ownKeys(made).length > 0) data = made;
     }
     if (data === null || typeof data !== "object") {
       return `?the codec returned no data, but ${data === null ? "null" : typeof data}`;
@@ -288,25 +261,28 @@
   // document, `!` errors that the codec returned, `?` an exception, `#` a limit, `+` too large; a
   // `~` before that, that this context is spoiled.  A text instead of a function is the reason why
   // the codec cannot be used.
-  return function prepare(codec, firstLine, variables, modular, open) {
+  return function prepare(codec, firstLine, variables, modular, open, patched) {
     const load = () => {
       if (modular) {
         const exports = {};
         hidden(G, "module", {exports});
         hidden(G, "exports", exports);
+        hidden(G, "context", []);
       }
       return apply(codec, G, []);
     };
     const kept = ownKeys(G);
-    if (modular) kept.push("module", "exports");
+    if (modular) kept.push("module", "exports", "context");
     // Takes away what a codec left in the global object; false where that is not possible.
     const tidy = () => {
       for (const name of ownKeys(G)) if (!kept.includes(name)) deleteProperty(G, name);
       return ownKeys(G).length === kept.length;
     };
     let entry;
+    let putBack = () => true;
     try {
-      entry = find(load());
+      const names = patched === "" ? [] : patched.split(" ");
+      entry = open ? find(load()) : watch(() => find(load()), names);
     } catch (error) {
       return words(error, firstLine);
     }
@@ -316,37 +292,39 @@
     }
     tidy();
     if (!open) {
-      close();
+      putBack = close();
       try {
         load();
       } catch {
         return "patches";
       }
+      if (!putBack()) return "patches";
       tidy();
     }
-    const {form, at, alone} = entry;
+    const {form, place, alone} = entry;
     const decode = (port, time, bytes) => {
-      const file = load();
-      const owner = at === 2 ? file : at === 3 ? G : at === 1 ? G.module.exports.default
-        : G.module.exports;
+      const owner = place(load());
       const call = alone ? owner : owner[form];
       const more = variables === "" ? {} : parse(variables);
       if (form === "Decode") return apply(call, owner, [port, bytes, more]);
       if (form === "Decoder") return apply(call, owner, [bytes, port]);
-      return apply(call, owner,
-        [{bytes, fPort: port, recvTime: new NativeDate(time), variables: more}]);
+      return apply(call, owner, [{
+        __proto__: UPLINK, bytes, fPort: port, recvTime: new NativeDate(time), variables: more,
+      }]);
     };
     return function run(port, time, ...bytes) {
       now = time;
       seed = 1;
-      let text;
+      let text, error, failed = false;
       try {
         text = result(decode(port, time, bytes), form);
-      } catch (error) {
-        text = (stopped(error) ? "#" : "?") + words(error, firstLine);
+      } catch (thrown) {
+        failed = true;
+        error = thrown;
       }
-      const sound = (ownKeys(G).length === kept.length || tidy()) && isExtensible(G)
+      const sound = putBack() && (ownKeys(G).length === kept.length || tidy()) && isExtensible(G)
         && getPrototypeOf(G) === surroundings;
+      if (failed) text = (stopped(error) ? "#" : "?") + words(error, firstLine);
       return sound ? text : "~" + text;
     };
   };

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import quickjs
-
 _FORMS: Final = ("decodeUplink", "Decode", "Decoder")
-_MODULAR: Final = re.compile(r"\b(?:module|exports)\b")
+_MODULAR: Final = re.compile(r"\b(?:module|exports|context)\b")
 
 # Statements of ES modules that stand at the head of a line.
 _DEFAULT_NAMED: Final = re.compile(
@@ -38,7 +36,7 @@ _PATCH: Final = re.compile(
 
 
 def modular(source: str) -> bool:
-    """Whether a codec may speak of ``module`` or ``exports``."""
+    """Whether a codec may speak of ``module``, ``exports`` or ``context``."""
     return _MODULAR.search(source) is not None
 
 
@@ -60,6 +58,7 @@ def script(source: str, first_line: int, *, module: bool = False) -> str | None:
             return None
         more = "".join(f"exports.{name}={value};" for name, value in exports)
     found = ",".join(f"{name}:typeof {name}=='function'?{name}:undefined" for name in _FORMS)
+    found += ",driver:typeof driver=='undefined'?undefined:driver"
     lines = "\n" * (first_line - 1)
     return f"(function(){{{lines}{source}\n;{more}return {{{found}}}}})"
 
@@ -105,9 +104,14 @@ def _renamed(names: str) -> list[tuple[str, str]]:
     return [(match[1], match[2] or match[1]) for match in found if match is not None]
 
 
-def patches(engine: quickjs.Context, source: str) -> bool:
-    """Whether a codec seems to alter a function of the engine, and had not done so when loaded."""
-    for owner, inherited, name in _PATCH.findall(source):
-        if not engine.eval(f"Object.hasOwn({owner}{inherited},'{name}')"):
-            return True
-    return False
+def patched(source: str) -> str:
+    """What of the engine a codec's text alters, as ``Math.trunc Array.prototype.at``.
+
+    Words in comments do no harm: what is named here is only put back after each message.
+    """
+    found = {
+        f"{owner}{inherited}.{name}"
+        for owner, inherited, name in _PATCH.findall(source)
+        if not re.search(rf"\b(?:function|class|var|let|const)\s+{owner}\b", source)
+    }
+    return " ".join(sorted(found))

@@ -1,0 +1,161 @@
+// Closes what a codec finds around it, so that no message can leave anything there for the next.
+//
+// All of it is frozen, but for the properties that a codec alters on purpose (a polyfill, its own
+// Object.assign): those are put back after each message.
+//
+// One expression: a function of what there is, of the global object, which stays open, and of one more
+// object, which gives `watch` and `close`.
+(function (surroundings, G, more) {
+  "use strict";
+
+  const {defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, isExtensible,
+    ownKeys} = Reflect;
+  const {freeze, is} = Object;
+  const Failure = Error;
+
+  function reached() {
+    const seen = new Set([G]);
+    const left = [surroundings, more, function* () {}, async () => {}, async function* () {},
+      [][Symbol.iterator](), ""[Symbol.iterator](), new Map().entries(), new Set().entries(),
+      "".matchAll(/x/g), [].values().map((x) => x), Iterator.from({next() {}})];
+    while (left.length > 0) {
+      const object = left.pop();
+      if (object === null || seen.has(object)) continue;
+      seen.add(object);
+      for (const name of ownKeys(object)) {
+        const {value, get, set} = getOwnPropertyDescriptor(object, name);
+        for (const each of [value, get, set]) {
+          if (typeof each === "object" || typeof each === "function") left.push(each);
+        }
+      }
+      left.push(getPrototypeOf(object));
+    }
+    seen.delete(G);
+    return seen;
+  }
+
+  const objects = reached();
+
+  function same(one, other) {
+    return one !== undefined && other !== undefined && is(one.value, other.value)
+      && one.get === other.get && one.set === other.set && one.writable === other.writable
+      && one.enumerable === other.enumerable && one.configurable === other.configurable;
+  }
+
+  // What a codec alters: Map(object -> Map(name -> what it was, undefined where it was not)).
+  const altered = new Map();
+
+  function alters(owner, name, was) {
+    if (was !== undefined && !was.configurable) return;
+    if (!altered.has(owner)) altered.set(owner, new Map());
+    altered.get(owner).set(name, was);
+  }
+
+  // Notes what `run` alters, and puts it back; `names` are those that the codec's text speaks of,
+  // as "Array.prototype.at".
+  function watch(run, names) {
+    const before = new Map();
+    for (const object of objects) {
+      const properties = new Map();
+      for (const name of ownKeys(object)) properties.set(name, getOwnPropertyDescriptor(object, name));
+      before.set(object, properties);
+    }
+    for (const path of names) {
+      const [first, ...rest] = path.split(".");
+      const name = rest.pop();
+      const owner = rest.length ? surroundings[first]?.prototype : surroundings[first];
+      if (before.has(owner)) alters(owner, name, before.get(owner).get(name));
+    }
+    try {
+      return run();
+    } finally {
+      for (const name of ownKeys(G)) {
+        if (before.get(surroundings).has(name)) {
+          alters(surroundings, name, before.get(surroundings).get(name));
+        }
+      }
+      for (const [object, properties] of before) {
+        for (const name of new Set([...properties.keys(), ...ownKeys(object)])) {
+          const was = properties.get(name);
+          if (!same(was, getOwnPropertyDescriptor(object, name))) alters(object, name, was);
+        }
+      }
+      for (const [owner, properties] of altered) {
+        for (const [name, was] of properties) {
+          if (was === undefined) deleteProperty(owner, name);
+          else defineProperty(owner, name, was);
+        }
+      }
+    }
+  }
+
+  // An object whose prototype is frozen could not be given a property of the same name by `=`, and
+  // outside of strict mode it would not even say so.  For names that codecs do give to their own
+  // objects, the prototype therefore has an accessor.
+  function overridable(owner, name) {
+    const {value, writable} = getOwnPropertyDescriptor(owner, name) ?? {};
+    if (!writable || altered.get(owner)?.has(name)) return;
+    defineProperty(owner, name, {
+      get() { return value; },
+      set(other) {
+        if (this === owner) throw new TypeError(`${String(name)} is read-only`);
+        defineProperty(this, name,
+          {value: other, writable: true, enumerable: true, configurable: true});
+      },
+      enumerable: false,
+      configurable: true,
+    });
+  }
+
+  // Those of plain values: nothing inherits from them, and number.toString(16) shall stay fast.
+  const PLAIN = [BigInt, Boolean, Number, String, Symbol].map((each) => each.prototype);
+
+  function opened(owner) {
+    for (const name of ["constructor", "toLocaleString", "toString", "valueOf"]) {
+      overridable(owner, name);
+    }
+    if (owner instanceof Failure || owner === Failure.prototype) {
+      overridable(owner, "name");
+      overridable(owner, "message");
+    }
+  }
+
+  // Freezes all, and gives a function that puts back what a codec altered.  It tells whether it
+  // could: where not, a codec has left something for ever.
+  function close() {
+    for (const object of objects) {
+      const value = getOwnPropertyDescriptor(object, "prototype")?.value;
+      if (value && !PLAIN.includes(value)) opened(value);
+    }
+    // The accessors are objects of their own.
+    for (const object of reached()) {
+      if (!altered.has(object)) freeze(object);
+    }
+    const owners = [];
+    for (const [owner, names] of altered) {
+      for (const name of ownKeys(owner)) {
+        if (names.has(name)) continue;
+        const {writable} = getOwnPropertyDescriptor(owner, name);
+        defineProperty(owner, name, writable ? {writable: false, configurable: false}
+          : {configurable: false});
+      }
+      owners.push({owner, parent: getPrototypeOf(owner), count: ownKeys(owner).length,
+        names: [...names.keys()], were: [...names.values()]});
+    }
+    // A codec may have altered how lists are gone through.
+    return function putBack() {
+      for (let i = 0; i < owners.length; i++) {
+        const {owner, parent, count, names, were} = owners[i];
+        for (let k = 0; k < names.length; k++) {
+          if (were[k] === undefined ? !deleteProperty(owner, names[k])
+            : !defineProperty(owner, names[k], were[k])) return false;
+        }
+        if (ownKeys(owner).length !== count || getPrototypeOf(owner) !== parent
+          || !isExtensible(owner)) return false;
+      }
+      return true;
+    };
+  }
+
+  return {watch, close};
+})
