@@ -297,6 +297,7 @@ class _Reader:
         found = list(self.root.all("administrativeData", "items", "item"))
         if not found:
             self.fault(self.root, "administrativeData/items has no item")
+            return ()
         if len(found) > MAX_ITEMS:
             self.fault(found[MAX_ITEMS], f"{len(found)} items, at most {MAX_ITEMS} are read")
             return ()

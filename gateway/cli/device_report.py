@@ -190,9 +190,17 @@ def _named(name: str, value: object) -> object:
     return _region(value) if name == "region" and isinstance(value, str) else value
 
 
+def _flat(line: dict[str, Any]) -> dict[str, Any]:
+    """A line with its parameters one by one."""
+    plain = {name: value for name, value in line.items() if name != "parameters"}
+    own = line.get("parameters", {}).items()
+    return plain | {f"parameters.{name}": value for name, value in own}
+
+
 def _version_rows(versions: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
     """What each version changed, the newest first."""
-    for after, before in zip(versions, [*versions[1:], {}], strict=True):
+    flat = [_flat(version) for version in versions]
+    for after, before in zip(flat, [*flat[1:], {}], strict=True):
         begin = after.get("valid_from", "since ever")
         names = [n for n in dict.fromkeys((*before, *after)) if n != "valid_from"]
         changed = [n for n in names if before.get(n) != after.get(n)] if before else []
