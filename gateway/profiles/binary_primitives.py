@@ -54,6 +54,12 @@ def is_bits(kind: object) -> bool:
     return isinstance(kind, str) and _BITS.match(kind) is not None
 
 
+def bits_of(kind: str, usual: str) -> tuple[int, str]:
+    """Width and order of a bit field's type."""
+    match = _BITS.match(kind)
+    return (int(match[1]), match[2] or usual) if match else (0, usual)
+
+
 def is_primitive(kind: str) -> bool:
     """Whether a type is one of bytes or bits, so that no structure can have its name."""
     return kind in _BYTES or any(form.match(kind) for form in (_INT, _FLOAT, _BITS, _WIDE))
@@ -90,6 +96,7 @@ class Primitives(DocumentText):
         self.run_order = ""
         self.bits: list[Bits] = []
         self.loops = 0
+        self.steady, self.advances = 0, False
 
     def primitive(self, one: BinaryField, then: Callable[[Value], None]) -> None:
         """A field of bytes or bits; ``then`` gets its value once the bytes are read."""
@@ -179,6 +186,8 @@ class Primitives(DocumentText):
         if not run:
             return
         total = sum(one.size for one in run)
+        # At the depth of a loop itself these bytes are read by every item.
+        self.advances = self.advances or (total > 0 and self.depth == self.steady)
         table = self.constant(tuple((one.label, one.what, one.size) for one in run))
         self.line(f"if {self.end} < {self.at(total)}:")
         with self.indented():

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from gateway.profiles.binary_bytes import ByteFields
 from gateway.profiles.binary_documents import IndirectError, either
 from gateway.profiles.binary_primitives import is_bits, is_primitive
+from gateway.profiles.binary_repeats import Repeats
 from gateway.profiles.binary_switches import FEW_CASES, Case, cases_of, groups
 from gateway.profiles.binary_text import (
     MAX_FIELDS,
-    MAX_ITEMS,
     RESERVED,
     EndlessLayoutError,
     Fault,
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     Kind: TypeAlias = str | tuple[BinaryField, ...] | Structure | Switch | None
 
 MAX_NESTING: Final = 12
-MAX_LOOPS: Final = 6
-FIELDS_OF_AN_ITEM: Final = 16
-"""An item of a list with more fields counts as several items."""
 
 
 @dataclass
@@ -76,7 +72,7 @@ def write_direct(layout: Binary, root: Node) -> Written | None:
     return Written(writer.text(), writer.constants, list(writer.faults), writer.sink.fields)
 
 
-class _Layouts(ByteFields):
+class _Layouts(Repeats):
     """Writes structures into each other, in line."""
 
     def __init__(self, layout: Binary, root: Node | None = None) -> None:
@@ -117,6 +113,8 @@ class _Layouts(ByteFields):
         """The function as it stands now."""
         lines = []
         for line in self.lines:
+            if line.split(maxsplit=1)[0] in self.unused:
+                continue
             slots = self.openings.get(line.strip())
             if slots is not None:
                 line = line.replace(line.strip(), "; ".join(slots) or "pass")  # noqa: PLW2901
@@ -342,8 +340,8 @@ class _Layouts(ByteFields):
         on = self.value(kind.switch_on, "switch-on", at=path)
         if on.kind in {"list", "map"}:
             raise Fault("a case is chosen by a number or text", *path, "switch-on", absolute=True)
-        chosen, target, label = self.fresh("s"), self.fresh(), self.label(name)
-        self.assign(chosen, on, label)
+        target, label = self.fresh(), self.label(name)
+        chosen = self.once(on, label)
         start, known = (self.base, self.offset), dict(self.scope.values)
         elsewhere = self.scope.elsewhere
         values: list[Value] = []
@@ -441,129 +439,3 @@ class _Layouts(ByteFields):
         self.flush()
         self.path = at
         return found[0] if found else None
-
-    # Repeats
-
-    def repeated(self, one: BinaryField, *, joins: bool) -> None:
-        """A list of items, or structures that join one after the other."""
-        if self.loops == MAX_LOOPS:
-            raise Fault(f"repeats lie deeper than {MAX_LOOPS} in each other", "repeat")
-        if is_bits(one.type):
-            raise Fault("a bit field is not repeated: repeat a structure of it", "repeat")
-        self.flush()
-        self.loops += 1
-        self.uses.add("items")
-        label, items, index = self.constant(self.label(one.id)), self.fresh(), self.fresh("i")
-        cost, fields = f"C{len(self.constants)}", self.fields_put
-        self.constants[cost] = 1
-        opening = self.opening(one, label, index, cost)
-        self.settle()
-        head = len(self.lines)
-        self.line(f"{items} = []")
-        for text in opening:
-            self.line(text)
-        outer, start = self.scope, self.fresh("q")
-        self.scope = Scope(outer.label, outer, index=index)
-        with self.indented():
-            if one.repeat != "expr":
-                self.line(f"{index} += 1")
-                self.line(f"items += {cost}")
-                self.line(f"if items > {MAX_ITEMS}:")
-                with self.indented():
-                    self.line(f"raise MANY({label}, items, p)")
-                self.line(f"{start} = p")
-            value = self.item(one, items, joins=joins)
-            self.keep(value, head)
-            self.settle()
-            if one.repeat != "expr":
-                self.line(f"if p == {start}:")
-                with self.indented():
-                    self.line(f"raise STUCK({label}, p)")
-            if one.repeat == "until":
-                self.stop(one, value)
-        self.scope = outer
-        self.loops -= 1
-        # Computed fields cost a payload no bytes: an item of many counts as several.
-        self.constants[cost] = max(1, (self.fields_put - fields) // FIELDS_OF_AN_ITEM)
-        if not joins and value is not None:
-            told = Value(items, "list", item=replace(value, code=""))
-            if value.kind == "map" and value.members is not None:
-                told = replace(told, item=self.in_list(value))
-            if value.place is not None:
-                told = self.listed(told, value.place, one.id)
-            self.told(one.id, told, "", collect=one.collect)
-
-    def opening(self, one: BinaryField, label: str, index: str, cost: str) -> list[str]:
-        """The line that begins the loop, and what stands before it."""
-        if one.repeat == "eos":
-            return [f"{index} = -1", f"while p < {self.end}:"]
-        if one.repeat == "until":
-            if one.repeat_until is None:
-                raise Fault("'repeat: until' needs 'repeat-until', the condition to stop", "repeat")
-            return [f"{index} = -1", "while True:"]
-        if one.repeat_expr is None:
-            raise Fault("'repeat: expr' needs 'repeat-expr', the number of items", "repeat")
-        number, count = self.value(one.repeat_expr, "repeat-expr"), self.fresh("n")
-        if number.kind not in {"int", "bool"}:
-            raise Fault(f"{one.repeat_expr!r} is no whole number", "repeat-expr")
-        self.assign(count, number, self.label(one.id))
-        self.line(f"if {count} is None or not 0 <= {count} * {cost} <= {MAX_ITEMS} - items:")
-        with self.indented():
-            self.line(f"raise MANY({label}, {count}, {self.at()})")
-        self.line(f"items += {count} * {cost}")
-        return [f"for {index} in range({count}):"]
-
-    def item(self, one: BinaryField, items: str, *, joins: bool) -> Value | None:
-        """One item; what is absent keeps its place as None."""
-        if self.structured(one.type):
-            value = self.complex(one, joins=joins)
-        else:
-            found: list[Value] = []
-            self.primitive(one, found.append)
-            self.flush()
-            value = found[0] if found else None
-            if value is not None and one.enum:
-                value = self.worded(value, one.enum, self.label(one.id))
-        if value is not None:
-            self.line(f"{items}.append({value.code})")
-        return value
-
-    def keep(self, value: Value | None, head: int) -> None:
-        """Keeps what the next item asks of this one."""
-        for name, (variable, path) in self.scope.previous.items():
-            known = value.members if value is not None else self.members(self.scope)
-            if known is None:
-                raise Fault("'_prev' needs items of one structure, not of a switch", "type")
-            try:
-                last = known("", name)
-            except ValueError as error:
-                raise Fault(f"'_prev.{name}': {error}", *path, absolute=True) from error
-            if last.kind not in {"int", "float", "bool", "any"}:
-                raise Fault(f"'_prev.{name}' is no number", *path, absolute=True)
-            self.line(f"{variable} = {last.code}")
-            self.lines.insert(head, f"{'    ' * (self.depth - 1)}{variable} = None")
-
-    def stop(self, one: BinaryField, value: Value | None) -> None:
-        """Ends the loop of ``repeat: until``."""
-        self.scope.raw = value
-        condition, held = self.value(one.repeat_until or "", "repeat-until"), self.fresh("c")
-        if condition.kind not in {"bool", "int"}:
-            raise Fault(f"{one.repeat_until!r} is neither true nor false", "repeat-until")
-        self.assign(held, condition, self.label(one.id))
-        self.line(f"if {held}:")
-        with self.indented():
-            self.line("break")
-
-    def in_list(self, value: Value) -> Value:
-        """A structure in a list: its fields are looked up in its document."""
-        known = value.members
-
-        def member(code: str, name: str) -> Value:
-            if value.place is not None:
-                raise IndirectError
-            if known is None or name.startswith("_"):
-                raise Fault(f"'{name}' is not in the document: an id without '_' is", "value")
-            field = known("", name)
-            return replace(field, code=f"{code}[{self.constant(name)}]", nullable=True)
-
-        return Value("", "map", members=member, fields=value.fields)

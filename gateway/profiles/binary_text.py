@@ -110,6 +110,7 @@ class FunctionText:
         self.faults: dict[tuple[Path, str], None] = {}
         self.depth = 1
         self.count = 0
+        self.unused: set[str] = set()
         self.visited = 0
         self.made: list[str] = []
         self.lacking: set[str] = set()
@@ -227,7 +228,8 @@ class FunctionText:
         """The position of the item in its list."""
         for scope in self.scope.outward():
             if scope.index:
-                return Value(scope.index, "int", bound=MAX_ITEMS)
+                self.unused.discard(scope.index)
+                return Value(scope.index, "int", bound=MAX_ITEMS, natural=True)
         raise ExpressionError("'_index' is the position in a repeat: there is none here")
 
     def name_prev(self) -> Value:
@@ -275,6 +277,14 @@ class FunctionText:
             return emit(parse(expression), self)
         except ExpressionError as error:
             raise Fault(str(error), *(at or ()), *key, absolute=at is not None) from error
+
+    def once(self, value: Value, label: str) -> str:
+        """A variable with what an expression comes to; a field that was read is one already."""
+        if value.code.isidentifier() and not (value.nullable or value.risky or value.divides):
+            return value.code
+        target = self.fresh("s")
+        self.assign(target, value, label)
+        return target
 
     def assign(self, target: str, value: Value, label: str) -> Value:
         """Computes into a variable; what is absent gives None, what is absurd is refused."""

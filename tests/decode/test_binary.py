@@ -110,6 +110,37 @@ def test_bits_fill_a_byte_from_either_end():
     assert lowest == {"a": 5, "b": True, "c": 0x0102}
 
 
+@pytest.mark.parametrize(
+    ("field", "payload", "expected"),
+    [
+        ("type: b12, repeat: eos", "123 456 789", [0x123, 0x456, 0x789]),
+        ("type: b12, repeat: eos", "123 456", [0x123, 0x456]),
+        ("type: b12le, repeat: eos", "6145 23", [0x561, 0x234]),
+        ("type: b4, repeat: expr, repeat-expr: 3", "1230", [1, 2, 3]),
+        ("type: b4, repeat: expr, repeat-expr: 0", "", []),
+        ("type: b3le, repeat: expr, repeat-expr: 5", "d158", [1, 2, 3, 4, 5]),
+        ("type: b1, repeat: eos", "a5", [True, False, True, False, False, True, False, True]),
+        ("type: b4, repeat: eos, absent: 15, value: _ / 10", "1f", [0.1, None]),
+        ("type: b2, repeat: eos, enum: valve", "44", ["closed", "open", "closed", "open"]),
+        ("type: b4, repeat: eos, value: _ + _index", "11", [1, 2]),
+    ],
+)
+def test_bits_are_repeated_without_a_gap(field, payload, expected):
+    payload = payload.replace(" ", "")
+    layout = f"{{seq: [{{id: x, {field}}}], enums: {{valve: {{0: open, 1: closed}}}}}}"
+    assert read(layout, payload + "0" * (len(payload) % 2)) == {"x": expected}
+
+
+def test_bits_that_are_not_there_are_refused():
+    text = "{seq: [{id: n, type: u1}, {id: x, type: b12, repeat: expr, repeat-expr: n}]}"
+    assert read(text, "01 abc0") == {"n": 1, "x": [0xABC]}
+    assert refused(text, "02 abc0") == (
+        "unparseable", "offset 1: field x needs 3 bytes, 2 are left",
+    )  # fmt: skip
+    long = "{seq: [{id: n, type: u2}, {id: x, type: b1, repeat: expr, repeat-expr: n}]}"
+    assert "10001 items" in refused(long, "2711" + "00" * 1251)[1]
+
+
 TLV = """
 endian: le
 seq:
