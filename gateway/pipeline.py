@@ -8,7 +8,8 @@ than the checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ import structlog
 
 from gateway.checks import Judge, Tariff
 from gateway.decode.compile import Documents, compile_documents, compile_parser
-from gateway.decode.document import NO_PAYLOAD, Context, Parse
+from gateway.decode.document import NO_PAYLOAD, Context, Memory, Parse
 from gateway.decode.json import compile_json
 from gateway.devices import EVER, LATEST, since, valid_at, versions_of
 from gateway.errors import DecodeError, StoreRefused
@@ -118,7 +119,12 @@ class Plan:
         )
 
     def document(
-        self, topic: str, payload: bytes, levels: Mapping[str, str], received_at: int
+        self,
+        topic: str,
+        payload: bytes,
+        levels: Mapping[str, str],
+        received_at: int,
+        offset: int = 0,
     ) -> Any:  # noqa: ANN401 - a struct made at run time
         """The message as the profile's struct; None where it is another profile's.
 
@@ -133,7 +139,7 @@ class Plan:
         if device is not None and device.valid_from is not None:
             device = valid_at(self.devices, device.device_id, received_at)
         registered = device is not None and device.profile == self.profile.name
-        context = Context(topic, received_at, levels, self.devices, registered)
+        context = Context(topic, received_at, levels, self.devices, registered, None, offset)
         return self.documents(payload, context) if self.documents is not None else None
 
 
@@ -185,9 +191,7 @@ class Decider:
         self.judge = Judge(devices, tariffs, registry_known=registry_known)
         self.devices = devices
         self.plans = [Plan(profile, devices, self.judge) for profile in profiles.profiles.values()]
-        self._stateful = {
-            plan.profile.name: plan.parse for plan in self.plans if hasattr(plan.parse, "state")
-        }
+        self._memories = _shared_memories(self.plans)
         self._topics: Topics[Plan] = Topics((plan.profile.model, plan) for plan in self.plans)
         self._routes: dict[str, Route] = {}
         self._changing: dict[str, list[tuple[int, int, Route, DecodeError | None]]] = {}
@@ -196,11 +200,11 @@ class Decider:
 
     def snapshot(self) -> bytes:
         """What the checks and the decoders remember, for the checkpoint; changes nothing."""
-        kept = {name: parse.state for name, parse in self._stateful.items()}  # type: ignore[union-attr]
+        kept = {name: memory.kept() for name, memory in self._memories.items()}
         return msgspec.msgpack.encode((self.judge.snapshot(), kept))
 
     def restore(self, blob: bytes) -> None:
-        """Takes the memory of a snapshot; what a profile remembered that is gone is forgotten.
+        """Takes the memory of a snapshot; what a decoder remembered that is gone is forgotten.
 
         Raises:
             ValueError: not a snapshot of a version that this program reads.
@@ -210,9 +214,18 @@ class Decider:
         except msgspec.MsgspecError as error:
             raise ValueError(f"no snapshot of processing: {error}") from error
         self.judge.restore(judged)
-        for name, parse in self._stateful.items():
+        for name, memory in self._memories.items():
             if name in kept:
-                parse.state = kept[name]  # type: ignore[union-attr]
+                memory.take(kept[name])
+
+    def witness(self, topic: str, payload: bytes, received_at: int, offset: int) -> None:
+        """Shows a message to the decoders that remember; nothing is judged."""
+        if not self._memories:
+            return
+        for plan, levels in self.route(topic, received_at):
+            if hasattr(plan.parse, "memory"):
+                with suppress(DecodeError):
+                    plan.document(topic, payload, levels, received_at, offset)
 
     # One loop without calls of its own: each would cost a message a tenth of its time.
     def decide(self, batch: Batch, decided: Decided) -> None:  # noqa: C901, PLR0912
@@ -239,7 +252,7 @@ class Decider:
                     if plan.decode is not None:
                         document = plan.decode(payload)
                     else:
-                        document = plan.document(topic, payload, levels, received_at)
+                        document = plan.document(topic, payload, levels, received_at, offset)
                         if document is None:
                             continue
                     if plan.accepts is not None and not plan.accepts(document):
@@ -394,6 +407,16 @@ def _unread(route: Route, received_at: int) -> DecodeError:
     return DecodeError("no_profile", detail)
 
 
+def _shared_memories(plans: Iterable[Plan]) -> dict[str, Memory]:
+    """What the decoders remember, by name: all of one name share the first."""
+    memories: dict[str, Memory] = {}
+    for plan in plans:
+        if plan.parse is not None and hasattr(plan.parse, "memory"):
+            memory: Memory = plan.parse.memory
+            plan.parse.memory = memories.setdefault(memory.name, memory)
+    return memories
+
+
 class Processor:
     """Reads the ledger from the store's checkpoint on, decides, and commits.
 
@@ -449,6 +472,12 @@ class Processor:
             if not len(batch):
                 break
             for part in _without(batch, refused):
+                at = part.first_offset - batch.first_offset - 1
+                if at >= 0:  # what was refused may still have told the decoders something
+                    self.decider.witness(
+                        batch.topics[at], batch.payloads[at], batch.received_at[at],
+                        part.first_offset - 1,
+                    )  # fmt: skip
                 self.decider.decide(part, Decided())
             offset = batch.first_offset + len(batch)
 

@@ -8,7 +8,7 @@ same mechanism and with the same words as in JSON.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -26,6 +26,7 @@ class Context(msgspec.Struct, gc=False):
         devices: the registry, for keys and parameters of one device.
         registered: the registry names this profile for the device of the topic.
         envelope: the document of the envelope around the payload, if there is one.
+        offset: of the message in the ledger, for decoders that remember (`Memory`).
     """
 
     topic: str = ""
@@ -34,6 +35,7 @@ class Context(msgspec.Struct, gc=False):
     devices: Mapping[str, Device] = {}
     registered: bool = False
     envelope: Mapping[str, Any] | None = None
+    offset: int = 0
 
     def device(self, device_id: str) -> Device | None:
         """What the registry says of a device as it was when the message was received.
@@ -58,6 +60,28 @@ class Context(msgspec.Struct, gc=False):
 Document = dict[str, Any]
 Parse = Callable[[bytes, Context], Any]
 """``parse(payload, context)``: the document; raises DecodeError with a reason and where."""
+
+
+class Memory(Protocol):
+    """What a decoder remembers of messages before: the attribute ``memory`` of its parser.
+
+    It is a function of the ledger, as all that processing keeps: a message read again finds what
+    was said before it, by its offset, and a snapshot carries it over a restart.  All parsers of one
+    processing whose memories have the same name share one.
+    """
+
+    name: str
+
+    def kept(self) -> Any:  # noqa: ANN401 - plain data
+        """All of it as plain data, for a snapshot."""
+
+    def take(self, kept: Any) -> None:  # noqa: ANN401 - plain data
+        """What `kept` gave, in the place of what is remembered.
+
+        Raises:
+            ValueError: it is none that `kept` gave.
+        """
+
 
 NO_PAYLOAD: Final = "no_payload"
 """Reason of a message whose envelope carries none, as a LoRaWAN uplink of MAC commands: no fault,
