@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import sys
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from gateway.certificates import Period
 
+_KEY_END: Final = re.compile(r'"[ \t\r\n]*:')
 _JSON_CELLS: Final = frozenset(("parameters", "source", "errors", *DEGREES))
 
 
@@ -146,8 +148,8 @@ def _keys_twice(text: str, value: Any) -> list[str]:  # noqa: ANN401 - any JSON 
 
     A nozzle that is named twice has two tanks, of which one would be forgotten.
     """
-    # Each key is a quotation mark and a colon: as many of these as keys, and none was forgotten.
-    if text.count('":') == _count_keys(value):
+    # Each key ends with a quotation mark and a colon: as many as keys, and none was forgotten.
+    if len(_KEY_END.findall(text)) == _count_keys(value):
         return []
     twice: dict[str, None] = {}
 
