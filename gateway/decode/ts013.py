@@ -11,6 +11,7 @@ again gives the same document, whatever was read before it.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -25,7 +26,6 @@ from gateway.decode.plain import bounded
 from gateway.decode.ts013_source import modular, patched, script
 from gateway.errors import DecodeError
 from gateway.profiles.formats import Ts013
-from gateway.times import nanoseconds
 
 MAX_BYTES: Final = 4096
 """Of a payload, where the profile says nothing: LoRaWAN has 242 at most."""
@@ -241,6 +241,11 @@ def _received(envelope: Any, otherwise: float) -> float:  # noqa: ANN401 - any d
     if not isinstance(said, str):
         return otherwise
     try:
-        return nanoseconds(said) // 1_000_000 * 1.0
-    except ValueError:
+        when = dt.datetime.fromisoformat(said)
+        return (when - _EPOCH) // _MILLISECOND * 1.0
+    except (ValueError, TypeError):  # another form; without a zone
         return otherwise
+
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND: Final = dt.timedelta(milliseconds=1)

@@ -140,8 +140,9 @@ def test_a_port_of_an_envelope_that_is_none_is_the_profiles(said):
     assert value("input.fPort", b"", Context(envelope={"f_port": said})) == 1
 
 
-def test_a_time_of_receipt_that_cannot_be_read_gives_way_to_the_ledgers():
-    context = Context(received_at=NOW, envelope={"f_port": 2, "received_at": "yesterday"})
+@pytest.mark.parametrize("said", ["yesterday", "2026-03-01T12:00:30", 5, None])
+def test_a_time_of_receipt_that_cannot_be_read_gives_way_to_the_ledgers(said):
+    context = Context(received_at=NOW, envelope={"f_port": 2, "received_at": said})
     assert value("[input.fPort, input.recvTime]", b"", context) == [2, "2026-03-01T12:00:30.250Z"]
 
 
