@@ -189,8 +189,7 @@ class Codec:
         except quickjs.JSException as error:
             raise ValueError(self._told(self._placed(error), _LOAD_LIMITS)) from error
         if run == "patches":
-            # It alters the surroundings in a way that cannot be put back, so each message gets a new
-            # engine.
+            # It alters what cannot be put back, so each message gets a new engine.
             self._open = True
             return self._load()
         if not callable(run):

@@ -23,19 +23,43 @@
     defineProperty(owner, name, {value, writable: true, enumerable: false, configurable: true});
   }
 
-  // Puts a function around `owner[name]` that pays for the steps that `work` says, before the call.
-  // One with a fixed number of arguments costs next to nothing; -1: any number.
+  // Puts a function around a method of lists or texts that pays for the steps that `work` says where
+  // the list or text is long.  One with a fixed number of arguments costs next to nothing; -1: any.
   function watch(owner, name, arity, work) {
     const native = owner[name];
     let watched;
     switch (arity) {
-      case 0: watched = {[name]() { work(this); return native.call(this); }}; break;
-      case 1: watched = {[name](a) { work(this, a); return native.call(this, a); }}; break;
-      case 2: watched = {[name](a, b) { work(this, a); return native.call(this, a, b); }}; break;
-      case 3: watched = {[name](a, b, c) { work(this, a); return native.call(this, a, b, c); }}; break;
-      default: watched = {[name](...more) { work(this, more); return apply(native, this, more); }};
+      case 0: watched = {[name]() {
+        if (this.length > SHORT) work(this);
+        return native.call(this);
+      }}; break;
+      case 1: watched = {[name](a) {
+        if (this.length > SHORT) work(this, a);
+        return native.call(this, a);
+      }}; break;
+      case 2: watched = {[name](a, b) {
+        if (this.length > SHORT) work(this, a);
+        return native.call(this, a, b);
+      }}; break;
+      case 3: watched = {[name](a, b, c) {
+        if (this.length > SHORT) work(this, a);
+        return native.call(this, a, b, c);
+      }}; break;
+      default: watched = {[name](...more) {
+        if (this.length > SHORT) work(this, more);
+        return apply(native, this, more);
+      }};
     }
     put(owner, name, watched[name], native.length);
+  }
+
+  // The same where it is the arguments that tell how long it takes.
+  function watchArguments(owner, name, work) {
+    const native = owner[name];
+    put(owner, name, {[name](...more) {
+      work(...more);
+      return apply(native, this, more);
+    }}[name], native.length);
   }
 
   function items(list) {
@@ -53,14 +77,23 @@
     [3, ["copyWithin", "fill"]],
     [-1, ["lastIndexOf", "splice", "toSpliced", "unshift"]],
   ]) for (const name of names) watch(Array.prototype, name, arity, items);
-  watch(Array.prototype, "concat", -1, (list, more) => {
-    items(list);
-    for (let i = 0; i < more.length; i++) if (isArray(more[i])) items(more[i]);
-  });
-  watch(Array.prototype, "flat", 1, (list) => {
-    items(list);
-    for (let i = 0; i < list.length; i++) if (isArray(list[i])) items(list[i]);
-  });
+  const {concat, flat} = Array.prototype;
+  put(Array.prototype, "concat", {
+    concat(other, ...more) {
+      items(this);
+      if (isArray(other)) items(other);
+      if (more.length === 0 && other !== undefined) return concat.call(this, other);
+      for (let i = 0; i < more.length; i++) if (isArray(more[i])) items(more[i]);
+      return apply(concat, this, arguments);
+    },
+  }.concat, 1);
+  put(Array.prototype, "flat", {
+    flat(depth) {
+      items(this);
+      for (let i = 0; i < this.length; i++) if (isArray(this[i])) items(this[i]);
+      return flat.call(this, depth);
+    },
+  }.flat, 0);
 
   // Steps that grow faster than the list or the text.
   const typed = getPrototypeOf(Uint8Array).prototype;
@@ -68,25 +101,25 @@
     for (const name of ["sort", "toSorted"]) {
       watch(owner, name, 1, (list) => {
         items(list);
-        if (list.length > SHORT) tick(16 * list.length);
+        tick(16 * list.length);
       });
     }
   }
   for (const name of ["includes", "indexOf", "lastIndexOf", "replace", "replaceAll", "split"]) {
     watch(String.prototype, name, 2, (text, sought) => {
-      if (typeof text === "string" && text.length > SHORT) {
+      if (typeof text === "string") {
         tick(typeof sought === "string" ? text.length * (1 + sought.length / 8) : text.length);
       }
     });
   }
-  watch(String, "raw", -1, (_, words) => items(words[0] && words[0].raw));
-  watch(JSON, "parse", 2, (_, text) => {
+  watchArguments(String, "raw", (words) => items(words && words.raw));
+  watchArguments(JSON, "parse", (text) => {
     if (typeof text === "string" && text.length > SHORT) tick(text.length);
   });
 
   for (const name of ["atob", "btoa", "decodeURI", "decodeURIComponent", "encodeURI",
     "encodeURIComponent", "escape", "unescape"]) {
-    watch(globalThis, name, 1, (_, text) => {
+    watchArguments(globalThis, name, (text) => {
       if (typeof text === "string" && text.length > SHORT) tick(text.length);
     });
   }

@@ -68,23 +68,25 @@
 
   // A time without a zone is UTC's here, whatever the zone of the machine.
   function parsed(text) {
-    if (isoDate.test(text) || zoned.test(text)) return NativeDate.parse(text);
+    if (text.endsWith("Z") || isoDate.test(text) || zoned.test(text)) return NativeDate.parse(text);
     return NativeDate.parse(text.trim() + (isoTime.test(text) ? "Z" : " UTC"));
   }
 
-  function PinnedDate(...parts) {
-    if (new.target === undefined) return new PinnedDate(now).toString();
+  function moment(value) {
+    const plain = value instanceof NativeDate ? value.getTime()
+      : value !== null && typeof value === "object"
+        ? value[Symbol.toPrimitive]?.("default") ?? value.valueOf()
+      : value;
+    return typeof plain === "string" ? parsed(plain) : Number(plain);
+  }
+
+  function PinnedDate(first, ...more) {
+    if (new.target === undefined) return new NativeDate(now).toString();
     let when = now;
-    if (parts.length === 1) {
-      const [only] = parts;
-      const plain = only instanceof NativeDate ? only.getTime()
-        : only !== null && typeof only === "object" ? only[Symbol.toPrimitive]?.("default") ?? only.valueOf()
-        : only;
-      when = typeof plain === "string" ? parsed(plain) : Number(plain);
-    } else if (parts.length > 1) {
-      when = apply(NativeDate.UTC, undefined, parts);
-    }
-    return construct(NativeDate, [when], new.target);
+    if (more.length > 0) when = NativeDate.UTC(first, ...more);
+    else if (first !== undefined) when = typeof first === "number" ? first : moment(first);
+    else if (arguments.length > 0) when = NaN;
+    return new.target === PinnedDate ? new NativeDate(when) : construct(NativeDate, [when], new.target);
   }
   PinnedDate.prototype = NativeDate.prototype;
   hidden(NativeDate.prototype, "constructor", PinnedDate);
