@@ -40,6 +40,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.decode.document import Context, Document, Parse
@@ -107,16 +108,53 @@ def compile_ocmf(settings: Ocmf) -> Parse:
         what is thought of it.
     """
     limit = settings.max_bytes or MAX_BYTES
-    place = settings.public_key
     unnamed = settings.meter_serial == "optional"
+    if settings.public_key is None:
+        return _plain(limit, unnamed=unnamed)
+    place = settings.public_key
 
     def parse(payload: bytes, context: Context) -> Document:
-        if len(payload) > limit:
-            raise DecodeError("too_large", f"payload of {len(payload)} bytes, at most {limit}")
-        offered = _offered(context.envelope, place) if place is not None else ""
-        return read_record(payload, offered, context, unnamed=unnamed)
+        _check_size(payload, limit)
+        return read_record(payload, _offered(context.envelope, place), context, unnamed=unnamed)
 
     return parse
+
+
+@lru_cache(maxsize=64)
+def _plain(limit: int, *, unnamed: bool) -> Parse:
+    """The parser of all profiles of these settings: many share a topic, each asks for the document.
+
+    So the document of the last message is kept; whoever gets it only reads it.
+    """
+    last: tuple[bytes, Mapping[str, Any], Context, Document] | None = None
+
+    def parse(payload: bytes, context: Context) -> Document:
+        nonlocal last
+        kept = last
+        if (
+            kept is not None
+            and kept[0] is payload
+            and kept[1] is context.devices
+            and _same(kept[2], context)
+        ):
+            return kept[3]
+        _check_size(payload, limit)
+        document = read_record(payload, "", context, unnamed=unnamed)
+        last = payload, context.devices, context, document
+        return document
+
+    return parse
+
+
+def _same(one: Context, other: Context) -> bool:
+    return (one.offset, one.received_at, one.topic, one.levels) == (
+        other.offset, other.received_at, other.topic, other.levels,
+    )  # fmt: skip
+
+
+def _check_size(payload: bytes, limit: int) -> None:
+    if len(payload) > limit:
+        raise DecodeError("too_large", f"payload of {len(payload)} bytes, at most {limit}")
 
 
 def read_record(
@@ -394,6 +432,7 @@ def _same_register(main: Document) -> Callable[[Document], bool]:
     return lambda reading: _canonical(reading.get("obis", "")) == wanted
 
 
+@lru_cache(maxsize=256)
 def _canonical(obis: str) -> str:
     return re.sub(r"\b0+(?=[0-9A-Za-z])", "", obis).upper()
 

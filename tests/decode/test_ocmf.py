@@ -465,6 +465,23 @@ def test_no_device_passes_on_the_records_of_another():
     assert verdict(record, registered(signer.der.hex(), "METER-1", topic="CP-2")) == "no_key"
 
 
+def test_profiles_of_one_topic_share_the_document_of_a_message_and_of_no_other():
+    other = compile_ocmf(Ocmf(format="ocmf"))
+    record = signer.record(payload())
+    context = registered(signer.der.hex())
+    context.offset = 7
+    again = Context(devices=context.devices, levels=dict(context.levels), offset=7)
+    assert parse(record, context) is other(record, again)
+    # Another registry, another device or another message: judged anew, of the same bytes.
+    assert verdict(record, registered(Signer().der.hex())) == "invalid"
+    stranger = Context(devices=context.devices, levels={"device_id": "CP-2"}, offset=7)
+    assert verdict(record, stranger) == "no_key"
+    later = Context(devices=context.devices, levels=context.levels, offset=8)
+    assert parse(record, later) is not parse(record, context)
+    optional = compile_ocmf(Ocmf(format="ocmf", meter_serial="optional"))
+    assert optional(record, later) is not parse(record, later)
+
+
 def test_a_key_in_the_envelope_is_its_own_witness():
     enveloped = compile_ocmf(Ocmf(format="ocmf", public_key="meter.publicKey"))
     record = signer.record(payload())
