@@ -35,7 +35,14 @@ def text(field: int, said: str) -> bytes:
 _FIELDS = {
     **dict.fromkeys((INT8, INT16, INT32, UINT8, UINT16, UINT32), 0),
     **dict.fromkeys((INT64, UINT64, DATETIME), 1),
-    **{FLOAT: 2, DOUBLE: 3, BOOLEAN: 4, STRING: 5, TEXT: 5, UUID: 5, DATASET: 7, TEMPLATE: 8},
+    FLOAT: 2,
+    DOUBLE: 3,
+    BOOLEAN: 4,
+    STRING: 5,
+    TEXT: 5,
+    UUID: 5,
+    DATASET: 7,
+    TEMPLATE: 8,
 }
 
 
