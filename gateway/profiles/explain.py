@@ -86,7 +86,7 @@ def _message(  # noqa: PLR0911 - a sort of error each
         way = "; say 'extends: kinds/...' or a kind" if loc == ("kind",) else ""
         return f"key {loc[-1]!r} is missing{way}"
     text = str(error["msg"]).removeprefix("Value error, ")
-    if kind == "value_error":
+    if kind in {"value_error", "layout"}:
         return text
     if loc[0] == "kind":
         return f"no kind {data.get('kind')!r}{hint(str(data.get('kind')), list(KINDS))}"

@@ -289,12 +289,16 @@ def _well_formed(
     So the meaning of the sound parts is checked in the same run.
     """
     remaining = copy.deepcopy(data)
+    laid_out = False
     for _ in range(_ROUNDS):
         try:
             return ProfileModel.model_validate(remaining)
         except ValidationError as error:
             found = [(key_of(e["loc"], remaining), e) for e in error.errors(include_url=False)]
-        for key, message in explain(found, data):
+        # A layout tells all its faults at once: what it lacks afterwards was taken out here.
+        told = [(key, e) for key, e in found if e["type"] != "layout" or not laid_out]
+        laid_out = laid_out or any(e["type"] == "layout" for _, e in found)
+        for key, message in explain(told, data):
             if not any(key == gone[: len(key)] for gone in pruned):
                 wrong[key, message] = None
         before = len(pruned)
