@@ -66,7 +66,7 @@ def decode(
     if data is not None:
         devices = read_devices(DataDirectory(data), None)
     decider = make_decider(loaded, devices, [path for path in profiles or () if path.is_dir()])
-    at = _received(received_at)
+    at = received(received_at)
     if hexadecimal:
         payload = from_hex(payload)
         route = decider.route(topic)
@@ -98,7 +98,8 @@ def from_hex(text: bytes) -> bytes:
         raise ConfigError(f"--hex: the input is not hexadecimal: {error}") from None
 
 
-def _received(text: str | None) -> int:
+def received(text: str | None) -> int:
+    """The time of receipt that an option says, in nanoseconds; raises ConfigError."""
     if text is None:
         return time.time_ns()
     try:
@@ -145,7 +146,7 @@ def _show(told: Explanation, topic: str, payload: bytes) -> None:
         out.print("none", style="yellow")
     if told.spans:
         out.rule("[bold]bytes of the payload", align="left")
-        show_spans(told.spans, told.unread, out)
+        show_spans(told.spans, told.unread)
     whole = [] if told.whole is None else [told.whole]
     sections = [
         (f"decoded: {told.protocol}", whole),

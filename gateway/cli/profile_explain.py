@@ -1,7 +1,6 @@
 """``gateway profile explain``: where each output of one message comes from."""
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from gateway.assembly import make_decider, read_profiles
 from gateway.cases import default_topic, enveloped
-from gateway.cli.decode import LARGEST_PAYLOAD, from_hex
+from gateway.cli.decode import LARGEST_PAYLOAD, from_hex, received
 from gateway.cli.output import Json, Profiles, examples, print_table, read_bytes
 from gateway.cli.spans import offsets, plain_span, show_spans
 from gateway.decode.document import Context
@@ -44,6 +43,9 @@ def explain(
         typer.Option("--hex", help="It is hexadecimal; of a LoRaWAN device its own bytes."),
     ] = False,
     port: Annotated[int, typer.Option(help="With --hex of a LoRaWAN device: its port.")] = 1,
+    received_at: Annotated[
+        str | None, typer.Option("--received-at", help="Time of receipt, RFC 3339; default: now.")
+    ] = None,
     profiles: Profiles = None,
     as_json: Json = False,
 ) -> None:
@@ -69,13 +71,13 @@ def explain(
         raise ConfigError(f"profile explain: {name} does not match the topic {chosen!r}")
     plan, levels = route[0]
     message = read_bytes(payload, LARGEST_PAYLOAD)
-    received = time.time_ns()
+    at = received(received_at)
     if as_hex:
-        message = enveloped(profile, from_hex(message), port, rfc3339(received))
-    context = Context(chosen, received, levels, registered=True)
+        message = enveloped(profile, from_hex(message), port, rfc3339(at))
+    context = Context(chosen, at, levels, registered=True)
     try:
         document = document_of(plan, message, context)
-        traced = trace(plan, document, levels, received)
+        traced = trace(plan, document, levels, at)
         spans = bytes_of(plan, message, context)
     except DecodeError as error:
         typer.secho(str(error), fg="red", err=True)
