@@ -7,12 +7,17 @@ judgement of what was measured before it, a device has versions, each from its `
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from gateway.records import Device
+
+HIDDEN = "(secret)"
+"""What stands for a key or password wherever the registry is shown."""
+_SECRET = re.compile(r"(?:^|_)(?:keys?|secrets?|passwords?|passphrase|tokens?|pin)$", re.IGNORECASE)
 
 EVER = -(2**63)
 """Nanoseconds before any time: when a version without ``valid_from`` begins."""
@@ -114,6 +119,16 @@ def having(devices: Mapping[str, Device], parameter: str) -> Mapping[str, tuple[
     if isinstance(devices, Registry):
         return devices.having(parameter)
     return {name: (device,) for name, device in devices.items() if parameter in device.parameters}
+
+
+def is_secret(parameter: str) -> bool:
+    """Whether a parameter holds a key or password by its name, as ``dlms_key`` does."""
+    return _SECRET.search(parameter) is not None and "public" not in parameter
+
+
+def shown_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as reports, exports and the audit may show them: secrets are only said to be."""
+    return {name: HIDDEN if is_secret(name) else value for name, value in parameters.items()}
 
 
 def related(devices: Mapping[str, Device], parameter: str) -> dict[str, tuple[str, ...]]:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from gateway.casebook import Casebook
+from gateway.devices import is_secret
 from gateway.records import Device, Owner, Site
 from gateway.registry import as_line, read_files
 from gateway.registry.codes import PROVINCES, credit_code_fault, province
@@ -444,3 +445,22 @@ def test_what_differs_is_told_field_by_field():
         "parameters.k": {"before": 1, "after": 3},
         "parameters.gone": {"before": 2, "after": None},
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("dlms_key", True), ("mbus_key", True), ("key", True), ("password", True),
+        ("dlms_authentication_key", True), ("ocmf_public_key", False), ("k_factor", False),
+        ("keyboard", False), ("monkey", False),
+    ],
+)  # fmt: skip
+def test_keys_and_passwords_are_known_by_their_names(name, secret):
+    assert is_secret(name) is secret
+
+
+def test_a_contradiction_does_not_tell_a_key(registry):
+    row = {"device_id": "a", "valid_from": MARCH, "parameters": {"mbus_key": "00112233"}}
+    registry.take(row)
+    (fault,) = registry.take(row | {"parameters": {"mbus_key": "44556677"}}).faults
+    assert "parameters.mbus_key is '(secret)', here '(secret)'" in fault

@@ -166,7 +166,11 @@ def list_(  # noqa: PLR0917 - typer takes its options so
     ),
     json: Json = False,
 ) -> None:
-    """Lists the registry; with --json one object a line, as `device import` reads it."""
+    """Lists the registry; with --json one object a line, as `device import` reads it.
+
+    Only there keys of devices are told, so that the list can be imported elsewhere: keep it as safe
+    as the data directory.
+    """
     _kind(kind)
     before = moment(verified_until, "--verified-until")
     given = (("kind", kind), ("verified-until", verified_until))
@@ -255,8 +259,8 @@ def verify(  # noqa: PLR0917 - typer takes its options so
     if json:
         for each in found:
             line = as_line(each.device)
-            typer.echo(msgspec.json.encode({"device_id": line.pop("device_id"),
-                                            "state": each.state, **line}))  # fmt: skip
+            line.pop("parameters", None)
+            typer.echo(msgspec.json.encode({"state": each.state, **line}))
     else:
         counts = Counter(each.state for each in found)
         if found:

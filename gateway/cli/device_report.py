@@ -8,7 +8,7 @@ from rich.text import Text
 
 from gateway.casebook import AuditEntry, Casebook, summary
 from gateway.cli.output import console, counted, print_table, progress_console
-from gateway.devices import named_devices
+from gateway.devices import named_devices, shown_parameters
 from gateway.records import Device
 from gateway.registry import Record, as_line
 from gateway.registry.changes import Plan, as_report
@@ -128,8 +128,8 @@ def show_report(casebook: Casebook, device_id: str) -> dict[str, Any]:
     latest = versions[-1]
     naming = casebook.naming(device_id)
     report: dict[str, Any] = {
-        "device": as_line(latest),
-        "versions": [as_line(version) for version in reversed(versions)],
+        "device": _shown_line(latest),
+        "versions": [_shown_line(version) for version in reversed(versions)],
         "certificates": [
             as_line(record)
             for record in sorted(
@@ -152,6 +152,14 @@ def show_report(casebook: Casebook, device_id: str) -> dict[str, Any]:
             report[kind] = as_line(found[-1])
     report["audit"] = [_audit_line(entry) for entry in casebook.audit_of(device_id)]
     return report
+
+
+def _shown_line(device: Device) -> dict[str, Any]:
+    """A line of the registry without keys and passwords."""
+    line = as_line(device)
+    if "parameters" in line:
+        line["parameters"] = shown_parameters(line["parameters"])
+    return line
 
 
 def _audit_line(entry: AuditEntry) -> dict[str, Any]:
@@ -179,7 +187,7 @@ def print_device(report: dict[str, Any]) -> None:
         print_table("certificates", (*columns, "points"), rows)
     for relation, names in report["children"].items():
         if names:
-            print_table(f"devices whose {relation} it is", ("device_id",), [(n,) for n in names])
+            print_table(f"{relation} of", ("device_id",), [(n,) for n in names])
     print_table(
         "audit", ("at", "actor", "action", "subject"),
         [(e["at"], e["actor"], e["action"], e["subject"]) for e in report["audit"]],

@@ -8,8 +8,10 @@ from typing import IO, Annotated
 import typer
 
 from gateway import log as logs
+from gateway.casebook import FILE_NAME, Casebook
 from gateway.checks import CATALOGUE
 from gateway.cli.output import Data, examples, existing, moment, progress_console
+from gateway.devices import Registry
 from gateway.errors import ConfigError
 from gateway.quantities import KINDS
 from gateway.store.duckdb import DuckDBStore
@@ -108,11 +110,19 @@ def export(
                 case What.QUARANTINE:
                     written = export_quarantine(store, out, chosen)
                 case What.DEVICES:
-                    written = export_devices(store, out, chosen)
+                    written = export_devices(store, out, chosen, _registry(data))
             out.flush()
     finally:
         store.close()
     progress_console().print(f"{what}: {written:,} written")
+
+
+def _registry(data: Path) -> Registry | None:
+    """The registry beside the store, if there is one."""
+    if not (data / FILE_NAME).exists():
+        return None
+    with Casebook(data) as casebook:
+        return casebook.devices()
 
 
 def _only_for(what: What, **given: str | None) -> None:

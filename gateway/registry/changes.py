@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from gateway.devices import EVER
+from gateway.devices import EVER, HIDDEN, is_secret
 from gateway.records import Certificate, Device, Owner, Site
 from gateway.registry.entries import TIMES, Entry, Key, Record, key_of
 from gateway.times import rfc3339
@@ -56,11 +56,14 @@ class Change(msgspec.Struct, frozen=True):
 
     @property
     def fields(self) -> dict[str, dict[str, Any]]:
-        """What differs, ``{field: {before, after}}``, parameters one by one, times as RFC 3339."""
+        """What differs, ``{field: {before, after}}``, parameters one by one, times as RFC 3339.
+
+        Of a key or password it is told that it differs, not what it is.
+        """
         before = _flat(self.before) if self.before is not None else {}
         after = _flat(self.after)
         return {
-            name: {"before": before.get(name), "after": after.get(name)}
+            name: {"before": _shown(name, before), "after": _shown(name, after)}
             for name in dict.fromkeys((*before, *after))
             if before.get(name) != after.get(name)
         }
@@ -219,7 +222,11 @@ class _Planner:
         if isinstance(held, Certificate):
             record = _completed(record, held)
             change = Change("correct", held, record, place)
-            lost = [name for name, pair in change.fields.items() if pair["before"] is not None]
+            lost = [
+                name
+                for name, pair in change.fields.items()
+                if pair["before"] is not None and name != "source"
+            ]
             if lost and not self.correct and not _bare(held):
                 self.made.faults.append(_contradiction(change))
                 return
@@ -321,6 +328,8 @@ def _completed(record: Certificate, held: Certificate) -> Certificate:
         for name, value in msgspec.structs.asdict(held).items()
         if getattr(record, name) in (None, [], {})
     }
+    if record.source.get("sha256") == held.source.get("sha256"):
+        kept["source"] = held.source  # the same document, from another place
     return msgspec.structs.replace(record, **kept)
 
 
@@ -348,6 +357,12 @@ def _flat(record: Record) -> dict[str, Any]:
         else:
             told[name] = rfc3339(value) if name in TIMES else value
     return told
+
+
+def _shown(name: str, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any field's value
+    kind, _, parameter = name.partition(".")
+    secret = kind == "parameters" and name in values and is_secret(parameter)
+    return HIDDEN if secret else values.get(name)
 
 
 def _told(value: object) -> str:

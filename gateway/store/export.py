@@ -13,6 +13,7 @@ from functools import lru_cache
 from time import gmtime, strftime
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from gateway.devices import shown_parameters
 from gateway.errors import StoreError
 from gateway.quantities import BY_NAME, KINDS, Quantity, Type, export_key
 from gateway.store import lines, writers
@@ -20,7 +21,7 @@ from gateway.store import lines, writers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from gateway.records import Flag, Reading
+    from gateway.records import Device, Flag, Reading
     from gateway.store import DeviceSummary, QuarantinedRow, Store
 
 __all__ = [
@@ -43,6 +44,12 @@ _READING: Final[dict[str, Type]] = {
     "device_id": "text", "kind": "text", "event": "text", "channel": "text",
     "measured_at": "time", "received_at": "time", "sequence": "number", "quality": "text",
     "profile": "text", "ledger_offset": "number", "status": "text",
+}  # fmt: skip
+_REGISTERED: Final[dict[str, Type]] = {
+    "vendor": "text", "model": "text", "serial_number": "text", "owner": "text", "site": "text",
+    "region": "text", "longitude": "number", "latitude": "number", "commissioned_at": "time",
+    "verified_at": "time", "verified_until": "time", "certificate": "text", "parameters": "text",
+    "valid_from": "time",
 }  # fmt: skip
 _INTEGERS: Final = frozenset(("sequence", "ledger_offset", "payload_size", "readings", "flags"))
 
@@ -125,8 +132,13 @@ def export_quarantine(store: Store, out: IO[bytes], format_: str) -> int:
     return _write(map(quarantine_record, store.quarantine()), out, format_, _columns(names))
 
 
-def export_devices(store: Store, out: IO[bytes], format_: str) -> int:
-    """What the store knows of each device that has a reading or a flag."""
+def export_devices(
+    store: Store, out: IO[bytes], format_: str, registry: Mapping[str, Device] | None = None
+) -> int:
+    """What the store knows of each device that has a reading or a flag, and what is registered.
+
+    ``registry`` gives the fields from ``vendor`` on; kind and profile are those of the readings.
+    """
     names = [
         "device_id",
         "kind",
@@ -136,8 +148,13 @@ def export_devices(store: Store, out: IO[bytes], format_: str) -> int:
         "readings",
         "flags",
     ]
+    columns = _columns(names)
+    if registry is not None:
+        columns |= _REGISTERED
     _tables_only("devices", format_)
-    return _write(map(device_record, store.devices()), out, format_, _columns(names))
+    known = registry or {}
+    records = (device_record(device, known.get(device.device_id)) for device in store.devices())
+    return _write(records, out, format_, columns)
 
 
 def _tables_only(what: str, format_: str) -> None:
@@ -283,11 +300,18 @@ def quarantine_record(row: QuarantinedRow) -> dict[str, Any]:
     return {key: value for key, value in record.items() if value is not None}
 
 
-def device_record(device: DeviceSummary) -> dict[str, Any]:
-    """A device with its kind, profile, span of readings and counts."""
+def device_record(device: DeviceSummary, registered: Device | None = None) -> dict[str, Any]:
+    """A device with its kind, profile, span of readings and counts, and its registered fields."""
     record: dict[str, Any] = {"device_id": device.device_id, "kind": device.kind}
     record["profile"] = device.profile
     if device.first_measured_at is not None and device.last_measured_at is not None:
         record["first_measured_at"] = rfc3339(device.first_measured_at)
         record["last_measured_at"] = rfc3339(device.last_measured_at)
-    return record | {"readings": device.readings, "flags": device.flags}
+    record |= {"readings": device.readings, "flags": device.flags}
+    for name, type_ in _REGISTERED.items():
+        value = getattr(registered, name, None)
+        if name == "parameters":
+            value = shown_parameters(value or {})
+        if value is not None and value != {}:
+            record[name] = rfc3339(value) if type_ == "time" else value
+    return record
