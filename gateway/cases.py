@@ -21,7 +21,7 @@ from gateway.errors import ProfileError
 from gateway.pipeline import Decided, Decider
 from gateway.profiles import Profile, ProfileSet
 from gateway.profiles.explain import hint
-from gateway.profiles.models import Case
+from gateway.profiles.models import Case, Earlier
 from gateway.profiles.topics import topic_pattern
 from gateway.quantities import BY_NAME
 from gateway.records import Batch, Device, Reading, Value
@@ -137,8 +137,13 @@ def _devices(profile: Profile, case: Case) -> dict[str, Device]:
 
 def _run(decider: Decider, profile: Profile, index: int, label: str, case: Case) -> CaseResult:
     received = nanoseconds(case.received_at)
+    before = len(case.before)
+    if before:
+        topics = [message.topic for message in case.before]
+        payloads = [_octets(message) for message in case.before]
+        decider.decide(Batch(topics, payloads, [received] * before, 0), Decided())
     batch = Batch(
-        [case.topic or default_topic(profile)], [payload_of(profile, case)], [received], 0
+        [case.topic or default_topic(profile)], [payload_of(profile, case)], [received], before
     )
     decided = Decided()
     decider.decide(batch, decided)
@@ -148,10 +153,17 @@ def _run(decider: Decider, profile: Profile, index: int, label: str, case: Case)
 
 def payload_of(profile: Profile, case: Case) -> bytes:
     """The bytes of a case's message; a LoRaWAN device's own bytes in an uplink of ChirpStack."""
+    payload = _octets(case)
     if case.payload_hex is None:
-        text = case.payload if isinstance(case.payload, str) else json.dumps(case.payload)
-        return text.encode()
-    return enveloped(profile, bytes.fromhex(case.payload_hex), case.f_port, case.received_at)
+        return payload
+    return enveloped(profile, payload, case.f_port, case.received_at)
+
+
+def _octets(message: Case | Earlier) -> bytes:
+    if message.payload_hex is not None:
+        return bytes.fromhex(message.payload_hex)
+    text = message.payload if isinstance(message.payload, str) else json.dumps(message.payload)
+    return text.encode()
 
 
 def enveloped(profile: Profile, payload: bytes, port: int, received_at: str) -> bytes:

@@ -376,6 +376,20 @@ def _check_hex(value: str) -> str:
     return value
 
 
+class Earlier(Model):
+    """A message that comes before a case's own, for formats that refer to it (Sparkplug births)."""
+
+    topic: str
+    payload: str | dict[str, Any] | list[Any] | None = None
+    payload_hex: Annotated[str, AfterValidator(_check_hex)] | None = None
+
+    @model_validator(mode="after")
+    def _one_payload(self) -> Self:
+        if (self.payload is None) == (self.payload_hex is None):
+            raise ValueError("say the message: 'payload' (text or YAML) or 'payload_hex'")
+        return self
+
+
 class Case(Model):
     """A test message of the profile with what must come out of it.
 
@@ -387,6 +401,7 @@ class Case(Model):
     payload_hex: Annotated[str, AfterValidator(_check_hex)] | None = None
     f_port: Annotated[int, Field(ge=0, le=255)] = 1
     topic: str | None = None
+    before: list[Earlier] = Field(default=[])
     parameters: dict[str, Any] = Field(default={})
     received_at: Moment = "2026-01-01T00:00:00Z"
     expect: Annotated[list[dict[str, Any]], BeforeValidator(_blocks)] = Field(default=[])

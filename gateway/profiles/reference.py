@@ -163,12 +163,18 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "payload_hex": "instead: its bytes in hexadecimal",
         "f_port": "with payload_hex of a LoRaWAN device: the port of the uplink",
         "topic": "its topic; that of match when absent",
+        "before": "messages that come first, such as the birth that an alias refers to",
         "received_at": "time of receipt",
         "parameters": "what the registry knows of the device, as its keys",
         "expect": "what must come out: a mapping, or a list, one a reading; null: absent",
         "flags": "codes of the flags that must be raised, no more and no less",
         "quarantine": "instead of expect: the reason of the refusal",
         "note": "what the case shows",
+    },
+    "Earlier": {
+        "topic": "its topic",
+        "payload": "the message as text, or as YAML",
+        "payload_hex": "instead: its bytes in hexadecimal",
     },
     "Envelope": {
         "format": "of the envelope",
