@@ -43,7 +43,8 @@ def compile_sparkplug(settings: Sparkplug) -> Parse:
         models apart by it also in messages that have few of them.
 
         It raises DecodeError ``unparseable``, ``too_large``, ``missing_field`` (an alias whose
-        birth was not seen), ``duplicate_key``, ``wrong_type`` or ``absurd_number``.
+        birth was not seen), ``duplicate_key``, ``wrong_type``, ``absurd_number`` or ``too_deep``
+        (templates in one another).
     """
     return SparkplugParser(settings.max_bytes or MAX_BYTES)
 
