@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gateway.decode.document import Context, Document, Parse
+from gateway.decode.document import NO_PAYLOAD, Context, Document, Parse
 from gateway.decode.plain import bounded
 from gateway.decode.sparkplug_births import Birth, Births
 from gateway.decode.sparkplug_wire import GOOD, Metric, Payload, read_payload, value_of
@@ -19,6 +19,9 @@ from gateway.profiles.formats import Sparkplug
 
 MAX_BYTES: Final = 256 * 1024
 """Of a payload, where the profile says nothing: a metric of two bytes takes a hundred in memory."""
+
+_CONTROL: Final = ("Node Control/", "Device Control/", "Node Info/", "Device Info/")
+"""Metrics of the node itself (§6.4.20): what it can be told to do, and what it is."""
 
 _TYPES: Final = frozenset(
     {"NBIRTH", "NDATA", "NDEATH", "NCMD", "DBIRTH", "DDATA", "DDEATH", "DCMD"}
@@ -31,8 +34,9 @@ def compile_sparkplug(settings: Sparkplug) -> Parse:
     Returns:
         A function from bytes to a document, of type `SparkplugParser`:
 
-        ``type``: ``NBIRTH`` … ``DCMD``; ``group``, ``node``; ``device``: the device's name, of
-        messages of a node the node's; ``time``: ms since 1970 UTC; ``seq``, ``bd_seq``.
+        ``type``: ``NBIRTH``, ``NDATA``, ``DBIRTH`` or ``DDATA``; ``group``, ``node``; ``device``:
+        the device's name, of messages of a node the node's; ``time``: ms since 1970 UTC; ``seq``,
+        ``bd_seq``.
 
         ``metrics``: values by name, the last of each.  ``samples``: the same by time and quality,
         each ``{time, quality, historical, metrics}``, in the order of the message; ``quality`` is
@@ -42,9 +46,10 @@ def compile_sparkplug(settings: Sparkplug) -> Parse:
         ``known``: the datatypes of all metrics that the birth named, by name: a profile can tell
         models apart by it also in messages that have few of them.
 
-        It raises DecodeError ``unparseable``, ``too_large``, ``missing_field`` (an alias whose
-        birth was not seen), ``duplicate_key``, ``wrong_type``, ``absurd_number`` or ``too_deep``
-        (templates in one another).
+        It raises DecodeError ``no_payload`` (a command, a death, a node's birth that tells nothing
+        but itself: no fault, so it is counted as ignored), ``unparseable``, ``too_large``,
+        ``missing_field`` (an alias whose birth was not seen), ``duplicate_key``, ``wrong_type``,
+        ``absurd_number`` or ``too_deep`` (templates in one another).
     """
     return SparkplugParser(settings.max_bytes or MAX_BYTES)
 
@@ -73,6 +78,8 @@ class SparkplugParser:
                 # The birth before it does not hold any more, and what this one says is not known.
                 self.memory.put(*whole, Birth(context.offset))
             raise
+        if not _measures(kind, wire, birth):
+            raise DecodeError(NO_PAYLOAD, f"{kind} carries no measurement")
         document: Document = {
             "type": kind, "group": group, "node": node, "device": device or node,
         }  # fmt: skip
@@ -101,6 +108,20 @@ class SparkplugParser:
         if kind.endswith("DEATH") and (before is None or not _late(wire, before)):
             self.memory.end(*whole, offset)
         return Birth(offset)
+
+
+def _measures(kind: str, wire: Payload, birth: Birth) -> bool:
+    """Whether a message may tell a measurement: no command, no death, no node that tells itself."""
+    if not kind.endswith(("BIRTH", "DATA")):
+        return False
+    names = birth.names or {}
+    for metric in wire.metrics:
+        name = metric.name
+        if name is None:
+            name = names.get(metric.alias, "") if metric.alias is not None else ""
+        if name != "bdSeq" and not name.startswith(_CONTROL):
+            return True
+    return False
 
 
 def _said(wire: Payload, offset: int) -> Birth:

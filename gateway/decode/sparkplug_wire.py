@@ -262,7 +262,7 @@ def _float(raw: float, name: str, _depth: int) -> float | None:
     if number is None:
         return None
     packed = struct.pack("<f", number)
-    for digits in range(6, 9):
+    for digits in range(6, 10):
         text = float(f"{number:.{digits}g}")
         if abs(text) <= _MAX_FLOAT and struct.pack("<f", text) == packed:
             return text

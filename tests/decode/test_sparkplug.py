@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.decode.document import Context
+from gateway.decode.document import NO_PAYLOAD, Context
 from gateway.decode.sparkplug import compile_sparkplug
 from gateway.decode.sparkplug_births import MAX_BIRTHS, Birth, Births
 from gateway.errors import DecodeError
@@ -97,12 +97,26 @@ def test_a_nodes_own_messages_have_its_name_for_the_device(line):
     assert birth["device"] == birth["node"] == "edge"
     assert birth["bd_seq"] == 7
     assert birth["metrics"] == {"bdSeq": 7, "Power": -5}
-    death = line(topic("NDEATH"), payload(metric("bdSeq", wire.INT64, 7)))
-    assert death["type"] == "NDEATH"
-    assert death["bd_seq"] == 7
-    assert death["samples"] == [
-        {"quality": "good", "historical": False, "metrics": {"bdSeq": 7}}
-    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "metrics"),
+    [
+        ("NDEATH", [metric("bdSeq", wire.INT64, 7)]),
+        ("DDEATH", []),
+        ("NCMD", [metric("Node Control/Rebirth", wire.BOOLEAN, True)]),
+        ("DCMD", [metric("Valve", wire.BOOLEAN, True)]),
+        ("NBIRTH", [metric("bdSeq", wire.INT64, 7),
+                    metric("Node Control/Rebirth", wire.BOOLEAN, False, alias=1)]),
+        ("NDATA", [metric(None, wire.BOOLEAN, False, alias=1)]),
+        ("DDATA", []),
+    ],
+)  # fmt: skip
+def test_what_measures_nothing_is_left_out(line, kind, metrics):
+    line.refused(
+        topic("NBIRTH"), payload(metric("Node Control/Rebirth", wire.BOOLEAN, False, alias=1))
+    )
+    assert line.refused(topic(kind), payload(*metrics, time=NOW)).reason == NO_PAYLOAD
 
 
 def test_history_and_quality_stand_in_samples_of_their_own(line):
@@ -308,7 +322,7 @@ def test_a_nodes_birth_ends_its_devices_until_they_are_born_again(line):
 def test_after_a_death_there_is_no_birth(line, kind):
     line(topic("NBIRTH"), birth_of(node=1))
     line(topic("DBIRTH"), birth_of(a=1))
-    line(topic(kind), payload(time=NOW))
+    line.refused(topic(kind), payload(time=NOW))
     assert line.refused(topic("DDATA"), data_by(1)).reason == "missing_field"
     if kind == "NDEATH":
         assert line.refused(topic("NDATA"), data_by(1)).reason == "missing_field"
@@ -325,9 +339,9 @@ def test_the_late_will_of_a_session_before_ends_nothing(line):
 
     line(topic("NBIRTH"), born(4))
     line(topic("NBIRTH"), born(5))
-    line(topic("NDEATH"), will(4))
+    line.refused(topic("NDEATH"), will(4))
     assert line(topic("NDATA"), data_by(1))["metrics"] == {"p": 5}
-    line(topic("NDEATH"), will(5))
+    line.refused(topic("NDEATH"), will(5))
     assert line.refused(topic("NDATA"), data_by(1)).reason == "missing_field"
 
 
@@ -442,7 +456,8 @@ def test_topics_of_something_else_are_refused(line, wrong):
 
 
 def test_a_bridge_may_put_levels_before(line):
-    assert line("site/7/spBv1.0/plant/NCMD/edge", payload())["type"] == "NCMD"
+    said = payload(metric("a", wire.INT32, 1))
+    assert line("site/7/spBv1.0/plant/NDATA/edge", said)["group"] == "plant"
 
 
 def data_set_of(columns, *rows):
