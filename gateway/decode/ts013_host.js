@@ -145,6 +145,11 @@
     return seed / 4294967296;
   });
 
+  // The engine keeps these in itself, where nothing is frozen.
+  for (const [name, value] of [["prepareStackTrace", undefined], ["stackTraceLimit", 10]]) {
+    defineProperty(Failure, name, {get() { return value; }, set() {}, configurable: true});
+  }
+
   // -- the surroundings, closed -----------------------------------------------------------------
 
   const surroundings = create(Object.prototype);
@@ -264,12 +269,16 @@
   // `~` before that, that this context is spoiled.  A text instead of a function is the reason why
   // the codec cannot be used.
   return function prepare(codec, firstLine, variables, modular, open, patched) {
+    const put = {value: undefined, writable: true, enumerable: false, configurable: true};
     const load = () => {
       if (modular) {
         const exports = {};
-        hidden(G, "module", {exports});
-        hidden(G, "exports", exports);
-        hidden(G, "context", []);
+        put.value = exports;
+        defineProperty(G, "exports", put);
+        put.value = {exports};
+        defineProperty(G, "module", put);
+        put.value = [];
+        defineProperty(G, "context", put);
       }
       return apply(codec, G, []);
     };
