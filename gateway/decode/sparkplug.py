@@ -39,8 +39,10 @@ def compile_sparkplug(settings: Sparkplug) -> Parse:
         ``bd_seq``.
 
         ``metrics``: values by name, the last of each.  ``samples``: the same by time and quality,
-        each ``{time, quality, historical, metrics}``, in the order of the message; ``quality`` is
-        ``good`` or, where the property says other than 192, ``questionable``.  Metrics that are
+        each ``{time, quality, historical, metrics, folders}``, in the order of the message;
+        ``quality`` is ``good`` or, where the property says other than 192, ``questionable``;
+        ``folders`` has the first parts of names with ``/``, each true, so that a profile can tell
+        whether anything of its own is there.  Metrics that are
         null are absent, as are NaN.  A data set is a list of rows, a template a mapping.
 
         ``known``: the datatypes of all metrics that the birth named, by name: a profile can tell
@@ -212,9 +214,13 @@ def _samples(values: list[_Value], sent: int | None) -> list[Document]:
                 "quality": "good" if good else "questionable",
                 "historical": metric.historical,
                 "metrics": {},
+                "folders": {},
             }
             if time is not None:
                 sample["time"] = time
             samples.append(sample)
         sample["metrics"][name] = value
+        folder, inside, _ = name.partition("/")
+        if inside:
+            sample["folders"][folder] = True
     return samples

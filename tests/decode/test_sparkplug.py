@@ -74,9 +74,9 @@ def test_a_birth_names_its_metrics_and_data_refers_to_them_by_alias(line):
         "metrics": {"Energy/Import": 1234.5, "Voltage": 230.1, "Model": "E7"},
         "samples": [
             {"time": NOW - 5, "quality": "good", "historical": False,
-             "metrics": {"Energy/Import": 1234.5}},
+             "metrics": {"Energy/Import": 1234.5}, "folders": {"Energy": True}},
             {"time": NOW, "quality": "good", "historical": False,
-             "metrics": {"Voltage": 230.1, "Model": "E7"}},
+             "metrics": {"Voltage": 230.1, "Model": "E7"}, "folders": {}},
         ],
     }  # fmt: skip
     data = line(
@@ -87,7 +87,7 @@ def test_a_birth_names_its_metrics_and_data_refers_to_them_by_alias(line):
         "type": "DDATA", "group": "plant", "node": "edge", "device": "M7", "time": NOW + 60_000,
         "seq": 2, "known": known, "metrics": {"Voltage": 231.4},
         "samples": [{"time": NOW + 60_000, "quality": "good", "historical": False,
-                     "metrics": {"Voltage": 231.4}}],
+                     "metrics": {"Voltage": 231.4}, "folders": {}}],
     }  # fmt: skip
 
 
@@ -137,7 +137,8 @@ def test_history_and_quality_stand_in_samples_of_their_own(line):
         ),
     )
     assert data["metrics"] == {"a": 13, "b": 20, "c": 30, "d": 40}
-    good, bad = {"quality": "good"}, {"quality": "questionable"}
+    good = {"quality": "good", "folders": {}}
+    bad = {"quality": "questionable", "folders": {}}
     assert data["samples"] == [
         {**good, "time": NOW - 2000, "historical": True, "metrics": {"a": 10}},
         {**good, "time": NOW - 1000, "historical": True, "metrics": {"a": 11}},
