@@ -91,8 +91,9 @@ class Known:
         return self._versions.get(key, ())
 
     def devices(self, device_id: str) -> Sequence[Device]:
-        """Every version of a device."""
-        return [v for v in self.versions(("device", device_id)) if isinstance(v, Device)]
+        """Every version of a device, the oldest first."""
+        # What is under the key of a device is a device.
+        return self._versions.get(("device", device_id), ())  # type: ignore[return-value]
 
     def names(self, kind: str) -> set[str]:
         """What the records of a kind are named."""
@@ -100,8 +101,9 @@ class Known:
 
     def at(self, key: Key, moment: int) -> Record | None:
         """The version that holds at a time."""
-        held = [version for version in self.versions(key) if _begin(version) <= moment]
-        return held[-1] if held else None
+        return next(
+            (version for version in reversed(self.versions(key)) if _begin(version) <= moment), None
+        )
 
     def put(self, record: Record) -> None:
         """Adds a version, or replaces the one that begins at the same time."""
@@ -171,9 +173,10 @@ class _Planner:
             # All that is known begins later: this is one more version before it.
             self._write("change", None, record, place)
             return
-        if isinstance(record, Device) and isinstance(base, Device) and not self.correct:
-            record = self._verification_kept(record, base, place)
-        same = record == msgspec.structs.replace(base, valid_from=record.valid_from)
+        same = _same(record, base)
+        if not same and isinstance(record, Device) and isinstance(base, Device):
+            record = record if self.correct else self._verification_kept(record, base, place)
+            same = _same(record, base)
         if open_begin:
             if same:
                 return
@@ -297,6 +300,13 @@ class _Planner:
     ) -> None:  # fmt: skip
         self.known.put(after)
         self.made.changes.append(Change(action, before, after, place, implied))
+
+
+def _same(one: Versioned, other: Versioned) -> bool:
+    """Whether two versions say the same, whenever they begin."""
+    if one.valid_from != other.valid_from:
+        other = msgspec.structs.replace(other, valid_from=one.valid_from)
+    return one == other
 
 
 def _contradiction(change: Change) -> str:

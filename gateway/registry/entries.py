@@ -7,6 +7,7 @@ A row is of one kind of record, which its ``record`` says: ``device`` (the defau
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -86,8 +87,15 @@ def kind_of(record: Record) -> str:
 
 def key_of(record: Record) -> Key:
     """The kind of a record and what names it among those of its kind."""
-    kind = kind_of(record)
-    return (kind, *(getattr(record, key) for key in KEYS[kind]))
+    return _KEY_OF[record.__class__](record)
+
+
+_KEY_OF: Final[dict[type, Callable[[Any], Key]]] = {
+    Device: lambda device: ("device", device.device_id),
+    Site: lambda site: ("site", site.site),
+    Owner: lambda owner: ("owner", owner.owner),
+    Certificate: lambda one: ("certificate", one.device_id, one.number),
+}
 
 
 def as_line(record: Record) -> dict[str, Any]:
@@ -115,13 +123,13 @@ def take_row(row: dict[str, Any], place: str, read: Read) -> None:
         )
         return
     type_ = RECORDS[kind]
-    names = type_.__struct_fields__
+    names = _NAMES[kind]
     problems: list[str] = []
     fields: dict[str, Any] = {}
     for key, value in row.items():
         if key in names:
             try:
-                fields[key] = _field(key, value)
+                fields[key] = _READERS.get(key, _other)(key, value)
             except ValueError as error:
                 problems.append(f"{key}: {error}")
         elif key != "record":
@@ -169,52 +177,74 @@ def _oddities(fields: dict[str, Any], kind: str) -> list[str]:
     if region is not None and province(region) is None:
         found.append(f"region: {region[:2]} is no province of GB/T 2260, in {region!r}")
     owner = fields.get("owner")
-    if owner is not None and kind != "owner" and looks_like_credit_code(owner):
-        fault = credit_code_fault(owner)
+    if owner is not None and kind != "owner":
+        fault = _owner_fault(owner)
         if fault is not None:
             found.append(f"owner: {fault}")
     return found
 
 
-def _field(key: str, value: object) -> object:
-    """The checked value of one field.
-
-    Raises:
-        ValueError: which rule it breaks, and what was got.
-    """
-    if key == "region" and type(value) is int:
-        value = str(value)
-    if isinstance(value, str) and key not in _NOT_TEXT:
-        return nanoseconds(value) if key in _TIMES else _text(key, value)
-    if key in ("parameters", "source"):
-        if not isinstance(value, dict):
-            raise ValueError(f"must be a JSON object, got {_shown(value)}")
-        return value
-    if key == "errors":
-        return _points(value)
-    if key in DEGREES:
-        limit = DEGREES[key]
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"must be a number of degrees, got {_shown(value)}")
-        if not -limit <= value <= limit:
-            raise ValueError(f"must be between {-limit:g} and {limit:g}, got {value}")
-        return float(value)
-    raise ValueError(f"must be text, got {_shown(value)}")
-
-
-_TIMES: Final = frozenset(TIMES)
-_NOT_TEXT: Final = frozenset(("parameters", "source", "errors", *DEGREES))
-
-
-# Kinds, vendors, owners, regions: the same few words stand in every row.
 @lru_cache(maxsize=65536)
-def _text(key: str, value: str) -> str:
+def _owner_fault(owner: str) -> str | None:
+    return credit_code_fault(owner) if looks_like_credit_code(owner) else None
+
+
+# Each reads one field and raises ValueError: which rule it breaks, and what was got.
+
+
+def _other(key: str, value: object) -> str:
+    """Kinds, vendors, owners, regions: the same few words stand in every row."""
+    if key == "region" and value.__class__ is int:
+        value = str(value)
+    return _known_text(key, _a_text(value))
+
+
+def _name(_key: str, value: object) -> str:
+    """Names of one thing each, that no other row has."""
+    return _text(_a_text(value))
+
+
+def _time(_key: str, value: object) -> int:
+    return _moment(_a_text(value))
+
+
+def _object(_key: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a JSON object, got {_shown(value)}")  # noqa: TRY004 - one type
+    return value
+
+
+def _degrees(key: str, value: object) -> float:
+    limit = DEGREES[key]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"must be a number of degrees, got {_shown(value)}")  # noqa: TRY004 - as above
+    if not -limit <= value <= limit:
+        raise ValueError(f"must be between {-limit:g} and {limit:g}, got {value}")
+    return float(value)
+
+
+def _a_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be text, got {_shown(value)}")  # noqa: TRY004 - one type of fault
+    return value
+
+
+_moment = lru_cache(maxsize=65536)(nanoseconds)
+
+
+def _text(value: str) -> str:
     if not value or value != value.strip() or not _CONTROL.isdisjoint(value):
         raise ValueError(
             f"must be text without control characters or blanks around it, got {value[:60]!r}"
         )
     if len(value) > _LONGEST:
         raise ValueError(f"must have at most {_LONGEST} characters, got {len(value)}")
+    return value
+
+
+@lru_cache(maxsize=65536)
+def _known_text(key: str, value: str) -> str:
+    _text(value)
     if key == "kind" and value not in KINDS:
         close = difflib.get_close_matches(value, KINDS, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(KINDS)}"
@@ -228,7 +258,7 @@ def _text(key: str, value: str) -> str:
     return value
 
 
-def _points(value: object) -> list[dict[str, dict[str, Any]]]:
+def _points(_key: str, value: object) -> list[dict[str, dict[str, Any]]]:
     """The points of an error curve, each with its ``error``."""
     example = (
         '[{"flow_rate": {"value": 30, "unit": "L/min"}, "error": {"value": 0.1, "unit": "%"}}]'
@@ -258,3 +288,13 @@ _EXTRA: Final = ("uncertainty", "coverage_factor")
 
 def _shown(value: object) -> str:
     return repr(value)[:60]
+
+
+_READERS: Final[dict[str, Callable[[str, Any], Any]]] = {
+    **dict.fromkeys(("device_id", "serial_number", "certificate", "number"), _name),
+    **dict.fromkeys(TIMES, _time),
+    **dict.fromkeys(("parameters", "source"), _object),
+    **dict.fromkeys(DEGREES, _degrees),
+    "errors": _points,
+}
+_NAMES: Final = {kind: frozenset(type_.__struct_fields__) for kind, type_ in RECORDS.items()}
