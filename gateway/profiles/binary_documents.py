@@ -210,7 +210,8 @@ class DocumentText(FunctionText):
 
     def collect_into_struct(self, name: str, value: Value, place: Node) -> None:
         """Adds an item to a list of the struct."""
-        if name in self.sink.before or (place.item is None and place.leaf - {"raw", "any"}):
+        plain = place.item is None and not place.children and not place.leaf - {"raw", "any"}
+        if name in self.sink.before or (place.item is None and not plain):
             raise IndirectError
         code = value.code if place.item is None else self.fitted(value, place.item)
         slot = self.slot(self.sink, name)

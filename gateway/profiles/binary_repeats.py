@@ -129,7 +129,6 @@ class Repeats(ByteFields):
         value = self.item(one, loop.items, joins=joins)
         advances = self.advances
         self.steady, self.advances = outer
-        self.keep(value, head)
         self.settle()
         if one.repeat != "expr" and not advances:
             self.line(f"if p == {start}:")
@@ -139,6 +138,7 @@ class Repeats(ByteFields):
             self.unused.add(start)
         if one.repeat == "until":
             self.stop(one, value)
+        self.keep(value, head)
         return value
 
     def item(self, one: BinaryField, items: str, *, joins: bool) -> Value | None:

@@ -342,9 +342,11 @@ class _Emitter:
         value = self.emit(arg)
         if name == "has" and value.kind == "map" and not value.code:
             raise ExpressionError(f"{_shown(arg)} is always there: ask for a field of it")
+        if name == "has" and not value.nullable:
+            return Value("True", "bool", bound=1)
         if name == "has":
             # A member of what is absent is absent too.
-            return Value(f"({closed(value).code} is not None)", "bool", value.nullable, 1)
+            return Value(f"({closed(value).code} is not None)", "bool", nullable=True, bound=1)
         if name == "number":
             if value.kind != "text":
                 raise ExpressionError("number() reads a text of digits")
