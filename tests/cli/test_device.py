@@ -1,6 +1,7 @@
 """The registry on the command line."""
 
 import json
+from pathlib import Path
 
 import pyarrow.parquet
 import pytest
@@ -229,6 +230,21 @@ def test_verifications_that_are_missing_or_end_are_told_and_end_with_1(gateway, 
     assert states("--region", "44") == {}
     shown = gateway("device", "verify", "--data", tmp_path / "data", "--at", "2026-06-01").stdout
     assert "5 devices: 1 missing, 1 expired, 1 expiring within 30 days" in shown
+
+
+def test_the_worked_files_of_the_operators_chapter_make_a_registry(gateway, tmp_path):
+    folder = Path(__file__).parents[2] / "deploy" / "registry"
+    files = [folder / name for name in ("station.jsonl", "feeder.csv", "certificate.xml")]
+    assert {file.name for file in folder.iterdir()} == {file.name for file in files}
+    told = json.loads(gateway("device", "import", *files, "--data", tmp_path, "--json").stdout)
+    assert (told["added"], told["changed"], told["corrected"]) == (9, 2, 1)
+    again = gateway("device", "import", *files, "--data", tmp_path)
+    assert "10 records read: 0 added, 0 changed, 10 unchanged" in again.stdout
+    shown = json.loads(gateway("device", "show", "fd-1", "--data", tmp_path, "--json").stdout)
+    begins = [version.get("valid_from") for version in shown["versions"]]
+    assert begins == ["2026-06-15T02:30:00Z", "2026-03-01T16:00:00Z", None]
+    assert {v.get("certificate") for v in shown["versions"]} == {"EX-2026-0815", None}
+    assert len(shown["certificates"][0]["errors"]) == 3
 
 
 def test_devices_are_exported_with_what_is_registered_of_them(gateway, replayed, tmp_path):
