@@ -213,9 +213,22 @@ def test_texts_of_a_layout_never_become_code():
 
 IDS = st.sampled_from(["a", "b", "c", "_d"])
 TYPES = st.sampled_from(["u1", "u2le", "s3", "f4", "b3", "b9le", "strz", "sub", "nosuch"])
+OPERATORS = st.sampled_from(
+    ["+", "-", "*", "/", "//", "%", "&", "|", "^", "<<", ">>", "==", "<", ">=", "and", "or"]
+)
+FUNCTIONS = st.sampled_from(["min({}, {})", "max({}, {})", "{} ? {} : 1", "round({} * {}, 2)"])
+OPERANDS = st.sampled_from(
+    ["a", "b", "c", "_d", "_", "_index", "_left", "_size", "1", "0.1", "64", "0xffff", "1e18",
+     "a.x", "c[0]", "sum(c)", "_prev.a", "has(b)", "int(a / 3)", "local_time(a, b, 1)", "-1"]
+)  # fmt: skip
 EXPRESSIONS = st.sampled_from(
     ["a", "a + b", "_", "_index", "_prev.a", "c[0]", "_d > 1", "a / b", "sub", "a.x", "sum(c)",
      "_left", "a << b", "has(a)", "a == 1 ? b : c", "3", "_parent.a", "x"]
+) | st.recursive(
+    OPERANDS,
+    lambda inner: st.tuples(inner, OPERATORS, inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})")
+    | st.tuples(FUNCTIONS, inner, inner).map(lambda t: t[0].format(t[1], t[2])),
+    max_leaves=6,
 )  # fmt: skip
 FIELDS = st.recursive(
     st.fixed_dictionaries(
