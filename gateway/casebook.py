@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -21,14 +22,14 @@ from gateway.registry import Entry, Read, RegistryError, changes, relations, tab
 from gateway.registry.binding import bind, numbers_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from gateway.registry import Record
 
 HEAD: Final = "0002"
 FILE_NAME: Final = "casebook.sqlite"
-_BUSY_TIMEOUT_S: Final = 10.0
+_BUSY_TIMEOUT_S: Final = 30.0
 
 _METADATA: Final = sa.MetaData()
 
@@ -89,7 +90,7 @@ class Casebook:
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
         )
-        sa.event.listen(self._engine, "begin", _begin_immediately)
+        sa.event.listen(self._engine, "begin", _begin)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:
@@ -100,12 +101,13 @@ class Casebook:
             raise
 
     def _migrate(self) -> None:
-        with self._engine.begin() as connection:
-            version = None
-            if sa.inspect(connection).has_table("alembic_version"):
-                version = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-            if version == HEAD:
+        with self._begun(reading=True) as connection:
+            if _schema(connection) == HEAD:
                 return
+        with self._begun(reading=False) as connection:
+            version = _schema(connection)
+            if version == HEAD:
+                return  # another process was quicker
             # Imported here: most openings find nothing to do, and Alembic is slow to import.
             from alembic import command  # noqa: PLC0415
             from alembic.config import Config  # noqa: PLC0415
@@ -126,6 +128,26 @@ class Casebook:
                 )
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    @contextmanager
+    def _begun(self, *, reading: bool) -> Iterator[sa.Connection]:
+        with self._engine.connect() as connection:
+            connection.execution_options(casebook_reading=reading)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _transaction(self, *, reading: bool = False) -> Iterator[sa.Connection]:
+        """A transaction; one that only reads does not wait until another has decided what to write.
+
+        Raises:
+            GatewayError: the database refuses, or another process writes for too long.
+        """
+        try:
+            with self._begun(reading=reading) as connection:
+                yield connection
+        except sa.exc.DatabaseError as error:
+            raise GatewayError(f"{self.path}: {error.orig}") from None
 
     def import_read(
         self,
@@ -151,7 +173,7 @@ class Casebook:
             device_id: the device that the only certificate is of, whatever its numbers.
         """
         now = self._clock()
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             bound = changes.Plan()
             entries = read.entries + self._bound(connection, read, bound, device_id)
             known = tables.read_known(connection, entries)
@@ -226,7 +248,7 @@ class Casebook:
 
     def devices(self) -> Registry:
         """Every registered device with its history, in the order of the ids."""
-        with self._engine.begin() as connection:
+        with self._transaction(reading=True) as connection:
             return tables.read_registry(connection)
 
     def records(self, kind: str, **of: str) -> list[Record]:
@@ -236,17 +258,17 @@ class Casebook:
             kind: ``device``, ``site``, ``owner`` or ``certificate``.
             of: values of fields that the records must have, such as ``device_id="w1"``.
         """
-        with self._engine.begin() as connection:
+        with self._transaction(reading=True) as connection:
             return tables.read_records(connection, kind, **of)
 
     def naming(self, device_id: str) -> Registry:
         """The devices that name this one as their parent or tank, in the versions that do."""
-        with self._engine.begin() as connection:
+        with self._transaction(reading=True) as connection:
             return Registry(tables.read_naming(connection, device_id))
 
     def audit_of(self, device_id: str) -> list[AuditEntry]:
         """What people did about a device, newest first: imports, changes, certificates."""
-        with self._engine.begin() as connection:
+        with self._transaction(reading=True) as connection:
             ids, subjects = tables.audited(connection, device_id)
             kinds = [AUDIT.c.action.startswith(f"{kind}.") for kind in ("device", "certificate")]
             named = sa.and_(AUDIT.c.subject.in_(subjects), sa.or_(*kinds))
@@ -257,7 +279,7 @@ class Casebook:
     def audit(self, limit: int = 100) -> list[AuditEntry]:
         """The latest entries, newest first."""
         query = sa.select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
-        with self._engine.begin() as connection:
+        with self._transaction(reading=True) as connection:
             return [_audit_entry(row) for row in connection.execute(query)]
 
     def record(self, *, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
@@ -266,13 +288,13 @@ class Casebook:
             "at": self._clock(), "actor": actor, "action": action, "subject": subject,
             "detail": detail,
         }  # fmt: skip
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(sa.insert(AUDIT), row)
 
     def last(self, action: str) -> AuditEntry | None:
         """The latest entry of an action; None when there is none."""
         query = sa.select(AUDIT).where(AUDIT.c.action == action).order_by(AUDIT.c.id.desc())
-        with self._engine.begin() as connection:
+        with self._transaction(reading=True) as connection:
             row = connection.execute(query.limit(1)).first()
         if row is None:
             return None
@@ -294,9 +316,18 @@ class Casebook:
         self.close()
 
 
-def _begin_immediately(connection: sa.Connection) -> None:
-    """Takes the write lock first: two openers cannot both decide to migrate."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _schema(connection: sa.Connection) -> str | None:
+    """The revision of the schema; None of an empty file."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Takes the lock for writing first: two cannot both decide by what they have read."""
+    reading = connection.get_execution_options().get("casebook_reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _audit_entry(row: sa.Row[Any]) -> AuditEntry:

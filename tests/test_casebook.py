@@ -9,7 +9,7 @@ from alembic.config import Config
 
 from gateway import casebook as module
 from gateway.casebook import FILE_NAME, Casebook
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, GatewayError
 from gateway.records import Certificate, Device
 
 # As the first schema made it, written down and not made by today's migrations.
@@ -105,6 +105,26 @@ def test_a_downgrade_gives_the_latest_versions_back(first):
     assert rows == [("表-1", "o"), ("表-2", "new")]
     with Casebook(first) as casebook:  # and up again
         assert casebook.devices()["表-1"] == DEVICES[0]
+
+
+def test_the_registry_is_read_while_another_process_decides_what_to_write(first):
+    with Casebook(first) as casebook:
+        writer = sqlite3.connect(first / FILE_NAME, isolation_level=None)
+        writer.execute("BEGIN IMMEDIATE")
+        with Casebook(first) as second:  # opening takes no lock either
+            assert len(second.devices()) == 2
+        writer.execute("ROLLBACK")
+        writer.close()
+        assert casebook.devices()["表-2"] == DEVICES[1]
+
+
+def test_a_database_that_fails_is_told_as_ours(first):
+    with Casebook(first) as casebook:
+        file = sqlite3.connect(first / FILE_NAME)
+        file.execute("DROP TABLE site_version")
+        file.close()
+        with pytest.raises(GatewayError, match="no such table: site_version"):
+            casebook.records("site")
 
 
 def test_an_older_program_refuses_the_new_schema(first):
