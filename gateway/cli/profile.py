@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import time
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,12 +10,10 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.prompt import Prompt
 from rich.text import Text
 
 from gateway.assembly import all_tariffs, make_decider, read_profiles
 from gateway.cases import CaseResult, cases_of, run_cases
-from gateway.cli.decode import LARGEST_PAYLOAD
 from gateway.cli.failures import show_failure
 from gateway.cli.output import (
     Json,
@@ -24,13 +21,13 @@ from gateway.cli.output import (
     counted,
     examples,
     progress_console,
-    read_bytes,
 )
 from gateway.cli.profile_explain import EXAMPLES as EXPLAIN_EXAMPLES
 from gateway.cli.profile_explain import explain
+from gateway.cli.profile_new import EXAMPLES as NEW_EXAMPLES
+from gateway.cli.profile_new import new
 from gateway.config import packaged_profiles
-from gateway.draft import About, captured, draft, readers
-from gateway.errors import ConfigError, DecodeError, ProfileError
+from gateway.errors import ConfigError, ProfileError
 from gateway.profiles import Profile, ProfileSet
 from gateway.profiles.doc import (
     catalogue,
@@ -43,7 +40,6 @@ from gateway.profiles.doc import (
 from gateway.profiles.explain import hint
 from gateway.profiles.schema import profile_schema
 from gateway.quantities import KINDS
-from gateway.records import RawMessage
 
 app = typer.Typer(
     add_completion=False,
@@ -52,6 +48,7 @@ app = typer.Typer(
     help="Device profiles: new, list, check, test, explain, doc, schema.",
 )
 app.command(epilog=EXPLAIN_EXAMPLES)(explain)
+app.command(epilog=NEW_EXAMPLES)(new)
 
 
 @app.command(
@@ -283,81 +280,6 @@ def schema(
         typer.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")
-
-
-_KINDS = ", ".join(KINDS)
-
-
-@app.command(
-    epilog=examples(
-        "gateway profile new acme-w20 --from-capture acme.jsonl",
-        "gateway profile new acme-w20 --kind water_meter --vendor ACME --from-capture -",
-        "gateway profile new",
-    )
-)
-def new(
-    name: Annotated[str | None, typer.Argument(help="Its name, such as acme-w20.")] = None,
-    *,
-    capture: Annotated[
-        Path | None,
-        typer.Option("--from-capture", help="Messages of the device: see `gateway capture`."),
-    ] = None,
-    kind: Annotated[str | None, typer.Option(help=f"One of {_KINDS}.")] = None,
-    vendor: Annotated[str | None, typer.Option(help="The maker.")] = None,
-    model: Annotated[str | None, typer.Option(help="The model.")] = None,
-    profiles: Profiles = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File to write; default: NAME.yaml.")
-    ] = None,
-) -> None:
-    """Writes a first profile: from captured messages, or from what it asks.
-
-    It looks at real messages and guesses format, fields, units and registers; what only a person
-    knows stands in the file as a numbered question. An existing file is never overwritten.
-    """
-    if kind is not None and kind not in KINDS:
-        raise ConfigError(f"--kind: no kind {kind!r}{hint(kind, list(KINDS))}")
-    name = name or typer.prompt("Name of the profile, such as acme-w20")
-    file = output or Path(f"{name}.yaml")
-    if file.stem != name:
-        raise ConfigError(f"-o {file}: the file must be named {name}.yaml, as the profile")
-    if file.exists():
-        raise ConfigError(f"{file} exists already; remove it, or choose another name")
-    if capture is None:
-        kind = kind or Prompt.ask("Kind", choices=list(KINDS))
-        vendor = vendor or typer.prompt("Maker", default="ACME")
-        model = model or typer.prompt("Model", default=name)
-        topic = typer.prompt("Topic of one message, such as acme/W20-0001/up")
-        sample = Path(typer.prompt("File with the payload of that message"))
-        messages = [RawMessage(0, time.time_ns(), topic, read_bytes(sample, LARGEST_PAYLOAD))]
-    else:
-        messages = captured(capture)
-    _tell_readers(profiles, messages)
-    about = About(name, kind, vendor or "ACME", model)
-    try:
-        drafted = draft(about, messages, packaged_profiles() / "kinds")
-    except DecodeError as error:
-        raise ConfigError(f"profile new: {error.detail}") from None
-    file.write_text(drafted.text, encoding="utf-8")
-    schema_file = file.with_name("profile.schema.json")
-    if not schema_file.exists():
-        schema_file.write_text(json.dumps(profile_schema(), ensure_ascii=False), encoding="utf-8")
-    out = progress_console()
-    out.print(f"{file}: from {counted(len(messages), 'message')}", style="green")
-    for number, question in enumerate(drafted.questions, 1):
-        out.print(f"  {number}. {question}")
-    out.print(f"then: gateway profile check {file}")
-
-
-def _tell_readers(profiles: list[Path] | None, messages: list[RawMessage]) -> None:
-    """Says which profiles read the messages already: then two lines are all that is needed."""
-    found = readers(read_profiles(profiles or ()), messages)
-    if found:
-        progress_console().print(
-            f"read already by {', '.join(found)}: a profile of your own may only need "
-            f"'extends: {found[0]}' and its 'match'",
-            style="yellow",
-        )
 
 
 def _directories(paths: list[Path] | None) -> list[Path]:

@@ -1,0 +1,244 @@
+"""First profiles from captures of formats never seen: what is guessed, and that it runs."""
+
+from __future__ import annotations
+
+import re
+import string
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.cases import run_cases
+from gateway.drafting.draft import About, Draft, draft, load_text
+from gateway.errors import DecodeError
+from gateway.profiles.source import Source
+from gateway.records import RawMessage
+from tests.compiled import PROFILES
+from tests.drafting import captures
+
+NAME = "acme-x"
+
+
+def drafted(messages: list[RawMessage], **about: str) -> Draft:
+    return draft(About(NAME, **about), messages, PROFILES)
+
+
+EXPECTED = {
+    captures.dispenser: [
+        "extends: kinds/fuel-dispenser  # ? 1",
+        "match: {topic: 'station/{device_id}/forecourt'}",
+        "  each: records",
+        "  event: transaction  # ? 2",
+        "  channel: {from: gun}",
+        "  measured_at: {from: end, zone: Asia/Shanghai}  # ? 3",
+        "  sequence: {from: seq, modulus: 1000}",
+        "  volume: {from: sale.vol_ml, unit: mL}",
+        "  unit_price: {from: sale.price_fen, scale: 0.01}",
+        "  amount: {from: sale.money_fen, scale: 0.01}",
+        "  started_at: {from: begin, time: iso, zone: Asia/Shanghai}",
+        "    register: {digits: 7, decimals: 2}",
+    ],
+    captures.pinyin: [
+        "match: {topic: dnb/up}",
+        "  device_id: {from: bh}",
+        "  measured_at: {from: sj, zone: Asia/Shanghai}  # ? 2",
+        "  energy_import: {from: zxygz, unit: kWh, register: {decimals: 2}}  # ? 3, 4",
+        "  voltage: {channels: {L1: dy_a, L2: dy_b, L3: dy_c}, unit: V, scale: 0.1}  # ? 5",
+        "  amperage: {channels: {L1: dl_a, L2: dl_b, L3: dl_c}, unit: A}  # ? 3",
+        "  power_factor: {from: glys, scale: 0.001}  # ? 5",
+        "  frequency: {from: pl, unit: Hz, scale: 0.01}  # ? 5",
+    ],
+    captures.taxi: [
+        "match: {topic: 'taxi/{device_id}/trip'}",
+        "  event: trip  # ? 2",
+        "  measured_at: {from: getOff, time: '%Y%m%d%H%M%S', zone: Asia/Shanghai}  # ? 3",
+        "  distance: {from: mileage, unit: km}  # ? 5",
+        "  started_at: {from: getOn, time: '%Y%m%d%H%M%S', zone: Asia/Shanghai}",
+    ],
+    captures.charger: [
+        "match: {topic: ev/site9}",
+        "currency: EUR",
+        "  - when: {messageType: MeterValues}",
+        "    device_id: {from: chargerId}",
+        "    channel: {from: connectorId}",
+        "  - when: {messageType: ChargingSession}",
+        "    energy: {from: energy, unit: Wh}  # ? 2",
+        "    ended_at: {from: endTime, time: epoch_ms}",
+        "  - when: {messageType: Heartbeat}",
+    ],
+    captures.keyed: [
+        "match: {topic: 'gw/lc-77/meters/{device_id}'}",
+        "    from: 'points[name=Volume].value'",
+        "    unit: {from: 'points[name=Volume].unit', units: {m³: m3}}",
+        "    unit: {from: 'points[name=FlowRate].unit', units: {l/h: L/h}}",
+        "#   points[name=RSSI].value: -80",
+    ],
+    captures.texts: [
+        ("  measured_at: {from: date, then: time, time: '%d.%m.%Y %H:%M:%S', "
+        "zone: Europe/Berlin}  # ? 2"),
+        "  status: {flags: {lowBattery: battery_low, tamper: tamper}}",
+        "  volume: {from: V, unit: m3, text: true, register: {digits: 7, decimals: 2}}  # ? 3",
+        ("  volume_base: {from: Vb, unit: m3, text: true, register: {digits: 7, decimals: 2}}"
+        "  # ? 3"),
+        "  pressure: {from: p, unit: kPa, text: true, absent: ['---']}  # ? 3, 4",
+    ],
+    captures.cbor: [
+        "decode: {format: cbor}",
+        "  measured_at: {from: t, time: epoch_s}",
+        "  power_active: {each: W, channels: [L1, L2, L3], unit: W}  # ? 4",
+        "  voltage: {each: U, channels: [L1, L2, L3], unit: V}",
+    ],
+    captures.frames: [
+        "extends: dlt645-2007-meter",
+        "match: {topic: 'dtu/{gateway}/raw'}",
+        "decode: {envelope: {payload: frame, encoding: hex}}",
+    ],
+    captures.hex_text: [
+        "extends: dlt645-2007-meter",
+        "decode: {envelope: {format: text, encoding: hex}}",
+    ],
+    captures.lorawan: [
+        "extends: [kinds/water-meter, families/lorawan]  # ? 1",
+        "match: {when: {envelope.model: ACME-W5}}",
+        "        switch-on: _port",
+        "  measured_at: {from: time, time: epoch_s}",
+        "  volume: {from: register, unit: L, register: true}  # ? 3",
+        "  - when: {register: {is: absent}}",
+    ],
+    captures.bare: [
+        "match: {topic: 'home/{device_id}/meter/{metric}'}",
+        "  - when: {'{metric}': power}",
+        "    voltage: {from: $, unit: V}",
+        "  - when: {'{metric}': state}",
+    ],
+    captures.batch: [
+        "match: {topic: 'concentrator/{gateway}/batch'}",
+        "  each: meters",
+        "  device_id: {from: meterId}",
+        "  measured_at: {from: $.time}",
+        "  status: {flags: {alarm.leak: leak, alarm.lowBattery: battery_low}}",
+    ],
+    captures.decoded: [
+        "match: {topic: 'v3/app@ttn/devices/{device_id}/up'}",
+        "      uplink_message.decoded_payload.alarms.leak: leak",
+        "  battery_voltage: {from: uplink_message.decoded_payload.battery_mv, unit: mV}",
+    ],
+    captures.phases: [
+        "  - measured_at: {from: ts, time: epoch_s, text: true}",
+        "    sequence: {from: seq, modulus: 65536}",
+        "      channels: {total: energy.imp.total, T1: energy.imp.T1, T2: energy.imp.T2}",
+        "  - each: phases",
+        "    channel: {from: phase, map: {A: L1, B: L2, C: L3}}",
+    ],
+    captures.characters: [
+        "extends: kinds/heat-meter  # ? 1",
+        "  status: {from: 状态, words: {正常: null}}  # ? 3",
+        "  energy: {from: 累计热量, unit: kWh, register: {decimals: 3}}  # ? 4, 5",
+        "  flow_temperature: {from: 供水温度, unit: Cel}",
+    ],
+    captures.presence: [
+        "  - when: {flow_lph: {is: present}}",
+        "    volume: {from: volume_m3, unit: m3, register: {decimals: 1}}  # ? 2",
+        "    event: alarm",
+        "    status: {flags: {alarm.leak: leak, alarm.tamper: tamper}}",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("capture", EXPECTED, ids=lambda capture: capture.__name__)
+def test_what_can_be_told_of_a_format_is_written(capture):
+    lines = drafted(capture()).text.splitlines()
+    assert [line for line in EXPECTED[capture] if line not in lines] == []
+    assert lines[0] == "# yaml-language-server: $schema=profile.schema.json"
+
+
+@pytest.mark.parametrize("capture", EXPECTED, ids=lambda capture: capture.__name__)
+def test_a_draft_loads_reads_its_capture_and_holds_its_own_cases(capture):
+    found = drafted(capture())
+    assert set(found.decided) <= {"read", "ignored"}
+    assert found.decided["read"] >= 4
+    results = run_cases(load_text(NAME, found.text, [PROFILES]), {})
+    assert results
+    assert [result.differences for result in results if not result.ok] == []
+
+
+@pytest.mark.parametrize("capture", EXPECTED, ids=lambda capture: capture.__name__)
+def test_every_question_is_numbered_and_every_mark_has_its_question(capture):
+    found = drafted(capture())
+    head = [line for line in found.text.splitlines() if re.match(r"#  \d+\. ", line)]
+    assert head == [f"#  {i}. {question}" for i, question in enumerate(found.questions, 1)]
+    marks = [line.split("# ? ")[1] for line in found.text.splitlines() if "  # ? " in line]
+    numbers = {int(number) for mark in marks for number in mark.split(", ")}
+    assert numbers <= set(range(1, len(found.questions) + 1))
+
+
+def test_a_person_s_word_comes_before_a_guess():
+    text = drafted(captures.keyed(), kind="gas_meter", vendor="Möller & Söhne", model="G: 4").text
+    assert "extends: kinds/gas-meter\n" in text
+    assert "instrument: {vendor: 'Möller & Söhne', model: 'G: 4'}" in text
+
+
+def test_text_that_no_decoder_reads_is_refused_with_the_choices():
+    messages = [captures.message(i, f"t/{i}", f"E={i} kWh!", captures.at(i)) for i in range(3)]
+    with pytest.raises(
+        DecodeError, match="text that no decoder reads; the first begins 'E=0 kWh!'"
+    ):
+        drafted(messages)
+
+
+def test_where_nothing_is_a_quantity_the_draft_says_what_is_lacking():
+    messages = [
+        captures.message(i, "x/y1", {"foo": "bar", "baz": [i]}, captures.at(i)) for i in range(4)
+    ]
+    found = drafted(messages, kind="water_meter")
+    assert "read: {}" in found.text
+    assert any("No field looks like a quantity of a water_meter" in q for q in found.questions)
+
+
+keys = st.text(string.ascii_letters + string.digits + "_-. äé水", min_size=1, max_size=12)
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**16), 10**16)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+    | st.sampled_from(["2026-01-01T00:00:00Z", "12.5", "kWh", "m³", "---", 1767225600]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a/1", "a/2", "b/c/3"]), values), min_size=1, max_size=6),
+    st.sampled_from(["electricity_meter", "fuel_dispenser", None]),
+)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_json_gives_a_draft_that_is_yaml_and_asks_what_it_cannot_tell(
+    tmp_path_factory, said, kind
+):
+    messages = [
+        captures.message(
+            i, topic, {"v": body} if not isinstance(body, dict) else body, captures.at(i)
+        )
+        for i, (topic, body) in enumerate(said)
+    ]
+    found = draft(About(NAME, kind), messages, PROFILES)
+    file = tmp_path_factory.mktemp("drafted") / f"{NAME}.yaml"
+    file.write_text(found.text, encoding="utf-8")
+    assert Source(file).faults == []
+    assert found.decided or any("cannot be loaded yet" in question for question in found.questions)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_give_a_draft_or_a_refusal(payloads):
+    messages = [
+        captures.message(i, f"b/{i % 2}", raw, captures.at(i)) for i, raw in enumerate(payloads)
+    ]
+    try:
+        found = drafted(messages, kind="water_meter")
+    except DecodeError as refused:
+        assert refused.reason == "unparseable"  # noqa: PT017 - both outcomes are allowed
+    else:
+        assert "profile: acme-x" in found.text
