@@ -21,7 +21,7 @@ from gateway.decode.watteco_batch import read_batch
 from gateway.errors import DecodeError
 from gateway.profiles.binary import Binary
 from gateway.profiles.binary_bytes import SUMS
-from gateway.profiles.binary_structures import Written, write, write_direct
+from gateway.profiles.binary_structures import Written, write_direct
 from gateway.profiles.shape import Node
 
 MAX_BYTES: Final = 1024 * 1024
@@ -41,7 +41,7 @@ def compile_binary(settings: Binary) -> Parse:
         ``parse(payload, context)``: the fields by their ids.  It raises DecodeError with reason
         ``too_large``, ``unparseable``, ``bad_checksum``, ``absurd_number`` or ``unknown_word``.
     """
-    written = write(settings)
+    written = settings.written
     if written.faults:
         raise ValueError("; ".join(message for _, message in written.faults))
     return _compiled(written, settings)

@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
+    PrivateAttr,
     Tag,
     ValidationError,
     WithJsonSchema,
@@ -24,7 +25,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from gateway.profiles.binary_primitives import ALGORITHMS, ENCODINGS, PRIMITIVES
-from gateway.profiles.binary_structures import write
+from gateway.profiles.binary_structures import Written, write
 from gateway.profiles.binary_text import near
 from gateway.profiles.formats import Format, Settings
 
@@ -276,6 +277,15 @@ class Binary(Format):
     enums: dict[Id, Enum] = Field(default={})
     doc: str = ""
 
+    _written: Written | None = PrivateAttr(default=None)
+
+    @property
+    def written(self) -> Written:
+        """The function of this layout; written once, as it is asked for at every turn."""
+        if self._written is None:
+            self._written = write(self)
+        return self._written
+
     @model_validator(mode="after")
     def _checked(self) -> Self:
         faults = check(self)
@@ -292,7 +302,7 @@ class Binary(Format):
 
 def check(layout: Binary) -> list[tuple[tuple[str | int, ...], str]]:
     """Every fault of a layout: the key path below ``decode``, and what is wrong there."""
-    return write(layout).faults
+    return layout.written.faults
 
 
 Switch.model_rebuild()

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from gateway.profiles.binary import Binary
-from gateway.profiles.binary_structures import write
 from gateway.profiles.binary_text import near
 from gateway.profiles.expression_text import Value
 from gateway.profiles.models import (
@@ -51,7 +50,7 @@ def check_paths(model: ProfileModel) -> Iterator[Found]:
     """Paths that the layout's document does not have, or not of this kind."""
     if not isinstance(model.decode, Binary):
         return
-    fields = write(model.decode).fields
+    fields = model.decode.written.fields
     skipped = "envelope" if model.decode.envelope is not None else ""
     items: dict[Path, Mapping[str, Value] | None] = {}
     for key, each in _arrays(model):

@@ -43,19 +43,26 @@ def cases_of(switch: Switch, path: Path, *, text: bool) -> list[Case]:
         text: it is a text that chooses.
     """
     found: list[Case] = []
+    singles: dict[int | str, Case] = {}
+    ranges: list[Case] = []
     for key, body in switch.cases.items():
         if key == "_":
             continue
         at = (*path, "cases", key)
         first, last = (str(key), str(key)) if text else _numbers(key, at)
         case = Case(key, first, last, body)
-        before = next((one for one in found if one.holds(case)), None)
+        before = singles.get(first) if case.single else None
+        before = before or next((one for one in ranges if one.holds(case)), None)
         if before is not None and before.single:
             raise Fault(f"two cases are {key!r}", *at, absolute=True)
         if before is not None:
             problem = f"never reached: the case {before.key!r} above is for this too"
             raise Fault(problem, *at, absolute=True)
         found.append(case)
+        if case.single:
+            singles[first] = case
+        else:
+            ranges.append(case)
     if not found:
         raise Fault("a switch has a case besides '_'", *path, "cases", absolute=True)
     return found
