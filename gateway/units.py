@@ -41,7 +41,8 @@ _MISTAKES: Final = {
 # Linear units that differ by a factor known exactly; what is not here is pint's to say.
 _LINEAR: Final = re.compile(
     r"(?!m(?:Wh|var|VA))(?P<prefix>[mkMG]?)"
-    r"(?P<atom>Wh|var\.?h|VAh|var|VA|W|V|A|Hz|J|Pa|bar|m|L)|(?P<whole>\[mi_i\]|d?m3|(?:L|m3)/(?:h|min|s))"
+    r"(?P<atom>Wh|var\.?h|VAh|var|VA|W|V|A|Hz|J|Pa|bar|m|L)|(?P<whole>\[mi_i\]|d?m3|(?:L|m3)/(?:h|min|s)"
+    r"|\[gal_us\]|\[ft_i\]3|W\.s|s|min|h)"
 )
 _PREFIXES: Final = {
     "": Fraction(1), "m": Fraction(1, 1000), "k": Fraction(10**3), "M": Fraction(10**6),
@@ -52,8 +53,11 @@ _SIZES: Final = {
     "bar": ("Pa", Fraction(10**5)), "m3": ("L", Fraction(1000)), "dm3": ("L", Fraction(1)),
     "L/h": ("L/h", Fraction(1)), "L/min": ("L/h", Fraction(60)), "L/s": ("L/h", Fraction(3600)),
     "m3/h": ("L/h", Fraction(1000)), "m3/min": ("L/h", Fraction(60_000)),
-    "m3/s": ("L/h", Fraction(3_600_000)),
+    "m3/s": ("L/h", Fraction(3_600_000)), "[gal_us]": ("L", Fraction("3.785411784")),
+    "[ft_i]3": ("L", Fraction("28.316846592")), "W.s": ("J", Fraction(1)),
+    "s": ("s", Fraction(1)), "min": ("s", Fraction(60)), "h": ("s", Fraction(3600)),
 }  # fmt: skip
+_LITRES: Final = re.compile(r"m?L(/|$)")
 _PLAIN_LETTERS: Final = str.maketrans({"³": "3", "²": "2", "·": ".", "^": None, " ": None})
 _FOLDED: Final = {code.lower(): code for code in reversed(_KNOWN)} | _MISTAKES
 _ANGLE: Final = re.compile(r"(?<![A-Za-z\[])(?:deg|rad|gon)(?![A-Za-z])")
@@ -157,7 +161,12 @@ def plain_conversions(canonical: str, scale: str = "1") -> dict[str, Conversion]
         By UCUM code; a fixed set, so that no message can make this program load or keep more.
     """
     fitting = [code for code in _KNOWN if code == canonical or _factor(code, canonical) is not None]
-    return {code: conversion(code, canonical, scale) for code in fitting}
+    found = {code: conversion(code, canonical, scale) for code in fitting}
+    # UCUM knows the litre by both letters, and SenML (RFC 8428) by the small one.
+    found |= {code.replace("L", "l"): found[code] for code in fitting if _LITRES.match(code)}
+    if canonical == "Cel":
+        found["K"] = found["Cel"]._replace(offset=Fraction(-27315, 100))
+    return found
 
 
 def _factor(unit: str, canonical: str) -> Fraction | None:
