@@ -19,12 +19,15 @@ import cbor2
 import msgspec
 
 from gateway.decode.document import Context, Parse
-from gateway.decode.plain import MAX_DEPTH, bounded, plain
+from gateway.decode.plain import MAX_DEPTH, bounded, few, plain
 from gateway.errors import DecodeError
 from gateway.profiles.formats import Cbor
 
 MAX_EXPONENT: Final = 64
 """Of a decimal fraction, ±: beyond it no register is scaled."""
+
+_ASKED_AGAIN: Final = 16 * 1024
+"""Of a payload whose fault is worth a second reading to tell where it is."""
 
 _UNDEFINED: Final = b"\xf7"
 
@@ -42,7 +45,9 @@ def compile_cbor(settings: Cbor) -> Parse:
 
     def parse(payload: bytes, _context: Context) -> Any:  # noqa: ANN401 - any document
         bounded(payload, limit)
-        return plain(load(payload))
+        value = load(payload)
+        few(payload, value)
+        return plain(value)
 
     return parse
 
@@ -88,13 +93,14 @@ def _refused(payload: bytes, error: Exception) -> DecodeError:
         key = told.partition("key: ")[2]
         return DecodeError("duplicate_key", f"a CBOR map has the key {key} twice")
     # How far the library had read when it gave up: it must not read ahead, so it is asked again.
-    stream = io.BytesIO(payload)
-    try:
-        cbor2.CBORDecoder(
-            stream, max_depth=MAX_DEPTH, semantic_decoders=_TAGS, read_size=1
-        ).decode()
-    except Exception:  # noqa: BLE001 - the same as above
-        told = f"{told}, before byte {stream.tell()} of {len(payload)}"
+    if len(payload) <= _ASKED_AGAIN:
+        stream = io.BytesIO(payload)
+        try:
+            cbor2.CBORDecoder(
+                stream, max_depth=MAX_DEPTH, semantic_decoders=_TAGS, read_size=1
+            ).decode()
+        except Exception:  # noqa: BLE001 - the same as above
+            told = f"{told}, before byte {stream.tell()} of {len(payload)}"
     opening = payload[:16].hex(" ")
     return DecodeError("unparseable", f"no CBOR (RFC 8949): {told}; the payload begins {opening}")
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.decode.document import Context, Parse
-from gateway.decode.plain import bounded, plain
+from gateway.decode.plain import bounded, few, plain
 from gateway.errors import DecodeError
 from gateway.profiles.formats import MessagePack
 
@@ -37,6 +37,7 @@ def compile_msgpack(settings: MessagePack) -> Parse:
             unique = encode(value) == payload
         except Exception as error:
             raise _refused(payload, error) from error
+        few(payload, value)
         document = plain(value)  # which bounds the depth
         if not unique and _declared_pairs(payload) != _pairs(value):
             raise DecodeError(

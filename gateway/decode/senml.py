@@ -23,6 +23,9 @@ from gateway.profiles.formats import Senml
 VERSION: Final = 10
 """The base version of RFC 8428; a pack that says a higher one must not be used (§4.4)."""
 
+SECONDARY_UNITS: Final = VERSION + 2**4
+"""The version of packs with units such as kWh, which RFC 8798 adds (RFC 9100 §4)."""
+
 ABSOLUTE: Final = 2**28
 """A time in seconds from here on is absolute, below it relative to now (§4.5.3)."""
 
@@ -50,9 +53,11 @@ def compile_senml(settings: Senml) -> Parse:
         ``time`` in seconds since 1970 UTC.  A record without any time has none: it was measured
         about when it was received.
 
-        ``packs``: the records of one base name and time: ``device`` (the base name), ``time``,
-        ``values`` by the records' own names, ``units`` and ``sums`` likewise.  A name that comes
-        again at the same time begins another.
+        ``packs``: the records of one base name and time: ``device`` (the base name without the
+        ``:`` or ``/`` at its end; of a record without one, its own name if that is a URN),
+        ``time``, ``values`` by the records' own names, ``units`` and ``sums`` likewise;
+        ``by_unit``: numbers by their unit, where one record alone has it.  A name that comes again
+        at the same time begins another.
 
         It raises DecodeError ``too_large``, ``unparseable``, ``too_deep``, ``duplicate_key``,
         ``absurd_number``, ``bad_time``, ``missing_field`` or ``wrong_type``.
@@ -89,23 +94,27 @@ def _resolve(
         bases.update({label: fields[label] for label in _BASES if label in fields})
         record = _record(fields, bases, index, received_at)
         records.append(record)
-        own, key = fields.get("n", ""), (bases["bn"], record.get("time"))
+        own = fields.get("n", "")
+        device = bases["bn"].rstrip(":/") or (own if own.startswith("urn:") else "")
+        key = device, record.get("time")
         group = opened.get(key)
         if group is None or own in group["values"] or own in group.get("sums", ()):
             group = opened[key] = _group(*key)
             packs.append(group)
         _put(record, own, group)
+    for group in packs:
+        group["by_unit"] = _by_unit(group)
     return {"records": records, "packs": packs}
 
 
 def _record(fields: Document, bases: Document, index: int, received_at: int) -> Document:
     """One resolved record (§4.6)."""
     version = fields.get("bver", VERSION)
-    if not 0 < version <= VERSION:
+    if not (0 < version <= VERSION or version == SECONDARY_UNITS):
         raise DecodeError(
             "unparseable",
-            f"record {index}: bver {version}, read are versions up to {VERSION} "
-            "(RFC 8428 §4.4: a newer pack must not be used)",
+            f"record {index}: bver {version}, read are versions up to {VERSION} and "
+            f"{SECONDARY_UNITS} (RFC 8428 §4.4: a newer pack must not be used)",
         )
     record: Document = {"name": _name(bases["bn"] + fields.get("n", ""), index)}
     unit = fields.get("u", bases.get("bu", ""))
@@ -145,6 +154,16 @@ def _put(record: Document, own: str, group: Document) -> None:
         group.setdefault("sums", {})[own] = record["sum"]
     if "unit" in record:
         group["units"][own] = record["unit"]
+
+
+def _by_unit(group: Document) -> dict[str, float]:
+    """Numbers by their unit, but for units that several have."""
+    found: dict[str, Any] = {}
+    for own, unit in group["units"].items():
+        value = group["values"].get(own)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        found[unit] = None if unit in found or not number else value
+    return {unit: value for unit, value in found.items() if value is not None}
 
 
 def _name(name: str, index: int) -> str:

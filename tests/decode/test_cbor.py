@@ -203,3 +203,9 @@ def test_bytes_behind_the_item_and_large_payloads_are_refused():
 def test_a_big_number_is_absurd():
     assert refusal(CBOR, cbor2.dumps({"v": 2**200})).reason == "absurd_number"
     assert refusal(CBOR, cbor2.dumps({2**20_000: 1})).reason == "absurd_number"
+
+
+@pytest.mark.parametrize("item", [b"\x80", b"\xa0", b"\xf7", b"\x00"])
+def test_a_million_items_are_no_measurement(item):
+    payload = b"\x9f" + item * 200_000 + b"\xff"
+    assert refusal(compile_cbor(Cbor(format="cbor")), payload).reason == "too_large"

@@ -165,3 +165,9 @@ def test_the_bound_of_the_profile():
     small = compile_msgpack(MessagePack(format="msgpack", max_bytes=3))
     with pytest.raises(DecodeError, match="too_large: payload of 4 bytes, at most 3"):
         small(b"\x93\x01\x02\x03", Context())
+
+
+@pytest.mark.parametrize("item", [b"\x90", b"\x80", b"\xc0", b"\x00"])
+def test_a_million_items_are_no_measurement(item):
+    payload = b"\xdd" + (200_000).to_bytes(4, "big") + item * 200_000
+    assert refusal(payload).reason == "too_large"

@@ -92,15 +92,17 @@ def test_packs_hold_the_records_of_one_device_and_time(encode):
     ]
     assert parse(encode(pack), CONTEXT)["packs"] == [
         {
-            "device": "meter-1:", "time": NOW, "units": {"voltage": "V", "energy": "W"},
+            "device": "meter-1", "time": NOW, "units": {"voltage": "V", "energy": "W"},
+            "by_unit": {"V": 230.1},
             "values": {"voltage": 230.1, "state": "ok"}, "sums": {"energy": 12.5},
         },
         {
-            "device": "meter-1:", "time": NOW - 60, "units": {"voltage": "V"},
+            "device": "meter-1", "time": NOW - 60, "units": {"voltage": "V"},
+            "by_unit": {"V": 229},
             "values": {"closed": True, "voltage": 229},
         },
         {
-            "device": "meter-2:", "time": NOW, "units": {"voltage": "V"},
+            "device": "meter-2", "time": NOW, "units": {"voltage": "V"}, "by_unit": {"V": 231},
             "values": {"voltage": 231},
         },
     ]  # fmt: skip
@@ -168,7 +170,45 @@ def test_decimal_fractions_tags_and_indefinite_lengths_of_cbor():
     pack = [{-2: "m:", -3: NOW, 0: "volume", 1: "m3", 2: cbor2.CBORTag(4, [-2, 2634])}]
     payload = b"\xd9\xd9\xf7\x9f" + cbor2.dumps(pack)[1:] + b"\xff"
     assert parse(payload, CONTEXT)["packs"] == [
-        {"device": "m:", "time": NOW, "values": {"volume": 26.34}, "units": {"volume": "m3"}}
+        {
+            "device": "m", "time": NOW, "values": {"volume": 26.34}, "units": {"volume": "m3"},
+            "by_unit": {"m3": 26.34},
+        }
+    ]  # fmt: skip
+
+
+@BOTH
+def test_a_unit_that_several_records_have_names_none_of_them(encode):
+    pack = [
+        {"n": "a", "u": "V", "v": 1}, {"n": "b", "u": "V", "v": 2}, {"n": "c", "u": "V", "v": 3},
+        {"n": "d", "u": "A", "v": 4}, {"n": "e", "u": "W", "vs": "x"}, {"n": "f", "v": 5},
+    ]  # fmt: skip
+    (group,) = parse(encode(pack), CONTEXT)["packs"]
+    assert group["by_unit"] == {"A": 4}
+
+
+@BOTH
+def test_a_record_without_a_base_name_is_the_device_where_its_name_is_a_urn(encode):
+    pack = [
+        {"n": "urn:dev:mac:0024befffe804ff1", "u": "m3", "v": 1.5},
+        {"n": "urn:dev:mac:0024befffe804ff2", "u": "m3", "v": 2.5},
+        {"n": "flow", "u": "m3/s", "v": 0.5},
+    ]
+    assert [
+        (group.get("device"), group["by_unit"]) for group in parse(encode(pack), CONTEXT)["packs"]
+    ] == [
+        ("urn:dev:mac:0024befffe804ff1", {"m3": 1.5}),
+        ("urn:dev:mac:0024befffe804ff2", {"m3": 2.5}),
+        (None, {"m3/s": 0.5}),
+    ]
+
+
+@BOTH
+@pytest.mark.parametrize("version", [1, 5, 10, 26])
+def test_versions_with_units_that_rfc_8798_adds_are_read(encode, version):
+    pack = [{"bver": version, "n": "energy", "u": "kWh", "v": 12.5}]
+    assert parse(encode(pack), CONTEXT)["records"] == [
+        {"name": "energy", "unit": "kWh", "value": 12.5}
     ]
 
 
@@ -199,6 +239,8 @@ def test_numbers_are_labels_in_cbor_alone():
         ([{"n": "a", "v": 1, "ct_": 60}], "unparseable", "'ct_' must be understood"),
         ([{"n": "a", "v": 1, "bver": 11}], "unparseable", "bver 11"),
         ([{"n": "a", "v": 1, "bver": 0}], "unparseable", "bver 0"),
+        ([{"n": "a", "v": 1, "bver": 27}], "unparseable", "bver 27"),
+        ([{"n": "a", "v": 1, "bver": 42}], "unparseable", "bver 42"),
         ([{"n": "a", "v": 1, "bver": 5.5}], "wrong_type", "'bver' is a whole number"),
         ([{"n": "a", "v": 1, "vs": "x"}], "unparseable", "v and vs"),
         ([{"n": "a b", "v": 1}], "unparseable", "4.5.1"),
