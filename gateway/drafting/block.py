@@ -74,6 +74,7 @@ class Block:
         self.lines: list[str] = []
         self.chosen: Chosen = {}
         self.event = "periodic"
+        self.unread: list[Field] = []
 
     def write(self) -> list[str]:
         """The lines of the block; none where it has nothing to read."""
@@ -91,6 +92,7 @@ class Block:
         rest = [each for each in left if not self._is_chosen(each)]
         statuses, asked, used = self._statuses(rest)
         if not self.chosen and not statuses:
+            self.unread = rest
             return []
         self.common.own_devices.append(identity is not None)
         self._put_head(channel, identity)
@@ -145,11 +147,18 @@ class Block:
     def _channel_field(self) -> Field | None:
         for each in self.scope.fields:
             several = len(set(map(str, each.values))) > 1
+            if self._is_device(each):
+                continue
             if is_channel(each) and (
                 self.scope.each is not None or several or self.common.kind in _CHANNELLED
             ):
                 return each
         return None
+
+    def _is_device(self, each: Field) -> bool:
+        """Whether it says only what the topic's level of the device says."""
+        told = [message.levels.get("device_id") for message in self.group.messages]
+        return self.scope.each is None and list(map(str, each.values)) == told
 
     def _channel(self, channel: Field) -> dict[str, Any]:
         values = list(dict.fromkeys(channel.values))
@@ -242,7 +251,7 @@ class Block:
             if word is not None and told and not is_status(each):
                 flags[str(self.scope.place(each))] = word
                 used.append(each)
-            elif is_status(each) and all(isinstance(value, str) for value in each.values):
+            elif is_status(each) and _is_words(each):
                 words = {value: _status_of(value) for value in dict.fromkeys(each.values)}
                 found.append({"from": self.scope.place(each), "words": words})
                 used.append(each)
@@ -291,6 +300,10 @@ class Block:
             said, asked = writer.write(name, pairs)
             self._put(name, said, *asked)
 
+    def note_all(self) -> None:
+        """Shows the places of a block that was not written."""
+        self._note_unread(self.unread)
+
     def _note_unread(self, rest: Sequence[Field]) -> None:
         """What nobody reads, so that the engineer sees it."""
         inside = f"{path_text(self.scope.each)}[]." if self.scope.each is not None else ""
@@ -301,6 +314,11 @@ class Block:
             flag = is_status(each) and each.numeric
             hint = " <- status? 'status: {from: ..., bits: {0: battery_low}}'" if flag else ""
             self.common.unread.setdefault(f"{inside}{each.shown}", f"{shown[:60]}{hint}")
+
+
+def _is_words(each: Field) -> bool:
+    listed = isinstance(each.path[-1], int)
+    return not listed and all(isinstance(value, str) for value in each.values)
 
 
 def _among(each: Field, fields: Sequence[Field | None]) -> bool:

@@ -201,11 +201,14 @@ class _Writer:
         blocks: list[list[str]] = []
         ignored: list[Group] = []
         for group in groups:
-            made = [Block(scope, group, common).write() for scope in scopes_of(group, below)]
-            written = [lines for lines in made if lines]
+            tried = [Block(scope, group, common) for scope in scopes_of(group, below)]
+            written = [lines for lines in (block.write() for block in tried) if lines]
             blocks += written
             if not written and group.when:
                 ignored.append(group)
+            elif not written:
+                for block in tried:
+                    block.note_all()
         self.blocks(kind, blocks)
         if ignored:
             number = self.questions.ask(

@@ -20,8 +20,12 @@ _SPLIT: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[�
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?")
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe",
                                  "Ü": "Ue", "ß": "ss"})  # fmt: skip
+_UNIT: Final = re.compile(
+    r"(?<![A-Z])([kMG]?Wh|kVArh|kvarh|kVA|[kM]W|[mk]A|[mk]V|[kMh]Pa|[GM]J|m3/h|L/h|l/h)(?![a-z])"
+)
 _DEEPEST: Final = 8
 _MOST_ITEMS: Final = 64
+_MOST_DECIMALS: Final = 6
 _NO_VALUES: Final = frozenset({"", "-", "--", "---", "n/a", "na", "null", "none", "nan", "error"})
 
 
@@ -115,8 +119,9 @@ class Field:
 
     @property
     def decimals(self) -> int:
-        """Digits after the point, of the value with the most of them."""
-        return max((len(_plain(value).partition(".")[2]) for value in self.values), default=0)
+        """Digits after the point, of the value with the most of them; 0 where that is noise."""
+        most = max((len(_plain(value).partition(".")[2]) for value in self.values), default=0)
+        return most if most <= _MOST_DECIMALS else 0
 
     def steps(self) -> list[float]:
         """Differences from one value to the next of the same device."""
@@ -156,7 +161,7 @@ def words_of(name: str) -> tuple[str, ...]:
     """``totalEnergy_kWh`` as ``total``, ``energy``, ``kwh``; signs and case are forgotten."""
     name = name.translate(_UMLAUTS)
     name = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    name = name.replace("kWh", "_kwh_").replace("kVArh", "_kvarh_").replace("m3/h", "_m3h_")
+    name = _UNIT.sub(lambda match: f"_{match[1].lower().replace('/', '')}_", name)
     joined: list[str] = []
     for word in (word.lower() for word in _SPLIT.findall(name)):
         if (

@@ -14,6 +14,7 @@ from gateway.decode.compile import compile_parser
 from gateway.decode.document import Context, Parse
 from gateway.decode.lorawan import open_lorawan
 from gateway.drafting.fields import words_of
+from gateway.drafting.tables import tables_of
 from gateway.drafting.text import path_text
 from gateway.drafting.vocabulary import vocabulary
 from gateway.errors import DecodeError
@@ -29,7 +30,7 @@ _FRAMES: Final[tuple[dict[str, str], ...]] = (
     {"format": "dlt645"}, {"format": "dlt645", "edition": "1997"}, {"format": "dlt698"},
     {"format": "cjt188"}, {"format": "mbus"}, {"format": "wmbus"}, {"format": "dlms"},
 )  # fmt: skip
-_TEXTS: Final = ({"format": "ocmf"}, {"format": "dsmr"}, {"format": "csv"})
+_TEXTS: Final = ({"format": "ocmf"}, {"format": "dsmr"})
 _SHORTEST: Final = 4
 _DECODED: Final = (("object",), ("uplink_message", "decoded_payload"))
 
@@ -210,7 +211,7 @@ def _enveloped(messages: Sequence[RawMessage], documents: dict[int, Any]) -> Sni
             inner = _opened(documents, place, open_)
             if len(inner) < FEWEST * len(documents):
                 continue
-            choices = _TEXTS[:2] if encoding == "text" else _FRAMES
+            choices = _TEXTS if encoding == "text" else _FRAMES
             for settings in choices:
                 found = _read(settings, messages, inner)
                 if len(found) >= FEWEST * len(inner):
@@ -295,7 +296,7 @@ def _texts(messages: Sequence[RawMessage]) -> Sniffed | None:
                 return Sniffed({**settings, "envelope": envelope}, found, opened)
         return Sniffed({"format": "binary", "envelope": envelope}, {}, opened)
     whole = {i: message.payload for i, message in enumerate(messages)}
-    for settings in _TEXTS:
+    for settings in (*_TEXTS, *tables_of(list(texts.values()))):
         found = _read(settings, messages, whole)
         if _enough(found, messages):
             return Sniffed(dict(settings), found, whole)

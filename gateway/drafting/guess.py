@@ -16,6 +16,16 @@ from gateway.units import UnitError, conversion
 
 SURE: Final = 40
 """Least score of a quantity that is written down as such."""
+SURE_WORDS: Final = 66
+"""Least score of words that mean a quantity wherever they stand."""
+REGISTERS: Final = frozenset(
+    (
+        "energy_import", "energy_export", "energy_reactive_import", "energy_reactive_export",
+        "volume", "volume_reverse", "volume_base", "energy", "totaliser_volume", "total_distance",
+        "occupied_distance",
+    )
+)  # fmt: skip
+"""Quantities that only grow."""
 PHASED: Final = frozenset(
     ("voltage", "amperage", "power_active", "power_reactive", "power_apparent", "power_factor")
 )
@@ -37,7 +47,10 @@ def score_of(each: Field, quantity: str, kind: str) -> int:
     if known.type == "time":
         return _by_words(each, quantity)
     score = _by_words(each, quantity)
-    if not score:
+    still = bool(each.steps()) and not each.grows and tariff_of(each) is None
+    if score < SURE_WORDS and quantity in REGISTERS and still:
+        score -= 25  # a register that a weak word names, and that stands still
+    if score <= 0:
         return 0
     unit = unit_word(each)
     if known.type == "number" and known.unit != "1" and unit is not None:
@@ -59,12 +72,14 @@ def _by_words(each: Field, quantity: str) -> int:
 
 
 def _by_name(own: tuple[str, ...], above: tuple[str, ...], quantity: str) -> int:
+    if not own:
+        return 0
     spoken = vocabulary()
     sure, weak = spoken.sure[quantity], spoken.weak[quantity]
     whole, value = "".join(own), "".join(own) in {*spoken.values, "total", "sum"}
     joined = ("".join((*above[a:], *own[:b])) for a in range(len(above)) for b in (1, 2))
     ranks = (
-        (100, whole in sure),
+        (100, whole in sure or whole == quantity.replace("_", "")),
         (78, any("".join(own[a:b]) in sure for a, b in _runs(len(own)))),
         (74, any(word in sure for word in joined)),
         (66, value and "".join(above) in sure),
@@ -103,12 +118,12 @@ def _own_words(each: Field, quantity: str) -> tuple[str, ...]:
 
 
 def _without_phase(words: list[str]) -> list[str]:
+    if words and words[0] in {"l1", "l2", "l3"}:
+        return words[1:]
     phase = _PHASE_NAME.fullmatch(words[-1]) if words else None
     if phase is not None:
         return [*words[:-1], phase[1]]
-    if words and words[-1] in _PHASES:
-        return words[:-1]
-    return words[1:] if words and words[0] in {"l1", "l2", "l3"} else words
+    return words[:-1] if words and words[-1] in _PHASES else words
 
 
 def unit_word(each: Field) -> str | None:
@@ -130,13 +145,13 @@ def phase_of(each: Field) -> str | None:
     words = words_of(each.name)
     if not words or isinstance(each.path[-1], int):
         return None
+    if words[0] in {"l1", "l2", "l3"}:
+        return _PHASES[words[0]]
     match = _PHASE_NAME.fullmatch(words[-1])
     if match is not None:
         return _PHASES[match[2]]
     if words[-1] in _PHASES and (len(words) > 1 or (each.above and not words[0].isdigit())):
         return _PHASES[words[-1]]
-    if words[0] in {"l1", "l2", "l3"}:
-        return _PHASES[words[0]]
     above = words_of(each.above)
     if above and (above[-1] in {"l1", "l2", "l3"} or (above[0] == "phase" and len(above) == 2)):
         return _PHASES.get(above[-1])
@@ -169,7 +184,14 @@ def unit_of(each: Field, canonical: str) -> tuple[str, bool]:
     told = unit_word(each)
     if told is not None and _converts(told, canonical):
         return told, True
-    return _by_size(canonical, max(map(abs, each.numbers), default=0.0)), False
+    size = max(map(abs, each.numbers), default=0.0)
+    if canonical in _POWERS and size > _FEW_KW and all(n == int(n) for n in each.numbers):
+        return _POWERS[canonical], False
+    return _by_size(canonical, size), False
+
+
+_POWERS: Final = {"kW": "W", "kVA": "VA", "kvar": "var"}
+_FEW_KW: Final = 5
 
 
 def _by_size(canonical: str, size: float) -> str:
@@ -187,7 +209,7 @@ def plausible(quantity: str) -> bool:
 
 _PLAUSIBLE: Final[dict[str, tuple[float, float]]] = {
     "voltage": (85, 500), "frequency": (45, 65), "power_factor": (-1, 1),
-    "battery_voltage": (1.5, 60), "state_of_charge": (0, 100), "longitude": (-180, 180),
+    "battery_voltage": (1.8, 4.5), "state_of_charge": (0, 100), "longitude": (-180, 180),
     "latitude": (-90, 90),
     "temperature": (-40, 150), "flow_temperature": (0, 180), "return_temperature": (0, 180),
     "temperature_difference": (-50, 150), "density": (500, 1100), "conversion_factor": (0.5, 80),
@@ -202,12 +224,15 @@ def scale_of(each: Field, quantity: str) -> str | None:
         return "1"
     low, high = bounds
     scales = ("1", "0.1", "0.01", "0.001") if all(n == int(n) for n in numbers) else ("1",)
-    if quantity == "battery_voltage" and min(numbers) > 1000:
-        return "1" if unit_word(each) == "mV" else "0.001"
+    if quantity == "battery_voltage" and unit_word(each) is not None:
+        return "1"
     for scale in scales:
         if all(low <= n * float(scale) <= high for n in numbers):
             return scale
-    return None
+    return "1" if quantity == "battery_voltage" and max(numbers) <= _MAINS_V else None
+
+
+_MAINS_V: Final = 60
 
 
 # -- kind, time, numbering, identity -------------------------------------------------------------

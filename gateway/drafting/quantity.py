@@ -6,20 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gateway.drafting.fields import Field
-from gateway.drafting.guess import PHASED, plausible, scale_of, unit_of
+from gateway.drafting.guess import PHASED, REGISTERS, plausible, scale_of, unit_of
 from gateway.drafting.questions import Questions
 from gateway.drafting.scopes import Scope
 from gateway.drafting.times import form_of, zone_of
 from gateway.drafting.vocabulary import vocabulary
 from gateway.quantities import BY_NAME
 
-_REGISTERS: Final = frozenset(
-    (
-        "energy_import", "energy_export", "energy_reactive_import", "energy_reactive_export",
-        "volume", "volume_reverse", "volume_base", "energy", "totaliser_volume", "total_distance",
-        "occupied_distance",
-    )
-)  # fmt: skip
 _EVENT_VALUES: Final = frozenset(("volume", "energy"))
 _SESSION: Final = frozenset(("energy", "energy_start", "energy_end"))
 _SESSION_WH: Final = 500
@@ -159,8 +152,8 @@ class Quantities:
         return []
 
     def _register(self, said: dict[str, Any], name: str, each: Field) -> list[int]:
-        of_event = name in _EVENT_VALUES and self.event != "periodic"
-        if name not in _REGISTERS or of_event:
+        of_event = name in _EVENT_VALUES and (self.event != "periodic" or self.kind == "ev_charger")
+        if name not in REGISTERS or of_event:
             return []
         face: dict[str, Any] = {}
         texts = [str(value) for value in each.values if value not in each.absent]

@@ -276,3 +276,46 @@ def presence() -> list[RawMessage]:
             body = {"alarm": {"leak": True, "tamper": False}, "when": int(at(i).timestamp())}
         found.append(message(i, topic, body, at(i)))
     return found
+
+
+def table() -> list[RawMessage]:
+    """Lines with semicolons, a decimal comma, and a row of names."""
+    found = []
+    for i in range(4):
+        row = f"{local(at(60 * i), 1, '%d.%m.%Y %H:%M')};H{i % 2};{12.5 + i / 10:.3f};61,2;41,0"
+        number = row.replace(f"{12.5 + i / 10:.3f}", f"{12.5 + i / 10:.3f}".replace(".", ","))
+        text = f"Zeit;Serie;Energie_MWh;Vorlauf;Ruecklauf\r\n{number}\r\n"
+        found.append(message(i, f"logger/heat/H{i % 2}", text, at(60 * i)))
+    return found
+
+
+def pairs() -> list[RawMessage]:
+    """Keys and values on one line."""
+    return [
+        message(i, f"w/W{i % 2}9/kv", f"VOL={1000 + 5 * i}.25 FLOW=0.12 T=14.5 BAT=3.61", at(i))
+        for i in range(5)
+    ]  # fmt: skip
+
+
+def scaled() -> list[RawMessage]:
+    """Whole numbers for decimals, a number that stands for none, a version that is no volume."""
+    return [
+        message(i, f"nb/86{i % 2}/up", {
+            "v": "1.2", "imei": f"86{i % 2}", "cnt": i, "rt": int(at(60 * i).timestamp()),
+            "acc": 123_456 + 7 * i, "inst": -9999 if i == 2 else 35, "tmp": 215, "bv": 362,
+            "alm": {"rev": 0, "lowbat": 0},
+        }, at(60 * i))
+        for i in range(6)
+    ]  # fmt: skip
+
+
+def wallbox() -> list[RawMessage]:
+    """Phases and units in names, a state in words."""
+    return [
+        message(i, f"wallbox/wb{i % 2}/status", {
+            "ts": at(i).timestamp(), "state": ("Charging", "Available")[i % 2],
+            "session_kwh": 3.2 + i, "total_kwh": 1500.2 + i, "power_kw": 7.2,
+            "l1_a": 31.1, "l2_a": 0.0, "l3_a": 0.0, "l1_v": 230.1, "error": None,
+        }, at(i))
+        for i in range(4)
+    ]  # fmt: skip

@@ -26,12 +26,12 @@ def drafted(messages: list[RawMessage], **about: str) -> Draft:
 
 EXPECTED = {
     captures.dispenser: [
-        "extends: kinds/fuel-dispenser  # ? 1",
+        "extends: kinds/fuel-dispenser",
         "match: {topic: 'station/{device_id}/forecourt'}",
         "  each: records",
-        "  event: transaction  # ? 2",
+        "  event: transaction",
         "  channel: {from: gun}",
-        "  measured_at: {from: end, zone: Asia/Shanghai}  # ? 3",
+        "  measured_at: {from: end, zone: Asia/Shanghai}",
         "  sequence: {from: seq, modulus: 1000}",
         "  volume: {from: sale.vol_ml, unit: mL}",
         "  unit_price: {from: sale.price_fen, scale: 0.01}",
@@ -42,18 +42,18 @@ EXPECTED = {
     captures.pinyin: [
         "match: {topic: dnb/up}",
         "  device_id: {from: bh}",
-        "  measured_at: {from: sj, zone: Asia/Shanghai}  # ? 2",
-        "  energy_import: {from: zxygz, unit: kWh, register: {decimals: 2}}  # ? 3, 4",
-        "  voltage: {channels: {L1: dy_a, L2: dy_b, L3: dy_c}, unit: V, scale: 0.1}  # ? 5",
-        "  amperage: {channels: {L1: dl_a, L2: dl_b, L3: dl_c}, unit: A}  # ? 3",
-        "  power_factor: {from: glys, scale: 0.001}  # ? 5",
-        "  frequency: {from: pl, unit: Hz, scale: 0.01}  # ? 5",
+        "  measured_at: {from: sj, zone: Asia/Shanghai}",
+        "  energy_import: {from: zxygz, unit: kWh, register: {decimals: 2}}",
+        "  voltage: {channels: {L1: dy_a, L2: dy_b, L3: dy_c}, unit: V, scale: 0.1}",
+        "  amperage: {channels: {L1: dl_a, L2: dl_b, L3: dl_c}, unit: A}",
+        "  power_factor: {from: glys, scale: 0.001}",
+        "  frequency: {from: pl, unit: Hz, scale: 0.01}",
     ],
     captures.taxi: [
         "match: {topic: 'taxi/{device_id}/trip'}",
-        "  event: trip  # ? 2",
-        "  measured_at: {from: getOff, time: '%Y%m%d%H%M%S', zone: Asia/Shanghai}  # ? 3",
-        "  distance: {from: mileage, unit: km}  # ? 5",
+        "  event: trip",
+        "  measured_at: {from: getOff, time: '%Y%m%d%H%M%S', zone: Asia/Shanghai}",
+        "  distance: {from: mileage, unit: km}",
         "  started_at: {from: getOn, time: '%Y%m%d%H%M%S', zone: Asia/Shanghai}",
     ],
     captures.charger: [
@@ -63,7 +63,7 @@ EXPECTED = {
         "    device_id: {from: chargerId}",
         "    channel: {from: connectorId}",
         "  - when: {messageType: ChargingSession}",
-        "    energy: {from: energy, unit: Wh}  # ? 2",
+        "    energy: {from: energy, unit: Wh}",
         "    ended_at: {from: endTime, time: epoch_ms}",
         "  - when: {messageType: Heartbeat}",
     ],
@@ -76,17 +76,17 @@ EXPECTED = {
     ],
     captures.texts: [
         ("  measured_at: {from: date, then: time, time: '%d.%m.%Y %H:%M:%S', "
-        "zone: Europe/Berlin}  # ? 2"),
+        "zone: Europe/Berlin}"),
         "  status: {flags: {lowBattery: battery_low, tamper: tamper}}",
-        "  volume: {from: V, unit: m3, text: true, register: {digits: 7, decimals: 2}}  # ? 3",
+        "  volume: {from: V, unit: m3, text: true, register: {digits: 7, decimals: 2}}",
         ("  volume_base: {from: Vb, unit: m3, text: true, register: {digits: 7, decimals: 2}}"
-        "  # ? 3"),
-        "  pressure: {from: p, unit: kPa, text: true, absent: ['---']}  # ? 3, 4",
+        ""),
+        "  pressure: {from: p, unit: kPa, text: true, absent: ['---']}",
     ],
     captures.cbor: [
         "decode: {format: cbor}",
         "  measured_at: {from: t, time: epoch_s}",
-        "  power_active: {each: W, channels: [L1, L2, L3], unit: W}  # ? 4",
+        "  power_active: {each: W, channels: [L1, L2, L3], unit: W}",
         "  voltage: {each: U, channels: [L1, L2, L3], unit: V}",
     ],
     captures.frames: [
@@ -99,11 +99,11 @@ EXPECTED = {
         "decode: {envelope: {format: text, encoding: hex}}",
     ],
     captures.lorawan: [
-        "extends: [kinds/water-meter, families/lorawan]  # ? 1",
+        "extends: [kinds/water-meter, families/lorawan]",
         "match: {when: {envelope.model: ACME-W5}}",
         "        switch-on: _port",
         "  measured_at: {from: time, time: epoch_s}",
-        "  volume: {from: register, unit: L, register: true}  # ? 3",
+        "  volume: {from: register, unit: L, register: true}",
         "  - when: {register: {is: absent}}",
     ],
     captures.bare: [
@@ -132,14 +132,41 @@ EXPECTED = {
         "    channel: {from: phase, map: {A: L1, B: L2, C: L3}}",
     ],
     captures.characters: [
-        "extends: kinds/heat-meter  # ? 1",
-        "  status: {from: 状态, words: {正常: null}}  # ? 3",
-        "  energy: {from: 累计热量, unit: kWh, register: {decimals: 3}}  # ? 4, 5",
+        "extends: kinds/heat-meter",
+        "  status: {from: 状态, words: {正常: null}}",
+        "  energy: {from: 累计热量, unit: kWh, register: {decimals: 3}}",
         "  flow_temperature: {from: 供水温度, unit: Cel}",
+    ],
+    captures.table: [
+        "decode: {format: csv, delimiter: ;, decimal: ','}",
+        "  each: rows",
+        "  measured_at: {from: Zeit, time: '%d.%m.%Y %H:%M', zone: Europe/Berlin}",
+        "  energy: {from: Energie_MWh, unit: MWh, text: true, register: {decimals: 3}}",
+        "  return_temperature: {from: Ruecklauf, unit: Cel, text: true}",
+    ],
+    captures.pairs: [
+        "decode: {format: csv, pairs: '=', delimiter: blanks}",
+        "  volume: {from: VOL, unit: m3, text: true, register: {decimals: 2}}",
+        "  battery_voltage: {from: BAT, unit: V, text: true}",
+    ],
+    captures.scaled: [
+        "  sequence: {from: cnt}",
+        "  volume: {from: acc, unit: m3, register: true}",
+        "  flow_rate: {from: inst, unit: m3/h, absent: [-9999]}",
+        "  temperature: {from: tmp, unit: Cel, scale: 0.1}",
+        "  battery_voltage: {from: bv, unit: V, scale: 0.01}",
+        "#   v: 1.2",
+    ],
+    captures.wallbox: [
+        "extends: kinds/ev-charger",
+        "  status: {from: state, words: {Charging: null, Available: null}}",
+        "  energy: {from: session_kwh, unit: kWh}",
+        "  energy_import: {from: total_kwh, unit: kWh, register: {decimals: 1}}",
+        "  amperage: {channels: {L1: l1_a, L2: l2_a, L3: l3_a}, unit: A}",
     ],
     captures.presence: [
         "  - when: {flow_lph: {is: present}}",
-        "    volume: {from: volume_m3, unit: m3, register: {decimals: 1}}  # ? 2",
+        "    volume: {from: volume_m3, unit: m3, register: {decimals: 1}}",
         "    event: alarm",
         "    status: {flags: {alarm.leak: leak, alarm.tamper: tamper}}",
     ],
@@ -148,7 +175,8 @@ EXPECTED = {
 
 @pytest.mark.parametrize("capture", EXPECTED, ids=lambda capture: capture.__name__)
 def test_what_can_be_told_of_a_format_is_written(capture):
-    lines = drafted(capture()).text.splitlines()
+    # What is asked, and in which order, other tests hold.
+    lines = [line.partition("  # ? ")[0] for line in drafted(capture()).text.splitlines()]
     assert [line for line in EXPECTED[capture] if line not in lines] == []
     assert lines[0] == "# yaml-language-server: $schema=profile.schema.json"
 
@@ -213,7 +241,7 @@ values = st.recursive(
     st.lists(st.tuples(st.sampled_from(["a/1", "a/2", "b/c/3"]), values), min_size=1, max_size=6),
     st.sampled_from(["electricity_meter", "fuel_dispenser", None]),
 )
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_json_gives_a_draft_that_is_yaml_and_asks_what_it_cannot_tell(
     tmp_path_factory, said, kind
 ):
@@ -231,7 +259,7 @@ def test_any_json_gives_a_draft_that_is_yaml_and_asks_what_it_cannot_tell(
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_bytes_give_a_draft_or_a_refusal(payloads):
     messages = [
         captures.message(i, f"b/{i % 2}", raw, captures.at(i)) for i, raw in enumerate(payloads)
