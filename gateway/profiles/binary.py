@@ -26,7 +26,6 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from gateway.profiles.binary_primitives import ALGORITHMS, ENCODINGS, PRIMITIVES
 from gateway.profiles.binary_structures import Written, write
-from gateway.profiles.binary_text import near
 from gateway.profiles.formats import Format, Settings
 
 Expression = Annotated[str, Field(min_length=1, max_length=500)] | int | float | bool
@@ -50,7 +49,9 @@ def _sort(value: Any) -> str:  # noqa: ANN401 - what the file says
     """Which form of a type this is, so that faults are told of that form alone."""
     if isinstance(value, list | tuple):
         return "fields"
-    if isinstance(value, Switch) or (isinstance(value, Mapping) and "switch-on" in value):
+    if isinstance(value, Switch) or (
+        isinstance(value, Mapping) and ("switch-on" in value or "cases" in value)
+    ):
         return "switch"
     return "structure" if isinstance(value, Structure | Mapping) else "name"
 
@@ -177,18 +178,6 @@ class BinaryField(Settings):
     flags: Expression | None = None
     series: Annotated[dict[int, BatchSeries], Field(max_length=256)] | None = None
     doc: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known(cls, value: Any) -> Any:  # noqa: ANN401 - what the file says
-        if not isinstance(value, Mapping):
-            return value
-        known = [field.alias or name for name, field in cls.model_fields.items()]
-        ours = ["condition", "repeat_expr", "repeat_until", "tag_bits"]  # as our code calls them
-        for key in value:
-            if key not in known and key not in ours:
-                raise ValueError(f"unknown key {key!r}{near(str(key), known)}")
-        return value
 
     @field_validator("contents", mode="before")
     @classmethod

@@ -139,21 +139,31 @@ class _Layouts(Repeats):
         self.visited += 1
         if self.visited > MAX_FIELDS:
             raise EndlessLayoutError
-        state = dict(self.__dict__)
-        inside = list(self.inside)
         if one.id in RESERVED:
             self.fault(Fault(f"{one.id!r} means something else in an expression", "id"), path)
         if one.id is not None and one.id in seen:
             self.fault(Fault(f"two fields have the id {one.id!r}", "id"), path)
         seen.add(one.id or "")
+        if not self.attempt(path, lambda: self.field(one)):
+            self.assume(one)
+
+    def attempt(self, path: Path, body: Callable[[], None]) -> bool:
+        """Writes something; after a fault all is as it was before, but for the lines."""
+        state = dict(self.__dict__)
+        inside, run, bits = list(self.inside), list(self.run), list(self.bits)
         try:
-            self.field(one)
+            body()
         except Fault as fault:
             self.fault(fault, path)
+            # Fields that were lined up before are still to be read, unless they have been.
+            if self.run is not state["run"]:
+                run, state["run_order"] = [], ""
+            if self.bits is not state["bits"]:
+                bits = []
             kept = {"count": self.count, "visited": self.visited}
-            self.__dict__.update({**state, **kept, "inside": inside})
-            self.run, self.bits = [], []
-            self.assume(one)
+            self.__dict__.update({**state, **kept, "inside": inside, "run": run, "bits": bits})
+            return False
+        return True
 
     def instances(self, instances: Mapping[str, Any], path: Path) -> None:
         """Values computed after the fields."""
@@ -337,9 +347,7 @@ class _Layouts(Repeats):
 
     def switch(self, kind: Switch, path: Path, name: str | None, *, joins: bool) -> Value | None:
         """One of several types by a value; what a case reads is not known outside of it."""
-        on = self.value(kind.switch_on, "switch-on", at=path)
-        if on.kind in {"list", "map"}:
-            raise Fault("a case is chosen by a number or text", *path, "switch-on", absolute=True)
+        on = self.chooser(kind, path)
         target, label = self.fresh(), self.label(name)
         chosen = self.once(on, label)
         start, known = (self.base, self.offset), dict(self.scope.values)
@@ -351,15 +359,19 @@ class _Layouts(Repeats):
             if body is None:
                 self.line(f"raise CASE({self.constant(label)}, {chosen}, {self.at()})")
                 return
-            value = self.case(body, (*path, "cases", case), name, joins=joins)
-            if value is not None:
-                self.line(f"{target} = {value.code}")
-                values.append(value)
+            at = (*path, "cases", case)
+            self.attempt(at, lambda: take(body, at))
             self.settle()
             elsewhere.update(self.scope.values.keys() - known.keys())
             self.scope.values = dict(known)
 
-        cases = cases_of(kind, path, text=on.kind == "text")
+        def take(body: Kind, at: Path) -> None:
+            value = self.case(body, at, name, joins=joins)
+            if value is not None:
+                self.line(f"{target} = {value.code}")
+                values.append(value)
+
+        cases = cases_of(kind, path, self.fault, text=on.kind == "text")
         if len(cases) > FEW_CASES:
             number = self.looked_up(cases, chosen, on)
             self.line(f"if {number} >= 0:")
@@ -381,6 +393,19 @@ class _Layouts(Repeats):
         joint = either(values)
         sort = "any" if joint.kind in {"map", "list"} else joint.kind
         return replace(joint, code=target, kind=sort)
+
+    def chooser(self, kind: Switch, path: Path) -> Value:
+        """The value that chooses a case; after a fault the cases are still looked at."""
+        found: list[Value] = []
+
+        def look() -> None:
+            found.append(self.value(kind.switch_on, "switch-on", at=path))
+            if found[0].kind in {"list", "map"}:
+                problem = "a case is chosen by a number or text"
+                raise Fault(problem, *path, "switch-on", absolute=True)
+
+        whole = self.attempt(path, look)
+        return found[0] if whole else Value("None", "any", nullable=True)
 
     def fits(self, case: Case, chosen: str, on: Value) -> str:
         """The condition of a case."""
@@ -435,7 +460,10 @@ class _Layouts(Repeats):
             )
         found: list[Value] = []
         at, self.path = self.path, path
-        self.primitive(BinaryField(type=body), found.append)
+        try:
+            self.primitive(BinaryField(type=body), found.append)
+        except Fault as fault:  # its type is the case itself
+            raise Fault(fault.message, *path, absolute=True) from None
         self.flush()
         self.path = at
         return found[0] if found else None

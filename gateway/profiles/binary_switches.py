@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,12 +35,15 @@ class Case:
         return self.first <= other.first and other.last <= self.last  # type: ignore[operator]
 
 
-def cases_of(switch: Switch, path: Path, *, text: bool) -> list[Case]:
+def cases_of(
+    switch: Switch, path: Path, report: Callable[[Fault, Path], None], *, text: bool
+) -> list[Case]:
     """The cases besides ``_``, in their order.
 
     Args:
         switch: as the layout says it.
-        path: its key path, for faults.
+        path: its key path.
+        report: takes a fault, and the path that it is of.
         text: it is a text that chooses.
     """
     found: list[Case] = []
@@ -49,34 +53,37 @@ def cases_of(switch: Switch, path: Path, *, text: bool) -> list[Case]:
         if key == "_":
             continue
         at = (*path, "cases", key)
-        first, last = (str(key), str(key)) if text else _numbers(key, at)
+        try:
+            first, last = (str(key), str(key)) if text else _numbers(key)
+        except Fault as fault:
+            report(fault, at)
+            continue
         case = Case(key, first, last, body)
         before = singles.get(first) if case.single else None
         before = before or next((one for one in ranges if one.holds(case)), None)
         if before is not None and before.single:
-            raise Fault(f"two cases are {key!r}", *at, absolute=True)
-        if before is not None:
-            problem = f"never reached: the case {before.key!r} above is for this too"
-            raise Fault(problem, *at, absolute=True)
+            report(Fault(f"two cases are {key!r}"), at)
+        elif before is not None:
+            report(Fault(f"never reached: the case {before.key!r} above is for this too"), at)
         found.append(case)
         if case.single:
             singles[first] = case
         else:
             ranges.append(case)
-    if not found:
-        raise Fault("a switch has a case besides '_'", *path, "cases", absolute=True)
+    if set(switch.cases) == {"_"}:
+        report(Fault("a switch has a case besides '_'"), (*path, "cases"))
     return found
 
 
-def _numbers(key: str | int, at: Path) -> tuple[int, int]:
+def _numbers(key: str | int) -> tuple[int, int]:
     low, dots, high = str(key).partition("..")
     try:
         first, last = int(low, 0), int(high if dots else low, 0)
     except ValueError:
         what = "a case is a whole number (0x10), a range (1..5), or _"
-        raise Fault(f"{key!r} is none: {what}", *at, absolute=True) from None
+        raise Fault(f"{key!r} is none: {what}") from None
     if first > last:
-        raise Fault(f"{key!r} is empty: the lower number comes first", *at, absolute=True)
+        raise Fault(f"{key!r} is empty: the lower number comes first")
     return first, last
 
 

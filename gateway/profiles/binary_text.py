@@ -87,6 +87,9 @@ class Scope:
 def near(word: str, choices: Iterable[str]) -> str:
     """``; did you mean 'volume'?``, or the choices when none is near."""
     known = list(dict.fromkeys(choices))
+    longer = [choice for choice in known if word and choice.startswith(word)]
+    if len(longer) > 1:
+        return f"; one of {', '.join(longer)}"
     matcher = difflib.SequenceMatcher(b=word)
     best, found = 0.5 if len(word) < 3 else 0.6, None
     for choice in known:
@@ -192,7 +195,7 @@ class FunctionText:
                 f"{name!r} is read in some cases of a switch: compute with it there, or in the "
                 "profile ('sum', 'product' of a quantity)"
             )
-        words = [word for scope in self.scope.outward() for word in scope.values]
+        words = [word for scope in self.scope.outward() for word in (*scope.values, *scope.later)]
         words += [f"_{word}" for word in _SPECIAL.values() if word]
         raise ExpressionError(f"there is no field {name!r}{near(name, words)}")
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from gateway.profiles import formats, instrument, models
+from gateway.profiles import binary, formats, instrument, models
 from gateway.profiles.source import Key
 from gateway.quantities import KINDS
 
@@ -94,7 +94,8 @@ def _message(  # noqa: PLR0911 - a sort of error each
         expected = error["ctx"]["expected"].replace("' or '", "', '").strip("'").split("', '")
         return f"{_shown(got)} is no {str(loc[-1])!r}{hint(str(got), expected)}"
     if kind == "string_pattern_mismatch":
-        sample = {"version": "three numbers such as '1.0.0'", "currency": "a code such as CNY"}
+        sample = {"version": "three numbers such as '1.0.0'", "currency": "a code such as CNY",
+                  "id": "a name of letters, digits and _"}  # fmt: skip
         return f"expected {sample.get(str(loc[-1]), text)}, got {_shown(got)}"
     if kind == "too_short":
         return "must not be empty"
@@ -106,6 +107,23 @@ def _shown(value: object) -> str:
     if isinstance(value, dict | list) and len(repr(value)) > 60:
         return f"{'a mapping' if isinstance(value, dict) else 'a list'} of {len(value)}"
     return "nothing" if value is None else repr(value)[:80]
+
+
+def _part_of_layout(loc: Sequence[str | int], data: Any) -> type[BaseModel]:  # noqa: ANN401
+    """The model of a mapping inside of a binary layout."""
+    path: list[str | int] = []
+    for part in loc:  # names of forms are no keys
+        inside = part in data if isinstance(data, dict) else part in range(len(data))
+        if inside:
+            data = data[part]
+            path.append(part)
+    if len(path) == 1:
+        return binary.Binary
+    if isinstance(path[-1], int) or path[-2] == "instances":
+        return binary.BinaryField
+    if path[-2] == "series":
+        return binary.BatchSeries
+    return binary.Switch if {"switch-on", "cases"} & set(data) else binary.Structure
 
 
 _PLACES: Final[dict[str, type[BaseModel]]] = {
@@ -139,6 +157,8 @@ def _known_keys(loc: Sequence[str | int], data: Mapping[str, Any]) -> list[str]:
         model = models.FORMATS.get(said, formats.Json)
         if "envelope" in loc[:-1]:
             model = formats.Envelope
+        elif model is binary.Binary:
+            model = _part_of_layout(loc[:-1], data)
         return [field.alias or name for name, field in model.model_fields.items()]
     for part in loc[:-1]:
         model = _PLACES.get(str(part), model)

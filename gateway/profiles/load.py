@@ -351,6 +351,8 @@ def key_of(loc: Sequence[str | float], data: Mapping[str, Any]) -> Key:
             continue  # a mapping that stands for a list of one
         if isinstance(here, dict) and part not in here:
             continue  # the name of a form that was tried, or a key that is missing
+        if isinstance(here, list) and isinstance(part, str):
+            continue  # the name of a form that is a list
         if not isinstance(here, dict | list) or (
             isinstance(here, list) and part not in range(len(here))
         ):

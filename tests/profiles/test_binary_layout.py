@@ -42,7 +42,6 @@ def faults(text):
         ("seq: [{id: a, type: u1, repeat: until}]", "seq.0.repeat", "needs 'repeat-until'"),
         ("seq: [{id: a, type: u1, repeat-expr: 2}]", "seq.0.repeat-expr", "say 'repeat: expr' too"),
         ("seq: [{id: a}]", "seq.0", "has a 'type', 'contents' or 'value'"),
-        ("seq: [{id: a, typ: u1}]", "seq.0", "unknown key 'typ'; did you mean 'type'?"),
         ("seq: [{id: a, type: str}]", "seq.0.size", "needs a 'size'"),
         ("seq: [{id: a, type: str, size: 4, encoding: utf8}]", "seq.0.encoding",
          "there is no encoding 'utf8'; did you mean 'utf-8'?"),
