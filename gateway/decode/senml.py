@@ -128,7 +128,8 @@ def _record(fields: Document, bases: Document, index: int, received_at: int) -> 
         record["sum"] = total
     if not what and total is None:
         raise DecodeError(
-            "missing_field", f"record {index} ({record['name']}) has no value (RFC 8428 §4.2)"
+            "missing_field",
+            f"record {index} ({record['name'][:80]}) has no value (RFC 8428 §4.2)",
         )
     time = _time(fields, bases, received_at)
     if time is not None:

@@ -137,7 +137,7 @@ def _said(wire: Payload, offset: int) -> Birth:
         if alias is not None and names.setdefault(alias, metric.name) != metric.name:
             raise DecodeError(
                 "duplicate_key",
-                f"the alias {alias} stands for {names[alias]!r} and {metric.name!r}",
+                f"the alias {alias} stands for {names[alias][:60]!r} and {metric.name[:60]!r}",
             )
         types[metric.name] = metric.datatype
     return Birth(offset, _bd_seq(wire), names, types)
@@ -190,6 +190,7 @@ def _named(metrics: list[Metric], birth: Birth, entity: str) -> list[_Value]:
 
 
 def _unborn(alias: int, entity: str, names: dict[int, str] | None) -> str:
+    entity = entity[:100]
     if names is None:
         return (
             f"no birth of {entity} was seen before this message, so nobody knows what alias "

@@ -23,6 +23,9 @@ MAX_CELLS: Final = 10_000
 MAX_TEMPLATES: Final = 4
 """How deep templates may stand in one another."""
 
+_SHOWN: Final = 60
+"""Signs of a name in what is told."""
+
 GOOD: Final = 192
 """Of the property Quality (§6.4.14, after OPC)."""
 
@@ -205,7 +208,7 @@ def value_of(metric: Metric, name: str, datatype: int) -> Any:  # noqa: ANN401 -
             whole number whose datatype nobody tells), ``absurd_number``, ``too_large``,
             ``too_deep``.
     """
-    return _value(metric.kind, metric.raw, datatype, name, 0) if not metric.null else None
+    return _value(metric.kind, metric.raw, datatype, name[:_SHOWN], 0) if not metric.null else None
 
 
 def _value(kind: str, raw: Any, datatype: int, name: str, depth: int) -> Any:  # noqa: ANN401
@@ -309,7 +312,8 @@ def _data_set(raw: Any, name: str, _depth: int) -> list[dict[str, Any]]:  # noqa
         cells = {}
         for column, datatype, cell in zip(columns, raw.types, row.elements, strict=True):
             kind = cell.WhichOneof("value") or ""
-            value = _value(kind, getattr(cell, kind) if kind else None, datatype, column, 0)
+            raw_cell = getattr(cell, kind) if kind else None
+            value = _value(kind, raw_cell, datatype, column[:_SHOWN], 0)
             if value is not None:
                 cells[column] = value
         rows.append(cells)
@@ -327,8 +331,9 @@ def _template(raw: Any, name: str, depth: int) -> dict[str, Any]:  # noqa: ANN40
         if metric.name is None or metric.null:
             continue
         if metric.name in found:
-            raise DecodeError("duplicate_key", f"{name!r} has the metric {metric.name!r} twice")
-        value = _value(metric.kind, metric.raw, metric.datatype, metric.name, depth + 1)
+            twice = metric.name[:_SHOWN]
+            raise DecodeError("duplicate_key", f"{name!r} has the metric {twice!r} twice")
+        value = _value(metric.kind, metric.raw, metric.datatype, metric.name[:_SHOWN], depth + 1)
         if value is not None:
             found[metric.name] = value
     return found

@@ -261,6 +261,12 @@ def test_a_refusal_says_which_record_and_rule(encode, records, reason, detail):
     assert (refused.reason, detail in refused.detail) == (reason, True), refused
 
 
+@BOTH
+@pytest.mark.parametrize("record", [{"n": "n" * 5000}, {"n": "n" * 5000 + "!", "v": 1}])
+def test_a_refusal_never_tells_a_long_name_whole(encode, record):
+    assert len(refusal(encode([record])).detail) < 300
+
+
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [

@@ -513,6 +513,27 @@ def test_a_refusal_says_where_and_what(line, said, reason, words):
     assert len(refused.detail) < 300
 
 
+LONG = "n" * 50_000
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        payload(metric(LONG, wire.FLOAT, math.inf)),
+        payload(metric(LONG, 3, 1, alias=1), metric(LONG + "x", 3, 1, alias=1)),
+        payload(metric("x", wire.TEMPLATE, wire.template(*[metric(LONG, 3, 1)] * 2))),
+        payload(metric("x", wire.DATASET, wire.data_set({LONG: wire.FLOAT}, (math.inf,)))),
+    ],
+)
+def test_a_refusal_never_tells_a_long_name_whole(line, said):
+    assert len(line.refused(topic("DBIRTH"), said).detail) < 300
+
+
+def test_nor_a_long_topic(line):
+    refused = line.refused(topic("NDATA", node=LONG), data_by(1))
+    assert len(refused.detail) < 300
+
+
 # -- any bytes -------------------------------------------------------------------------------------
 
 KINDS = st.sampled_from(["NBIRTH", "NDATA", "NDEATH", "NCMD", "DBIRTH", "DDATA", "DDEATH"])
