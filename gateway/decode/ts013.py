@@ -4,9 +4,9 @@ The engine is quickjs-ng, in this process: a call costs some microseconds, and r
 can be stopped as loops can.  A codec has no host (no files, no network), and no clock: what it asks
 the time is told when the message was received.
 
-A codec cannot carry anything from one message to the next: its file is run anew for each, the
-surroundings are frozen, and what it leaves in the global object is taken away.  So a message read
-again gives the same document, whatever was read before it.
+A codec cannot carry anything from one message to the next: its file is run anew for each, or is one
+that nothing can change (ts013_kept.py); the surroundings are frozen; and what it leaves in the global
+object is taken away.  So a message read again gives the same document, whatever was read before it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import quickjs
 
 from gateway.decode.document import Context, Document, Parse
 from gateway.decode.plain import bounded
-from gateway.decode.ts013_source import modular, patched, script
+from gateway.decode.ts013_kept import kept
+from gateway.decode.ts013_source import modular, patched, script, strict_script
 from gateway.errors import DecodeError
 from gateway.profiles.formats import Ts013
 
@@ -70,8 +71,11 @@ _LOAD_LIMITS: Final = {
 _PROMISES: Final = re.compile(r"\b(?:async|await|Promise)\b")
 _PROMISED: Final = 1000
 
+# A kept codec that had to be asked again so often more than it answered is kept no longer.
+_DOUBTS: Final = 1000
+
 Run = Callable[..., str]
-"""``run(port, milliseconds, *bytes)``: see ``prepare`` in ts013_host.js."""
+"""``run(port, milliseconds, *bytes)``: see ``prepare`` and ``keep`` in ts013_host.js."""
 
 
 def compile_ts013(settings: Ts013, source: str) -> Parse:
@@ -80,12 +84,14 @@ def compile_ts013(settings: Ts013, source: str) -> Parse:
     Args:
         settings: what the profile says under ``decode``.
         source: the codec.  It has ``decodeUplink(input)``, or the older ``Decode(fPort, bytes,
-            variables)`` or ``Decoder(bytes, port)``, in this order; as a plain function, or
-            exported.
+            variables)`` or ``Decoder(bytes, port)``, in this order; as a plain function, exported,
+            or in an object named ``driver``, which goes before both.
 
     Returns:
         A function from bytes to ``{"data": ...}`` as the codec returned it (in JSON's sense: what
-        is undefined is absent, NaN is null), with its ``warnings`` where it has some.  It raises
+        is undefined is absent, NaN is null), with its ``warnings`` where it has some.  What
+        ``decodeUplink`` returns without any of data, errors and warnings is the data, as it was
+        before TS013.  It raises
         DecodeError ``too_large``, ``too_deep``, ``codec_refused`` (errors that the codec returned),
         ``codec_failed`` (an exception, or no document) or ``codec_stopped`` (a limit of time,
         memory or stack).
@@ -113,6 +119,14 @@ class Codec:
         self._open = False
         self._used = 0
         self._run: Run | None = self._load()
+        self._keeps = None if self._open else kept(self._source)
+        self._doubts = 0
+        self._kept: Run | None = self._keep()
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the codec's file is run once only, not anew for each message."""
+        return self._keeps is not None
 
     def parse(self, payload: bytes, context: Context) -> Document:
         """See `compile_ts013`."""
@@ -149,6 +163,10 @@ class Codec:
 
         What messages before it left in the engine's memory must not decide.
         """
+        if self._keeps is not None:
+            text = self._called_kept(port, time, payload)
+            if text:
+                return text
         while True:
             used = self._used
             run = self._run or self._load()
@@ -168,23 +186,75 @@ class Codec:
             if not used:
                 return text
 
-    def _load(self) -> Run:
-        """A new engine with the codec in it.
+    def _called_kept(self, port: int, time: float, payload: bytes) -> str:
+        """What the kept codec says; empty where the message is to be read by a fresh run."""
+        run = self._kept or self._keep()
+        self._kept = None
+        if run is None:
+            return ""
+        try:
+            text = run(port, time, *payload)
+        except (quickjs.JSException, UnicodeDecodeError):
+            text = "~"
+        if text[0] != "~":
+            self._kept = run
+        if text[0] in "{!":
+            self._doubts = max(0, self._doubts - 1)
+            return text
+        self._doubts += 1
+        if self._doubts > _DOUBTS:
+            self._keeps = None
+        return ""
 
-        Raises:
-            ValueError: see `compile_ts013`.
-        """
+    def _keep(self) -> Run | None:
+        """A new engine with the codec in it that need not run its file again, where that may be."""
+        if self._keeps is None:
+            return None
+        engine, host = self._engine()
+        try:
+            codec = engine.eval(strict_script(self._source, _FIRST_LINE, self._keeps))
+            texts = json.dumps(self._keeps.texts)
+            run = host("keep", codec, self._variables, self._modular, texts)
+        except quickjs.JSException:
+            run = "no strict mode"
+        if not callable(run):
+            self._keeps = None
+            return None
+        self._limit_calls(engine)
+        called: Run = run
+        return called
+
+    def _engine(self) -> tuple[Any, Any]:
+        """A new engine and what ts013_host.js gives in it."""
         engine = quickjs.Context()
         engine.set_memory_limit(MAX_LOAD_MEMORY)
         engine.set_max_stack_size(MAX_STACK)
         engine.set_time_limit(MAX_LOAD_S)
         bounds, buffer, closed, host = (engine.eval(part) for part in _HOST)
         watched = bounds()
-        prepare = host(watched, buffer(watched), closed, MAX_WORDS, MAX_SIGNS)
+        return engine, host(watched, buffer(watched), closed, MAX_WORDS, MAX_SIGNS)
+
+    def _limit_calls(self, engine: Any) -> None:  # noqa: ANN401 - of QuickJS
+        engine.set_time_limit(MAX_S)
+        engine.set_memory_limit(engine.memory()["malloc_size"] + MAX_MEMORY)
+
+    def _load(self) -> Run:
+        """A new engine with the codec in it.
+
+        Raises:
+            ValueError: see `compile_ts013`.
+        """
+        engine, host = self._engine()
         try:
             codec = self._compiled(engine)
-            run = prepare(
-                codec, _FIRST_LINE, self._variables, self._modular, self._open, self._patched
+            run = host(
+                "prepare",
+                codec,
+                _FIRST_LINE,
+                self._variables,
+                self._modular,
+                self._open,
+                self._patched,
             )
         except quickjs.JSException as error:
             raise ValueError(self._told(self._placed(error), _LOAD_LIMITS)) from error
@@ -194,8 +264,7 @@ class Codec:
             return self._load()
         if not callable(run):
             raise ValueError(self._told(run, _LOAD_LIMITS))  # noqa: TRY004 - it is a text
-        engine.set_time_limit(MAX_S)
-        engine.set_memory_limit(engine.memory()["malloc_size"] + MAX_MEMORY)
+        self._limit_calls(engine)
         called: Run = run
         return called
 

@@ -3,19 +3,20 @@
 // All of it is frozen, but for the properties that a codec alters on purpose (a polyfill, its own
 // Object.assign): those are put back after each message.
 //
-// One expression: a function of what there is, of the global object, which stays open, and of one more
-// object, which gives `watch` and `close`.
-(function (surroundings, G, more) {
+// One expression: a function of what there is, of the global object, which stays open, and of objects
+// that are handed to codecs, which gives `watch`, `close` and, for codecs that are kept from message to
+// message, `narrow` and `seal`.
+(function (surroundings, G, handed) {
   "use strict";
 
-  const {defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, isExtensible,
-    ownKeys} = Reflect;
+  const {apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf,
+    isExtensible, ownKeys} = Reflect;
   const {freeze, is} = Object;
   const Failure = Error;
 
   function reached() {
     const seen = new Set([G]);
-    const left = [surroundings, more, function* () {}, async () => {}, async function* () {},
+    const left = [surroundings, ...handed, function* () {}, async () => {}, async function* () {},
       [][Symbol.iterator](), ""[Symbol.iterator](), new Map().entries(), new Set().entries(),
       "".matchAll(/x/g), [].values().map((x) => x), Iterator.from({next() {}})];
     while (left.length > 0) {
@@ -120,17 +121,21 @@
     }
   }
 
-  // Freezes all, and gives a function that puts back what a codec altered.  It tells whether it
-  // could: where not, a codec has left something for ever.
-  function close() {
+  function freezeAll(but) {
     for (const object of objects) {
       const value = getOwnPropertyDescriptor(object, "prototype")?.value;
       if (value && !PLAIN.includes(value)) opened(value);
     }
     // The accessors are objects of their own.
     for (const object of reached()) {
-      if (!altered.has(object)) freeze(object);
+      if (!but.has(object)) freeze(object);
     }
+  }
+
+  // Freezes all, and gives a function that puts back what a codec altered.  It tells whether it
+  // could: where not, a codec has left something for ever.
+  function close() {
+    freezeAll(altered);
     const owners = [];
     for (const [owner, names] of altered) {
       for (const name of ownKeys(owner)) {
@@ -157,5 +162,51 @@
     };
   }
 
-  return {watch, close};
+  // Takes away by what an object could be made that has more than properties, yet looks plain, and
+  // what tells a frozen object from another.
+  function narrow() {
+    for (const name of ["Proxy", "Reflect"]) deleteProperty(surroundings, name);
+    for (const name of ["getOwnPropertyDescriptors", "isExtensible", "isFrozen", "isSealed",
+      "setPrototypeOf"]) deleteProperty(Object, name);
+    deleteProperty(Object.prototype, "__proto__");
+    deleteProperty(RegExp.prototype, "compile");
+  }
+
+  const {toString} = Function.prototype;
+  const {isArray} = Array;
+
+  // Freezes what a codec keeps, and all around it; false where it has what freezing leaves open, or a
+  // function that is not in `own` and whose text is not among `texts`.
+  function seal(own, values, texts) {
+    const left = [...own, ...values], seen = new Set();
+    for (const [owner, names] of altered) {
+      for (const name of names.keys()) {
+        const {value, get} = getOwnPropertyDescriptor(owner, name) ?? {};
+        if (get !== undefined) return false;
+        left.push(value);
+      }
+    }
+    while (left.length > 0) {
+      const object = left.pop();
+      if (typeof object !== "function" && (typeof object !== "object" || object === null)) continue;
+      if (seen.has(object) || objects.has(object)) continue;
+      seen.add(object);
+      const parent = getPrototypeOf(object);
+      if (typeof object === "function") {
+        if (parent !== Function.prototype) return false;
+        if (!own.includes(object) && !texts.has(apply(toString, object, []))) return false;
+      } else if (isArray(object) ? parent !== Array.prototype
+        : parent !== null && parent !== Object.prototype && parent !== RegExp.prototype) return false;
+      for (const name of ownKeys(object)) {
+        const {value, get, set} = getOwnPropertyDescriptor(object, name);
+        left.push(value, get, set);
+      }
+    }
+    if (seen.has(G)) return false;
+    for (const object of seen) freeze(object);
+    freezeAll(new Map());
+    return true;
+  }
+
+  return {watch, close, narrow, seal};
 })

@@ -1,11 +1,11 @@
 // What a vendor's codec finds around it in QuickJS: no host, no clock, no memory of its own.
 //
-// Each message gets the codec's file run anew, in surroundings that it cannot alter, so that what
-// comes out of a message depends on nothing but the codec and the message.
+// Each message gets the codec's file run anew, or one that cannot change, in surroundings that it
+// cannot alter, so that what comes out of a message depends on nothing but the codec and the message.
 //
 // One expression: a function of what ts013_bounds.js, ts013_buffer.js and ts013_closed.js give and of
-// limits, which gives `prepare`.  It must run before any code of a vendor: it keeps the engine's own
-// functions.
+// limits, which gives one that calls `prepare` or `keep` by name.  It must run before any code of a
+// vendor: it keeps the engine's own functions.
 (function (bounds, bytes, closed, mostWords, mostSigns) {
   "use strict";
 
@@ -17,7 +17,8 @@
   const {create, hasOwn} = Object;
   const {isArray} = Array;
   const {parse} = JSON;
-  const Failure = Error;
+  const Failure = Error, Mistyped = TypeError, Unknown = ReferenceError;
+  const toText = Function.prototype.toString;
   const NativeDate = Date;
 
   function hidden(object, name, value) {
@@ -62,6 +63,7 @@
 
   let now = 0;
   let seed = 1;
+  let asked = false;
   const zoned = /(?:Z|[+-]\d\d:?\d\d|GMT|UTC)(?:\s*\([^)]*\))?\s*$/i;
   const isoDate = /^\s*[+-]?\d{4,6}(?:-\d\d){0,2}\s*$/;
   const isoTime = /^\s*[+-]?\d{4,6}-\d\d-\d\dT[\d:.,]+\s*$/;
@@ -81,11 +83,14 @@
   }
 
   function PinnedDate(first, ...more) {
-    if (new.target === undefined) return new NativeDate(now).toString();
-    let when = now;
+    if (new.target === undefined) return new PinnedDate().toString();
+    let when = NaN;
     if (more.length > 0) when = NativeDate.UTC(first, ...more);
     else if (first !== undefined) when = typeof first === "number" ? first : moment(first);
-    else if (arguments.length > 0) when = NaN;
+    else if (arguments.length === 0) {
+      asked = true;
+      when = now;
+    }
     return new.target === PinnedDate ? new NativeDate(when) : construct(NativeDate, [when], new.target);
   }
   PinnedDate.prototype = NativeDate.prototype;
@@ -94,7 +99,10 @@
   hidden(PinnedDate, "length", 7);
   hidden(PinnedDate, "UTC", NativeDate.UTC);
   hidden(PinnedDate, "parse", function parse(text) { return parsed(String(text)); });
-  hidden(PinnedDate, "now", function () { return now; });
+  hidden(PinnedDate, "now", function () {
+    asked = true;
+    return now;
+  });
 
   const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -141,11 +149,13 @@
   for (const name of ownKeys(told)) hidden(dated, name, told[name]);
 
   hidden(Math, "random", function random() {
+    asked = true;
     seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
     return seed / 4294967296;
   });
 
   // The engine keeps these in itself, where nothing is frozen.
+  const tellErrors = getOwnPropertyDescriptor(Failure, "prepareStackTrace").set;
   for (const [name, value] of [["prepareStackTrace", undefined], ["stackTraceLimit", 10]]) {
     defineProperty(Failure, name, {get() { return value; }, set() {}, configurable: true});
   }
@@ -175,7 +185,7 @@
   };
   const own = (value) => ({value, writable: true, enumerable: true, configurable: true});
 
-  const {watch, close} = closed(surroundings, G, UPLINK);
+  const {watch, close, narrow, seal} = closed(surroundings, G, [UPLINK, modules]);
 
   // -- the codec --------------------------------------------------------------------------------
 
@@ -264,31 +274,52 @@
       ? `+the codec's document has ${text.length} signs, at most ${mostSigns}` : text;
   }
 
-  // Gives the function of one message.  The first sign of its text tells what came of it: `{` a
-  // document, `!` errors that the codec returned, `?` an exception, `#` a limit, `+` too large; a
-  // `~` before that, that this context is spoiled.  A text instead of a function is the reason why
-  // the codec cannot be used.
-  return function prepare(codec, firstLine, variables, modular, open, patched) {
-    const put = {value: undefined, writable: true, enumerable: false, configurable: true};
-    const load = () => {
-      if (modular) {
-        const exports = {};
-        put.value = exports;
-        defineProperty(G, "exports", put);
-        put.value = {exports};
-        defineProperty(G, "module", put);
-        put.value = [];
-        defineProperty(G, "context", put);
-      }
-      return apply(codec, G, []);
-    };
+  // Puts the codec's file into the global object, and gives what it has there afterwards.
+  function loader(codec, modular) {
     const kept = ownKeys(G);
     if (modular) kept.push("module", "exports", "context");
-    // Takes away what a codec left in the global object; false where that is not possible.
-    const tidy = () => {
-      for (const name of ownKeys(G)) if (!kept.includes(name)) deleteProperty(G, name);
-      return ownKeys(G).length === kept.length;
+    const put = {value: undefined, writable: true, enumerable: false, configurable: true};
+    return {
+      load() {
+        if (modular) {
+          const exports = {};
+          put.value = exports;
+          defineProperty(G, "exports", put);
+          put.value = {exports};
+          defineProperty(G, "module", put);
+          put.value = [];
+          defineProperty(G, "context", put);
+        }
+        return apply(codec, G, []);
+      },
+      // Takes away what a codec left in the global object; false where that is not possible.
+      tidy() {
+        for (const name of ownKeys(G)) if (!kept.includes(name)) deleteProperty(G, name);
+        return ownKeys(G).length === kept.length;
+      },
+      untouched: () => ownKeys(G).length === kept.length,
     };
+  }
+
+  const sound = () => isExtensible(G) && getPrototypeOf(G) === surroundings;
+
+  function called(call, owner, form, port, time, bytes, variables) {
+    now = time;
+    seed = 1;
+    const more = variables === "" ? {} : parse(variables);
+    if (form === "Decode") return apply(call, owner, [port, bytes, more]);
+    if (form === "Decoder") return apply(call, owner, [bytes, port]);
+    return apply(call, owner, [{
+      __proto__: UPLINK, bytes, fPort: port, recvTime: new NativeDate(time), variables: more,
+    }]);
+  }
+
+  // Gives the function of one message, which runs the codec's file anew.  The first sign of its text
+  // tells what came of it: `{` a document, `!` errors that the codec returned, `?` an exception, `#` a
+  // limit, `+` too large; a `~` before that, that this context is spoiled.  A text instead of a
+  // function is the reason why the codec cannot be used.
+  function prepare(codec, firstLine, variables, modular, open, patched) {
+    const {load, tidy, untouched} = loader(codec, modular);
     let entry;
     let putBack = () => true;
     try {
@@ -313,30 +344,69 @@
       tidy();
     }
     const {form, place, alone} = entry;
-    const decode = (port, time, bytes) => {
-      const owner = place(load());
-      const call = alone ? owner : owner[form];
-      const more = variables === "" ? {} : parse(variables);
-      if (form === "Decode") return apply(call, owner, [port, bytes, more]);
-      if (form === "Decoder") return apply(call, owner, [bytes, port]);
-      return apply(call, owner, [{
-        __proto__: UPLINK, bytes, fPort: port, recvTime: new NativeDate(time), variables: more,
-      }]);
-    };
     return function run(port, time, ...bytes) {
       now = time;
       seed = 1;
       let text, error, failed = false;
       try {
-        text = result(decode(port, time, bytes), form);
+        const owner = place(load());
+        const call = alone ? owner : owner[form];
+        text = result(called(call, owner, form, port, time, bytes, variables), form);
       } catch (thrown) {
         failed = true;
         error = thrown;
       }
-      const sound = putBack() && (ownKeys(G).length === kept.length || tidy()) && isExtensible(G)
-        && getPrototypeOf(G) === surroundings;
+      const clean = putBack() && (untouched() || tidy()) && sound();
       if (failed) text = (stopped(error) ? "#" : "?") + words(error, firstLine);
-      return sound ? text : "~" + text;
+      return clean ? text : "~" + text;
     };
-  };
+  }
+
+  // The same for a codec that is kept from message to message; a text where it cannot be.  A run gives
+  // `{` and a document, `!` and errors, or `^` where the message is to be read by a fresh run of the
+  // file, and `~` where this context is spoiled, too.
+  function keep(codec, variables, modular, texts) {
+    const {load, tidy, untouched} = loader(codec, modular);
+    narrow();
+    let file, entry, owner, call;
+    try {
+      watch(load, []);
+      tidy();
+      asked = false;
+      file = load();
+      entry = find(file);
+      owner = entry?.place(file);
+      call = entry?.alone ? owner : owner?.[entry.form];
+    } catch {
+      return "it throws in strict mode";
+    }
+    if (asked) return "its file asks for the time";
+    if (entry === undefined || !untouched() || !sound()) return "it leaves something behind";
+    // Its functions cannot name these, but text that they make into a function could.
+    for (const name of ["module", "exports", "context"]) deleteProperty(G, name);
+    const count = ownKeys(G).length;
+    const known = new Set(parse(texts));
+    if (!file.own.includes(call) && !known.has(apply(toText, call, []))) {
+      return "another function decodes";
+    }
+    if (!seal(file.own, file.kept, known)) return "it has what cannot be frozen";
+    let doubt = false;
+    apply(tellErrors, Failure, [(error) => {
+      if (error instanceof Mistyped || error instanceof Unknown) doubt = true;
+      return "";
+    }]);
+    return function run(port, time, ...bytes) {
+      doubt = false;
+      let text;
+      try {
+        text = result(called(call, owner, entry.form, port, time, bytes, variables), entry.form);
+      } catch {
+        text = "^";
+      }
+      if (ownKeys(G).length !== count || !sound()) return "~";
+      return doubt || (text[0] !== "{" && text[0] !== "!") ? "^" : text;
+    };
+  }
+
+  return (how, ...more) => ({prepare, keep}[how](...more));
 })

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gateway.decode.ts013_kept import Kept
+
 _FORMS: Final = ("decodeUplink", "Decode", "Decoder")
 _MODULAR: Final = re.compile(r"\b(?:module|exports|context)\b")
 
@@ -40,6 +42,19 @@ def modular(source: str) -> bool:
     return _MODULAR.search(source) is not None
 
 
+def strict_script(source: str, first_line: int, kept: Kept) -> str:
+    """The same as `script` for a file in strict mode, which also gives what may be kept of it."""
+    lines = "\n" * (first_line - 1)
+    given = f"own:[{','.join(kept.functions)}],kept:[{','.join(kept.variables)}],{_found()}"
+    return f"(function(){{'use strict';{lines}{source}\n;return {{{given}}}}})"
+
+
+def _found() -> str:
+    """What a file declares of what may decode, as it stands behind the file."""
+    found = ",".join(f"{name}:typeof {name}=='function'?{name}:undefined" for name in _FORMS)
+    return found + ",driver:typeof driver=='undefined'?undefined:driver"
+
+
 def script(source: str, first_line: int, *, module: bool = False) -> str | None:
     """An expression: a function that runs the file and gives the functions that decode.
 
@@ -57,10 +72,8 @@ def script(source: str, first_line: int, *, module: bool = False) -> str | None:
         if not changed:
             return None
         more = "".join(f"exports.{name}={value};" for name, value in exports)
-    found = ",".join(f"{name}:typeof {name}=='function'?{name}:undefined" for name in _FORMS)
-    found += ",driver:typeof driver=='undefined'?undefined:driver"
     lines = "\n" * (first_line - 1)
-    return f"(function(){{{lines}{source}\n;{more}return {{{found}}}}})"
+    return f"(function(){{{lines}{source}\n;{more}return {{{_found()}}}}})"
 
 
 def _without_modules(source: str) -> tuple[str, list[tuple[str, str]], bool]:

@@ -65,7 +65,8 @@ def test_a_bundle_with_a_global_driver_and_polyfills_runs():
         ),
         (
             "(function (root, factory) { "
-            "if (typeof exports === 'object' && typeof module === 'object') module.exports = factory(); else root.driver = factory(); })(this, () => { "
+            "if (typeof exports === 'object' && typeof module === 'object') "
+            "module.exports = factory(); else root.driver = factory(); })(this, () => { "
             f"return {{driver: {{decodeUplink: (input) => {{ {WELL} }}}}}}; }});"
         ),
         # A driver goes before what is beside it; what has no such function is none.
