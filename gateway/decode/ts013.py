@@ -4,9 +4,10 @@ The engine is quickjs-ng, in this process: a call costs some microseconds, and r
 can be stopped as loops can.  A codec has no host (no files, no network), and no clock: what it asks
 the time is told when the message was received.
 
-A codec cannot carry anything from one message to the next: its file is run anew for each, or is one
-that nothing can change (ts013_kept.py); the surroundings are frozen; and what it leaves in the global
-object is taken away.  So a message read again gives the same document, whatever was read before it.
+A codec cannot carry anything from one message to the next: its file is run anew for each, or is
+one that nothing can change (ts013_kept.py); the surroundings are frozen; and what it leaves in the
+global object is taken away.  So a message read again gives the same document, whatever was read
+before it.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ _PROMISED: Final = 1000
 
 # A kept codec that had to be asked again so often more than it answered is kept no longer.
 _DOUBTS: Final = 1000
+# A new engine counts as so many.
+_SPOILED: Final = 20
 
 Run = Callable[..., str]
 """``run(port, milliseconds, *bytes)``: see ``prepare`` and ``keep`` in ts013_host.js."""
@@ -196,12 +199,15 @@ class Codec:
             text = run(port, time, *payload)
         except (quickjs.JSException, UnicodeDecodeError):
             text = "~"
-        if text[0] != "~":
-            self._kept = run
         if text[0] in "{!":
+            self._kept = run
             self._doubts = max(0, self._doubts - 1)
             return text
-        self._doubts += 1
+        if text[0] == "^":
+            self._kept = run
+            self._doubts += 1
+        else:
+            self._doubts += _SPOILED
         if self._doubts > _DOUBTS:
             self._keeps = None
         return ""
