@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.case_files import read_case_files
 from gateway.casebook import Casebook
 from gateway.cases import run_cases
 from gateway.checks.tariffs import read_tariffs
@@ -50,6 +51,33 @@ def read_profiles(given: Sequence[Path]) -> ProfileSet:
         ProfileError: every fault of every file.
     """
     return load_profiles(list(given) or [packaged_profiles()], bases=[packaged_profiles()])
+
+
+def faults_of(
+    given: Sequence[Path], bases: Sequence[Path] | None = None
+) -> tuple[ProfileSet, list[str]]:
+    """The profiles of the directories, and all that is wrong with them: a line a fault.
+
+    Args:
+        given: directories and files; the packaged profiles when there is none.
+        bases: what can be extended; the packaged profiles when None.
+    """
+    below = [packaged_profiles()] if bases is None else bases
+    try:
+        profiles = load_profiles(list(given) or [packaged_profiles()], bases=below)
+    except ProfileError as error:
+        return ProfileSet({}), str(error).splitlines()
+    faults: list[str] = []
+    try:
+        make_decider(profiles, {}, [path for path in given if path.is_dir()])
+    except ProfileError as error:
+        faults += str(error).splitlines()
+    for profile in profiles.profiles.values():
+        try:
+            read_case_files(profile.file)
+        except ProfileError as error:
+            faults += str(error).splitlines()
+    return profiles, faults
 
 
 def all_tariffs(given: Sequence[Path]) -> dict[str, Tariff]:

@@ -21,7 +21,7 @@ from gateway.decode.compile import Documents, compile_documents, compile_parser
 from gateway.decode.document import NO_PAYLOAD, Context, Memory, Parse
 from gateway.decode.json import compile_json
 from gateway.devices import EVER, LATEST, since, valid_at, versions_of
-from gateway.errors import DecodeError, StoreRefused
+from gateway.errors import DecodeError, ProfileError, StoreRefused
 from gateway.ledger import Ledger, UnreadableBatch
 from gateway.moments import MAX_MEMORY, Identities
 from gateway.normalise import Emitted, Normaliser, compile_normaliser
@@ -190,13 +190,25 @@ class Decider:
     ) -> None:
         self.judge = Judge(devices, tariffs, registry_known=registry_known)
         self.devices = devices
-        self.plans = [Plan(profile, devices, self.judge) for profile in profiles.profiles.values()]
+        self.plans = self._compiled(profiles)
         self._memories = _shared_memories(self.plans)
         self._topics: Topics[Plan] = Topics((plan.profile.model, plan) for plan in self.plans)
         self._routes: dict[str, Route] = {}
         self._changing: dict[str, list[tuple[int, int, Route, DecodeError | None]]] = {}
         self._refusals: dict[str, DecodeError] = {}
         self._identify = Identities()
+
+    def _compiled(self, profiles: ProfileSet) -> list[Plan]:
+        """A plan of each profile; raises ProfileError with the faults of all."""
+        plans, faults = [], []
+        for profile in profiles.profiles.values():
+            try:
+                plans.append(Plan(profile, self.devices, self.judge))
+            except ProfileError as error:
+                faults += profile.located(str(error)).splitlines()
+        if faults:
+            raise ProfileError("\n".join(dict.fromkeys(faults)))
+        return plans
 
     def snapshot(self) -> bytes:
         """What the checks and the decoders remember, for the checkpoint; changes nothing."""

@@ -37,7 +37,8 @@ acme.tests/several.yaml:2:21: 1.expct: unknown key 'expct'; did you mean 'expect
 acme.tests/several.yaml:3:3: 2: expected a case such as {payload: ..., expect: ...}, got '7'
 acme.tests/several.yaml:4:3: 3.payload_file: the file must stand in acme.tests
 acme.tests/several.yaml:6:4: 4.payload_file: none.json: cannot be read: No such file or directory
-acme.tests/summer.yaml:2:1: not YAML: did not find expected ',' or '}'
+acme.tests/summer.yaml:1:15: not YAML: did not find expected ',' or '}'; is the '{' of line 1, \
+column 10 not closed, or does a text in it need quotation marks?
 acme.tests/vectors.jsonl:1:1: payload: expected a text or a mapping or a list, got 1: put it in \
 quotation marks
 acme.tests/vectors.jsonl:2:1: not JSON: Expecting ':' delimiter: line 1 column 11 (char 10)"""

@@ -7,7 +7,7 @@ seconds.  ``false`` switches a check off, ``true`` or nothing leaves it at its d
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
@@ -196,16 +196,26 @@ def _quantities(path: str, kind: str, named: Iterable[str]) -> list[str]:
     ]
 
 
+_WANTED: Final = {
+    "float_type": "a number", "float_parsing": "a number", "int_type": "a whole number",
+    "int_parsing": "a whole number", "bool_type": "true or false", "bool_parsing": "true or false",
+    "dict_type": "a mapping", "model_type": "a mapping", "finite_number": "a number",
+}  # fmt: skip
+
+
 def _explained(path: str, model: type[BaseModel], error: Any) -> str:  # noqa: ANN401 - pydantic's
     where = ".".join([path, *map(str, error["loc"])])
     if error["type"] == "extra_forbidden":
         allowed = [*(Limits if model is RangeSettings else model).model_fields]
-        name = str(error["loc"][-1])
-        return f"{where}: no such parameter{_meant(name, allowed)}"
-    return f"{where}: {error['msg']}, got {error['input']!r:.80}"
+        return f"{where}: no such parameter{_meant(str(error['loc'][-1]), allowed)}"
+    wanted = _WANTED.get(error["type"])
+    problem = f"expected {wanted}" if wanted is not None else error["msg"]
+    problem = problem.removeprefix("Value error, ").replace("Input should", "must")
+    return f"{where}: {problem}, got {error['input']!r:.80}"
 
 
 def _meant(name: str, allowed: list[str]) -> str:
     close = get_close_matches(name, allowed, 1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f"{hint} (allowed: {', '.join(allowed) or 'none'})"
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; one of {', '.join(allowed)}" if allowed else "; it has none"

@@ -5,6 +5,7 @@ from rich.text import Text
 
 from gateway.cases import CaseResult, default_topic, told_value
 from gateway.profiles import Profile
+from gateway.profiles.source import Source
 from gateway.records import Reading
 
 
@@ -13,6 +14,7 @@ def show_failure(result: CaseResult, profile: Profile) -> None:
     out = Console(highlight=False, soft_wrap=True)
     note = f" {result.case.note}" if result.case.note else ""
     out.print(Text(f"{result.profile} case {result.label}:{note}", style="bold red"))
+    out.print(Text(f"  {_place(result, profile)}", style="dim"))
     out.print(Text(f"  topic {result.case.topic or default_topic(profile)}", style="dim"))
     wide = max(len(difference.place) for difference in result.details)
     for difference in result.details:
@@ -23,6 +25,14 @@ def show_failure(result: CaseResult, profile: Profile) -> None:
         out.print(line)
     for number, reading in enumerate(result.readings):
         out.print(Text(f"  came out [{number}]: {told_reading(reading)}", style="dim"))
+
+
+def _place(result: CaseResult, profile: Profile) -> str:
+    """Where the case is written."""
+    if not result.label.isdecimal():
+        return str(profile.file.parent / result.label)
+    line, _ = Source(profile.file).place(("tests", int(result.label)))
+    return f"{profile.file}:{line}"
 
 
 def told_reading(reading: Reading) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.text import Text
 
-from gateway.assembly import all_tariffs, make_decider, read_profiles
+from gateway.assembly import all_tariffs, faults_of, read_profiles
 from gateway.cases import CaseResult, cases_of, run_cases
 from gateway.cli.failures import show_failure
 from gateway.cli.output import (
@@ -27,7 +27,7 @@ from gateway.cli.profile_explain import explain
 from gateway.cli.profile_new import EXAMPLES as NEW_EXAMPLES
 from gateway.cli.profile_new import new
 from gateway.config import packaged_profiles
-from gateway.errors import ConfigError, ProfileError
+from gateway.errors import ConfigError
 from gateway.profiles import Profile, ProfileSet
 from gateway.profiles.doc import (
     catalogue,
@@ -140,17 +140,14 @@ def check(
     """
     if missing := [path for path in paths or () if not path.exists()]:
         raise ConfigError("\n".join(f"{path}: no such file or directory" for path in missing))
-    try:
-        profiles = read_profiles(paths or ())
-        make_decider(profiles, {}, _directories(paths))
-    except ProfileError as error:
-        faults = str(error).splitlines()
+    profiles, faults = faults_of(paths or ())
+    if faults:
         if as_json:
             typer.echo(msgspec.json.encode({"profiles": None, "faults": faults}))
         else:
             for fault in faults:
                 typer.secho(fault, fg="red")
-        raise typer.Exit(1) from None
+        raise typer.Exit(1)
     if as_json:
         typer.echo(msgspec.json.encode({"profiles": len(profiles.profiles), "faults": []}))
         return

@@ -195,7 +195,9 @@ class FunctionText:
                 f"{name!r} is read in some cases of a switch: compute with it there, or in the "
                 "profile ('sum', 'product' of a quantity)"
             )
-        words = [word for scope in self.scope.outward() for word in (*scope.values, *scope.later)]
+        words = [
+            word for scope in self.scope.outward() for word in (*scope.values, *sorted(scope.later))
+        ]
         words += [f"_{word}" for word in _SPECIAL.values() if word]
         raise ExpressionError(f"there is no field {name!r}{near(name, words)}")
 

@@ -81,7 +81,7 @@ def _message(  # noqa: PLR0911 - a sort of error each
 ) -> str:
     kind, loc, got = error["type"], error["loc"], error.get("input")
     if kind == "extra_forbidden":
-        return f"unknown key {loc[-1]!r}{hint(str(loc[-1]), _known_keys(loc, data))}"
+        return _unknown_key(loc, data)
     if kind == "missing":
         way = "; say 'extends: kinds/...' or a kind" if loc == ("kind",) else ""
         return f"key {loc[-1]!r} is missing{way}"
@@ -92,15 +92,50 @@ def _message(  # noqa: PLR0911 - a sort of error each
         return f"no kind {data.get('kind')!r}{hint(str(data.get('kind')), list(KINDS))}"
     if kind == "literal_error":
         expected = error["ctx"]["expected"].replace("' or '", "', '").strip("'").split("', '")
-        return f"{_shown(got)} is no {str(loc[-1])!r}{hint(str(got), expected)}"
+        name = next((str(part) for part in reversed(loc) if part in _NAMED), str(loc[-1]))
+        return f"{_shown(got)} is no {name!r}{hint(str(got), expected)}"
     if kind == "string_pattern_mismatch":
-        sample = {"version": "three numbers such as '1.0.0'", "currency": "a code such as CNY",
-                  "id": "a name of letters, digits and _"}  # fmt: skip
-        return f"expected {sample.get(str(loc[-1]), text)}, got {_shown(got)}"
+        place = "items" if "items" in loc else str(loc[-1])
+        sample = _SAMPLES.get("di" if loc[-1] == "[key]" else place, text)
+        return f"expected {sample}, got {_shown(got)}"
+    if kind == "invalid_key":
+        return f"a key is a text, got {_shown(got)}"
     if kind == "too_short":
-        return "must not be empty"
+        least = error["ctx"]["min_length"]
+        return "must not be empty" if least == 1 else f"needs at least {least} items"
     text = text.replace("Input should", "must").replace("String should", "must")
     return f"{text[0].lower()}{text[1:]}, got {_shown(got)}"
+
+
+_NAMED: Final = frozenset(
+    ("event", "quality", "scope", "is", "format", "encoding", "edition", "layout", "checksum",
+     "endian", "bit-endian", "trailing", "repeat", "sign")
+)  # fmt: skip
+"""Keys whose name says what their word is; a word below a mapping is told by the key above it."""
+_SAMPLES: Final = {
+    "version": "three numbers such as '1.0.0'",
+    "currency": "a code such as CNY",
+    "id": "a name of letters, digits and _",
+    "di": "a data identifier of hexadecimal digits, such as '04001501'",
+    "items": "a layout such as 'XXXX.XX', 'YYMMDDhhmm' or 'A8'",
+}
+
+
+def _unknown_key(loc: Sequence[str | int], data: Mapping[str, Any]) -> str:
+    key = str(loc[-1])
+    said = f"unknown key {key!r}"
+    if loc[0] == "decode" and "envelope" not in loc[:-1] and len(loc) < 4:
+        owners = [
+            name
+            for name, model in models.FORMATS.items()
+            if key in {field.alias or own for own, field in model.model_fields.items()}
+        ]
+        if owners:
+            present = data["decode"].get("format")
+            what = f"it is a key of {', '.join(owners)}"
+            told = f"of {present!r}; {what}" if present else f"without 'format'; {what}"
+            return f"{said} {told}"
+    return f"{said}{hint(key, _known_keys(loc, data))}"
 
 
 def _shown(value: object) -> str:

@@ -74,6 +74,11 @@ class Profile:
         own = self.model.profile if self.model.valid is not None else self.name
         return name in (self.name, own)
 
+    def located(self, faults: str) -> str:
+        """Faults of later stages (``FILE: key.path: message``) with the line of their key."""
+        source = Source(self.file)
+        return "\n".join(_located(source, line) for line in faults.splitlines())
+
     @property
     def kind(self) -> str:
         """The instrument kind of :mod:`gateway.quantities`."""
@@ -144,6 +149,14 @@ def _read(directories: Sequence[Path]) -> tuple[dict[str, Source], list[Fault]]:
     return sources, faults
 
 
+def _located(source: Source, fault: str) -> str:
+    prefix = f"{source.file}: "
+    key, _, message = fault.removeprefix(prefix).partition(": ")
+    if not fault.startswith(prefix) or not message:
+        return fault
+    return str(source.fault(tuple(key.split(".")), message))
+
+
 def _no_profile(file: Path) -> bool:
     """Whether the file stands in a folder of something else."""
     return any(part == "reference" or part.endswith(CASE_FOLDER) for part in file.parts[:-1])
@@ -201,7 +214,8 @@ def _lay(
             return False
         if base not in sources:
             choices = [n for n in sources if n.startswith(tuple(f"{b}/" for b in _BASES))]
-            faults.append(source.fault(("extends",), f"no profile {base!r}{hint(base, choices)}"))
+            way = hint(base, choices) or " in the files given nor among the gateway's own"
+            faults.append(source.fault(("extends",), f"no profile {base!r}{way}"))
             return False
         if base not in chain and not _lay(base, [*above, name], chain, sources, faults):
             return False

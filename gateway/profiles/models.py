@@ -8,6 +8,7 @@ list; ``[0]`` takes an item of an array.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import operator
 from decimal import Decimal
@@ -186,7 +187,11 @@ class Sequence(Model):
 
 def _check_word(word: str) -> str:
     if word not in STATUS_WORDS:
-        raise ValueError(f"{word!r} is no status word; one of {', '.join(STATUS_WORDS)}")
+        parts = sorted(word.split("_"))
+        turned = [known for known in STATUS_WORDS if sorted(known.split("_")) == parts]
+        near = turned or difflib.get_close_matches(word, STATUS_WORDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(STATUS_WORDS)}"
+        raise ValueError(f"{word!r} is no status word; {hint}")
     return word
 
 
@@ -306,6 +311,8 @@ class Quantity(Model):
                 "say where it stands: 'from: path', or 'channels: {L1: path, ...}', "
                 "or 'each: path' with 'channels: [L1, ...]'"
             )
+        if self.derived is not None and not derived:
+            raise ValueError(f"'{self.derived[0]}' says where it stands: leave the others out")
         if derived and self.map is not None:
             raise ValueError("'map' needs 'from': a derived number has no words")
         if self.then is not None and (self.time is None or not plain):
@@ -372,7 +379,7 @@ def _check_hex(value: str) -> str:
     try:
         bytes.fromhex(value)
     except ValueError as error:
-        raise ValueError(f"no hexadecimal bytes: {error}") from error
+        raise ValueError(f"expected bytes such as '68 01 ff', got {value[:40]!r}") from error
     return value
 
 

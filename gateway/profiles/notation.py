@@ -50,7 +50,9 @@ def parse_path(value: Any) -> Path:  # noqa: ANN401 - YAML is any data
     if isinstance(value, list):
         return _listed(value)
     if not isinstance(value, str) or not value:
-        raise ValueError("a path is dotted keys such as 'data.ep' or a list of keys")
+        raise ValueError(
+            f"a path is dotted keys such as 'data.ep' or a list of keys, got {str(value)[:40]!r}"
+        )
     path: list[str | int | Select] = []
     position = 0
     while position < len(value):

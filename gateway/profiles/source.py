@@ -16,6 +16,15 @@ import yaml
 MAX_BYTES: Final = 512 * 1024
 MAX_DEPTH: Final = 32
 _TAB: Final = "indent with spaces, not with a tab"
+_HINTS: Final = {
+    "mapping values are not allowed": "; quote a text with ': ' in it, or mend the indentation",
+    "did not find expected node content": "; a value is missing: is it behind a '#'? Quote it",
+    "found another document": "; a file is one profile: remove the '---' and what follows",
+    "could not find expected ':'": "; a key lacks its colon, or the line's indentation is wrong",
+    "did not find expected key": "; is the line indented as its neighbours?",
+    "did not find expected '-'": "; is the line indented as its neighbours?",
+}
+"""What to do, by a part of the parser's words."""
 
 Key = tuple[str | float, ...]
 """Keys of mappings and positions of lists, from the root on."""
@@ -73,13 +82,7 @@ class Source:
             self._fault((), error.mark, error.message)
             return
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            problem = str(error.problem or error.context)
-            if mark is not None and "cannot start any token" in problem:
-                at = text.decode(errors="replace").split("\n")[mark.line][mark.column :]
-                tab = at.startswith("\t")
-                problem += "; " + (_TAB if tab else "quote a text that begins with % @ or `")
-            self._fault((), mark, f"not YAML: {problem}")
+            self._not_yaml(error, text.decode(errors="replace"))
             return
         except yaml.YAMLError as error:
             self._fault((), None, f"not YAML: {' '.join(str(error).split())}")
@@ -92,6 +95,30 @@ class Source:
         data = self._build(node, ())
         if not self.faults:
             self.data = data
+
+    def _not_yaml(self, error: yaml.MarkedYAMLError, text: str) -> None:
+        """What the parser stumbled over, in words for the file's author."""
+        mark = error.problem_mark or error.context_mark
+        problem, context = str(error.problem or error.context), str(error.context or "")
+        if mark is not None and "cannot start any token" in problem:
+            tab = text.split("\n")[mark.line][mark.column :].startswith("\t")
+            problem += "; " + (_TAB if tab else "quote a text that begins with % @ or `")
+        elif "quoted scalar" in context and error.context_mark is not None:
+            mark, problem = error.context_mark, "this quotation mark is not closed"
+        elif error.context_mark is not None and context.endswith(("flow mapping", "flow sequence")):
+            at = error.context_mark
+            bracket = "{" if "mapping" in context else "["
+            problem += (
+                f"; is the '{bracket}' of line {at.line + 1}, column {at.column + 1} not closed, "
+                "or does a text in it need quotation marks?"
+            )
+        else:
+            problem += next((hint for word, hint in _HINTS.items() if word in problem), "")
+        self._fault((), mark, f"not YAML: {problem}")
+        lines = text.splitlines() or [""]
+        fault = self.faults[-1]
+        if fault.line > len(lines):  # the parser went on to the end: the last line is the nearest
+            fault.line, fault.column = len(lines), len(lines[-1]) + 1
 
     def place(self, key: Key) -> tuple[int, int]:
         """Line and column of a key, or of the nearest key above it that the file has."""

@@ -48,8 +48,9 @@ def test_a_case_that_fails_is_told_and_ends_with_1(gateway, profile):
     profile.write_text(GOOD.replace("import: 5 kWh", "import: 6 kWh"), encoding="utf-8")
     result = gateway("profile", "test", "--profiles", profile.parent)
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[:3] == [
+    assert result.stdout.splitlines()[:4] == [
         "acme-m1 case 0:",
+        f"  {profile}:11",
         "  topic acme/device_id",
         "  expect[0].energy_import  expected '6 kWh'  got 5.0 kWh",
     ]
