@@ -162,18 +162,23 @@
     };
   }
 
-  // Takes away by what an object could be made that has more than properties, yet looks plain, and
-  // what tells a frozen object from another.
+  const MAKERS = [function () {}, function* () {}, async () => {}, async function* () {}]
+    .map(getPrototypeOf);
+  const [ofFunctions] = MAKERS;
+  const {isArray} = Array;
+  const {toString} = ofFunctions;
+  const ofLists = Array.prototype, ofObjects = Object.prototype, ofPatterns = RegExp.prototype;
+
+  // Takes away what makes functions of texts, by what an object could be made that has more than
+  // properties, yet looks plain, and what tells a frozen object from another.
   function narrow() {
-    for (const name of ["Proxy", "Reflect"]) deleteProperty(surroundings, name);
+    for (const maker of MAKERS) deleteProperty(maker, "constructor");
+    for (const name of ["Function", "Proxy", "Reflect", "eval"]) deleteProperty(surroundings, name);
     for (const name of ["getOwnPropertyDescriptors", "isExtensible", "isFrozen", "isSealed",
       "setPrototypeOf"]) deleteProperty(Object, name);
-    deleteProperty(Object.prototype, "__proto__");
-    deleteProperty(RegExp.prototype, "compile");
+    deleteProperty(ofObjects, "__proto__");
+    deleteProperty(ofPatterns, "compile");
   }
-
-  const {toString} = Function.prototype;
-  const {isArray} = Array;
 
   // Freezes what a codec keeps, and all around it; false where it has what freezing leaves open, or a
   // function that is not in `own` and whose text is not among `texts`.
@@ -193,10 +198,10 @@
       seen.add(object);
       const parent = getPrototypeOf(object);
       if (typeof object === "function") {
-        if (parent !== Function.prototype) return false;
+        if (parent !== ofFunctions) return false;
         if (!own.includes(object) && !texts.has(apply(toString, object, []))) return false;
-      } else if (isArray(object) ? parent !== Array.prototype
-        : parent !== null && parent !== Object.prototype && parent !== RegExp.prototype) return false;
+      } else if (isArray(object) ? parent !== ofLists
+        : parent !== null && parent !== ofObjects && parent !== ofPatterns) return false;
       for (const name of ownKeys(object)) {
         const {value, get, set} = getOwnPropertyDescriptor(object, name);
         left.push(value, get, set);

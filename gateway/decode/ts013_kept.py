@@ -12,9 +12,10 @@ the host (``seal`` in ts013_closed.js):
   of a function of it.
 * All objects of those variables are frozen.  They are lists, plain objects, regular expressions and
   functions, for of others the engine has more than properties (a Map, a Date).  Each function is
-  one that the file itself makes, once, not one that another function made: that one could have
-  variables that nobody sees.
-* What a codec finds around it is frozen.
+  one that the file itself makes, not one that another function made: that one could have variables
+  that nobody sees.  A function is known by its text, which no other function of the file has.
+* What a codec finds around it is frozen, and nothing there makes functions of texts or disguises
+  objects.
 
 So no message can leave anything behind.  That a frozen object refuses to be written must not make
 another document either.  The file is run in strict mode, where such a write throws, and the engine
@@ -25,6 +26,7 @@ run of the file as it stands.  Words that mean something else in strict mode are
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final, NamedTuple
 
 from gateway.decode.ts013_tokens import BEFORE_BLOCK, DECLARING, Text, Unsure
@@ -45,7 +47,7 @@ _FORBIDDEN: Final = frozenset(
 )  # fmt: skip
 # By these what getOwnPropertyDescriptor says of a frozen object could matter.
 _DESCRIBING: Final = frozenset(("writable", "configurable", "defineProperty", "defineProperties"))
-_MOST: Final = 256 * 1024
+_MOST: Final = 128 * 1024
 _FORMS: Final = ("decodeUplink", "Decode", "Decoder")
 
 _Range = tuple[int, int]
@@ -203,9 +205,10 @@ class _File(Text):
             left.extend(named for place in places for named in self.names(*place) & self.every)
         if not ranges or not all(self._pure(*place) for place in ranges):
             raise Unsure
+        covered = self._covered(ranges)
         for found in self.made:
-            inside = any(first <= found[0] and found[1] <= end for first, end in ranges)
-            if not inside and self.names(*found) & self.every <= reached and self._pure(*found):
+            known = self.names(*found) & self.every <= reached
+            if not covered[found[0]] and known and self._pure(*found):
                 ranges.add(found)
         self._strict(ranges)
         return Kept(
@@ -249,14 +252,21 @@ class _File(Text):
             return False
         return self.tokens[self.mate[end - 1] + 1].text in {"'use strict'", '"use strict"'}
 
+    def _covered(self, ranges: set[_Range]) -> list[bool]:
+        covered = [False] * len(self.tokens)
+        for first, end in ranges:
+            covered[first:end] = [True] * (end - first)
+        return covered
+
     def _texts(self, ranges: set[_Range]) -> list[str]:
-        """Texts of functions that the file itself makes in these places, each there only once."""
-        texts = [
-            self.source[self.tokens[first].start : self.tokens[end - 1].end]
-            for first, end in self.made
-            if any(begins <= first and end <= ends for begins, ends in ranges)
-        ]
-        return [text for text in texts if self.source.count(text) == 1]
+        """Texts of functions that the file makes in these places, and no other function has."""
+        alike = Counter(self._said(first, last + 1) for first, _, last in self.functions)
+        covered = self._covered(ranges)
+        texts = [self._said(*found) for found in self.made if covered[found[0]]]
+        return [text for text in texts if alike[text] == 1]
+
+    def _said(self, first: int, end: int) -> str:
+        return self.source[self.tokens[first].start : self.tokens[end - 1].end]
 
     # -- strict mode ------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ _KEYWORDS: Final = BEFORE_BLOCK | DECLARING | frozenset(
 )  # fmt: skip
 
 
+_MOST_STEPS: Final = 1_000_000
 _BEGINNING: Final = frozenset(("{", "!", "~", "++", "--"))
 # A regular expression or a division may follow.
 _BEFORE_EITHER: Final = frozenset(("}", "++", "--", "yield", "await", "of", "let", "async"))
@@ -158,6 +159,7 @@ class Text:
         self.source = source
         self.tokens = _Reader(source).read()
         self.mate = self._mates()
+        self._steps = 0
         self.functions = self._functions()
         self.inside = [False] * len(self.tokens)
         for _, body, last in self.functions:
@@ -203,15 +205,23 @@ class Text:
                 found.append(
                     (first, first, self.mate[at + 1] if block else self.expression(at + 1))
                 )
+                self._paid(found[-1])
             elif token.text == "{" and self.text(at - 1) == ")":
                 opened = self.mate[at - 1]
                 named = self.text(opened - 1) != "function"
                 first = opened - 2 if named else opened - 1
                 if self.text(first) == "function":
                     found.append((first, opened, self.mate[at]))
+                    self._paid(found[-1])
                 elif self.text(opened - 1) not in BEFORE_BLOCK:
                     raise Unsure  # a method, or a block behind a call
         return found
+
+    def _paid(self, function: tuple[int, int, int]) -> None:
+        """Functions in functions are gone through again and again, but not without end."""
+        self._steps += function[2] - function[0]
+        if self._steps > _MOST_STEPS:
+            raise Unsure
 
     def expression(self, at: int) -> int:
         """The last token of an expression that begins at ``at``."""

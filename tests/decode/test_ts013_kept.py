@@ -1,5 +1,6 @@
 """Codecs that are kept from one message to the next: which are, and that it makes no difference."""
 
+import time
 from functools import cache
 from pathlib import Path
 
@@ -184,6 +185,11 @@ COUNTING = {
     + body("const n = t.f();"),
     "in a planted function of the same text": "const t = {}; const twin = () => ++n; "
     "(function () { let n = 0; t.f = () => ++n; })(); " + body("const n = t.f();"),
+    "in a function of a text": "const twin = () => ++n; const next = "
+    "(0, eval)('(() => { let n = 0; return () => +' + '+n; })()'); " + body("const n = next();"),
+    "in a function of a text that a function makes": "const twin = () => ++n; const next = "
+    "(() => 0)['const' + 'ructor']('let n = 0; return () => +' + '+n')(); "
+    + body("const n = next();"),
     "in a function put in the place of another": "function f() { return 1; } "
     "(function () { let n = 0; f = function () { return ++n; }; })(); " + body("const n = f();"),
     "behind a getter": "const o = {}; Object.defineProperty(o, 'f', {get: function () { "
@@ -326,6 +332,16 @@ def test_any_text_is_looked_at(source):
 )  # fmt: skip
 def test_any_pieces_are_looked_at(parts):
     kept(" ".join(parts))
+
+
+@pytest.mark.parametrize(
+    "text", ["(x)=>", "[", "`${", "function(){return ", "a(", "/*", "//\n", "{"]
+)
+def test_a_text_is_looked_at_in_bounded_time(text):
+    source = "function decodeUplink() { return {data: {}}; }\nvar a = "
+    began = time.monotonic()
+    kept(source + text * (120_000 // len(text)))
+    assert time.monotonic() - began < 20  # some tenths of a second
 
 
 def test_a_kept_codec_that_was_stopped_is_kept_again():
