@@ -31,7 +31,9 @@ def gateway() -> Callable[..., Any]:
     """``gateway("ledger", "verify", …)``: exit_code, stdout, stderr."""
 
     def run(*arguments: object, stdin: bytes | None = None) -> Any:
-        result = CliRunner().invoke(app, [str(each) for each in arguments], input=stdin)
+        # Test workers have a width of their own, which a pipe has not.
+        words, env = [str(each) for each in arguments], {"COLUMNS": None}
+        result = CliRunner().invoke(app, words, input=stdin, env=env)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

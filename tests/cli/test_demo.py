@@ -54,7 +54,11 @@ def test_ctrl_c_ends_a_demo_cleanly_and_sums_up() -> None:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    time.sleep(12)
+    assert process.stderr is not None
+    # It is at work when it has told so twice, however long a busy machine takes to begin.
+    begun = [line for _ in range(2) if b"received" in (line := process.stderr.readline())]
+    assert len(begun) == 2
+    time.sleep(4)
     os.killpg(process.pid, signal.SIGINT)
     out, error = process.communicate(timeout=40)
     assert b"Traceback" not in error
