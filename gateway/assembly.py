@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.case_files import read_case_files
-from gateway.casebook import Casebook
 from gateway.cases import run_cases
 from gateway.checks.tariffs import read_tariffs
 from gateway.config import packaged_profiles
@@ -98,6 +97,8 @@ def read_devices(data: DataDirectory, registry: Path | None) -> Registry:
     Raises:
         RegistryError: every fault of the file; nothing of it has been taken.
     """
+    from gateway.casebook import Casebook  # noqa: PLC0415 - brings SQLAlchemy, which takes 0.4 s
+
     with Casebook(data.path) as casebook:
         if registry is not None:
             read = read_files([registry])
@@ -130,6 +131,8 @@ def record_profiles(
 
     Nothing is written when the last entry is of the same profiles.
     """
+    from gateway.casebook import Casebook  # noqa: PLC0415 - see read_devices
+
     digest = set_digest(profiles)
     with Casebook(data.path) as casebook:
         last = casebook.last("profiles.switch")

@@ -9,7 +9,6 @@ from typing import Annotated, Final
 import msgspec
 import typer
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.text import Text
 
 from gateway.assembly import all_tariffs, faults_of, read_profiles
@@ -259,6 +258,8 @@ def _print_page(text: str) -> None:
     """Markdown as it is; on a terminal as it reads."""
     out = Console(highlight=False)
     if out.is_terminal:
+        from rich.markdown import Markdown  # noqa: PLC0415 - seldom needed, and slow to import
+
         out.print(Markdown(text.replace("<br>", "; ")))
     else:
         typer.echo(text, nl=False)

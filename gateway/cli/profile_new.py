@@ -13,7 +13,6 @@ from gateway.assembly import read_profiles
 from gateway.cli.decode import LARGEST_PAYLOAD
 from gateway.cli.output import Profiles, counted, examples, progress_console, read_bytes
 from gateway.config import packaged_profiles
-from gateway.drafting.draft import About, captured, draft, readers
 from gateway.errors import ConfigError, DecodeError
 from gateway.profiles.explain import hint
 from gateway.profiles.schema import profile_schema
@@ -50,6 +49,9 @@ def new(
     It looks at real messages and guesses format, fields, units and registers; what only a person
     knows stands in the file as a numbered question. An existing file is never overwritten.
     """
+    # The other commands on profiles need none of it: `check` is to answer within a second.
+    from gateway.drafting.draft import About, captured, draft  # noqa: PLC0415
+
     if kind is not None and kind not in KINDS:
         raise ConfigError(f"--kind: no kind {kind!r}{hint(kind, list(KINDS))}")
     name = name or typer.prompt("Name of the profile, such as acme-w20")
@@ -96,6 +98,8 @@ def _asked() -> list[RawMessage]:
 
 def _tell_readers(profiles: list[Path] | None, messages: list[RawMessage]) -> None:
     """Says which profiles read the messages already: then two lines are all that is needed."""
+    from gateway.drafting.draft import readers  # noqa: PLC0415 - see new
+
     found = readers(read_profiles(profiles or ()), messages)
     if found:
         progress_console().print(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -98,20 +98,18 @@ def load_profiles(directories: Sequence[Path], bases: Sequence[Path] = ()) -> Pr
 
     Args:
         directories: where the profiles are; a file is a profile of its own.
-        bases: directories whose profiles can be extended, but are not in the set themselves
-            unless they are abstract; one of the same name in ``directories`` comes first.
+        bases: directories whose profiles can be extended, but are not in the set themselves; one
+            of the same name in ``directories`` comes first.
 
     Raises:
         ProfileError: one or more files are wrong; the message has one line a fault, each with
             file, line, column, key path, the rule and what was got.
     """
-    sources, faults = _read(directories)
-    below, _ = _read([base for base in bases if base not in directories])
-    own = set(sources)
-    sources |= {name: source for name, source in below.items() if name not in own}
+    own, faults = _read(directories)
+    sources = _Sources(own, [base for base in bases if base not in directories])
     found = ProfileSet({})
-    for name, source in sources.items():
-        if source.faults or (name not in own and not source.data.get("abstract")):
+    for name, source in own.items():
+        if source.faults:
             continue
         chain = _chain(name, sources, faults)
         if chain is None:
@@ -132,6 +130,35 @@ def load_profiles(directories: Sequence[Path], bases: Sequence[Path] = ()) -> Pr
     return found
 
 
+class _Sources(Mapping[str, Source]):
+    """The files to load, and those below them, which are read when one is extended."""
+
+    def __init__(self, own: Mapping[str, Source], bases: Sequence[Path]) -> None:
+        self._read = dict(own)
+        self._files = {_name_of(file): file for base in bases for file in _files(base)}
+
+    def __getitem__(self, name: str) -> Source:
+        if name not in self._read:
+            self._read[name] = Source(self._files[name])
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._read or name in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._read, **self._files})
+
+    def __len__(self) -> int:
+        return len({**self._read, **self._files})
+
+
+def _files(directory: Path) -> list[Path]:
+    if directory.is_file():
+        return [directory]
+    files = sorted(directory.rglob("*.y*ml"))
+    return [file for file in files if not _no_profile(file.relative_to(directory))]
+
+
 def _read(directories: Sequence[Path]) -> tuple[dict[str, Source], list[Fault]]:
     sources: dict[str, Source] = {}
     faults: list[Fault] = []
@@ -140,13 +167,16 @@ def _read(directories: Sequence[Path]) -> tuple[dict[str, Source], list[Fault]]:
         if not directory.exists():
             faults.append(Fault(directory, 0, 0, (), "no such file or directory"))
             continue
-        files = [directory] if directory.is_file() else sorted(directory.rglob("*.y*ml"))
-        for file in files:
-            if _no_profile(file.relative_to(directory)) or file.resolve() in seen:
-                continue
-            seen.add(file.resolve())
-            _take(Source(file), sources, faults)
+        for file in _files(directory):
+            if file.resolve() not in seen:
+                seen.add(file.resolve())
+                _take(Source(file), sources, faults)
     return sources, faults
+
+
+def _name_of(file: Path) -> str:
+    folder = file.parent.name
+    return f"{folder}/{file.stem}" if folder in _BASES else file.stem
 
 
 def _located(source: Source, fault: str) -> str:
@@ -167,8 +197,7 @@ def _take(source: Source, sources: dict[str, Source], faults: list[Fault]) -> No
     faults += source.faults
     if file.suffix != ".yaml":
         faults.append(source.fault((), "a profile's file ends in .yaml: rename it"))
-    folder = file.parent.name
-    name = f"{folder}/{file.stem}" if folder in _BASES else file.stem
+    name = _name_of(file)
     if name in sources:
         faults.append(source.fault((), f"profile {name!r} stands already in {sources[name].file}"))
         return
