@@ -1,5 +1,7 @@
 """Fixtures shared by all tests: real brokers and databases on free ports."""
 
+import pytest
+
 from tests.corpora import corpora
 
 pytest_plugins = ["tests.brokers", "tests.databases"]
@@ -13,3 +15,9 @@ def pytest_report_header() -> str:
     if found is None:
         return "corpora: not here, their tests are left out (CORPORA=DIR or ../shared/corpora)"
     return f"corpora: {found}"
+
+
+@pytest.fixture(autouse=True)
+def _width_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Test workers have a width of their own in the environment, which no reader of a pipe has."""
+    monkeypatch.delenv("COLUMNS", raising=False)
