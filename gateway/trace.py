@@ -7,10 +7,9 @@ bytes a place comes from, `gateway.spans` finds out.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -32,7 +31,15 @@ from gateway.profiles.models import (
     ScaleFrom,
     UnitFrom,
 )
-from gateway.profiles.notation import Path, Select, parse_path, topic_level
+from gateway.profiles.notation import (
+    ABOVE,
+    VALUES,
+    Path,
+    Select,
+    levels_of,
+    parse_path,
+    topic_level,
+)
 from gateway.profiles.paths import build_shape
 from gateway.profiles.scalars import Among
 from gateway.profiles.shape import Node
@@ -131,6 +138,8 @@ def _unread(value: Any, node: Node | None, path: str) -> Iterator[tuple[str, Any
     if isinstance(value, dict):
         for key, inner in value.items():
             child = node.children.get(str(key)) if node is not None else None
+            if node is not None and node.mapping:
+                child = node.item
             yield from _unread(inner, child, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
@@ -152,12 +161,17 @@ def trace(plan: Plan, document: Any, levels: Mapping[str, str], received_at: int
         alone = _Alone(plan, block)
         for single, item in _singles(block, document):
             readings = alone.readings(single, levels, received_at)
-            found += [Traced(each, list(_origins(block, each, single, item))) for each in readings]
+            found += [
+                Traced(each, list(_origins(block, each, document, item))) for each in readings
+            ]
     return found
 
 
-Item = tuple[Path, int] | None
-"""The array and the number of the item in the whole document."""
+class Item(NamedTuple):
+    """Where an item stands in the whole document, and the items around it."""
+
+    place: Path
+    around: tuple[Path, ...]
 
 
 class _Alone:
@@ -193,17 +207,54 @@ def _struct(document: Any, kind: Any) -> Any:  # noqa: ANN401 - a struct made at
         raise refusal(error) from error
 
 
-def _singles(block: Block, document: Any) -> Iterator[tuple[Any, Item]]:  # noqa: ANN401
-    """The document with one item of the block's array at a time; whole where it has none."""
+def _singles(block: Block, document: Any) -> Iterator[tuple[Any, Item | None]]:  # noqa: ANN401
+    """The document with one item of the block's arrays at a time; whole where it has none."""
     if block.each is None:
         yield document, None
         return
-    items = _at(document, block.each)
-    for number, item in enumerate(items if isinstance(items, list) else ()):
-        yield _replaced(document, block.each, [item]), (block.each, number)
+    for item in _items(document, levels_of(block.each), (), ()):
+        single = document
+        for place in reversed([*item.around, item.place]):
+            single = _only(single, place)
+        yield single, item
 
 
-def _origins(block: Block, reading: Reading, document: Any, item: Item) -> Iterator[Origin]:  # noqa: ANN401
+def _items(
+    document: Any,  # noqa: ANN401 - any document
+    levels: Sequence[tuple[Path, bool]],
+    at: Path,
+    around: tuple[Path, ...],
+) -> Iterator[Item]:
+    """Every item that the loops go through, by its place."""
+    (segment, _), *rest = levels
+    place = (*at, *(part for part in segment if part != "$"))
+    found = _at(document, place)
+    keys: list[Any] = list(found) if isinstance(found, dict) else []
+    if isinstance(found, list):
+        keys = list(range(len(found)))
+    for key in keys:
+        item = (*place, key)
+        if rest:
+            yield from _items(document, rest, item, (*around, item))
+        else:
+            yield Item(item, around)
+
+
+def _only(value: Any, place: Path) -> Any:  # noqa: ANN401 - any document
+    """A copy in which the array (mapping) around a place has nothing but what stands there."""
+    if not place:
+        return value
+    part, rest = place[0], place[1:]
+    if not rest and isinstance(value, list) and isinstance(part, int):
+        return [value[part]]
+    if not rest and isinstance(value, dict):
+        return {part: value[part]}
+    if isinstance(value, list) and isinstance(part, int):
+        return [*value[:part], _only(value[part], rest), *value[part + 1 :]]
+    return {**value, part: _only(value[part], rest)}
+
+
+def _origins(block: Block, reading: Reading, document: Any, item: Item | None) -> Iterator[Origin]:  # noqa: ANN401
     told = _Teller(document, item)
     yield told.identity(block, reading)
     if reading.channel is not None:
@@ -240,16 +291,15 @@ def _origins(block: Block, reading: Reading, document: Any, item: Item) -> Itera
 class _Teller:
     """Tells places of the whole document, where a block reads one item of an array."""
 
-    def __init__(self, document: Any, item: Item) -> None:  # noqa: ANN401 - any document
+    def __init__(self, document: Any, item: Item | None) -> None:  # noqa: ANN401 - any document
         self.document = document
         self.item = item
-        self.scope = _at(document, item[0])[0] if item is not None else document
 
     def origin(
         self, name: str, value: Value, paths: list[Path], rule: str, unit: str = ""
     ) -> Origin:
         """An output with the places it is made of."""
-        told = [_told(path, self.scope, self.document, self.item) for path in paths]
+        told = [_told(path, self.document, self.item) for path in paths]
         raws = [raw for _, raw in told]
         raw = raws[0] if len(raws) == 1 else raws
         return Origin(name, value, unit, ", ".join(place for place, _ in told), raw, rule)
@@ -308,15 +358,19 @@ def _paths(quantity: Quantity, channel: str | None) -> list[Path]:
     return [place] if quantity.then is None else [place, quantity.then]
 
 
-def _told(path: Path, scope: Any, document: Any, item: Item) -> tuple[str, Any]:  # noqa: ANN401
+def _told(path: Path, document: Any, item: Item | None) -> tuple[str, Any]:  # noqa: ANN401
     """The place of a value in the whole document, and what stands there."""
     if path[:1] == ("$",):
         return told_path(path[1:]), _at(document, path[1:])
     if item is None:
         return told_path(path), _at(document, path)
-    array, number = item
-    whole = (*(() if array == ("$",) else array), number, *path)
-    return told_path(whole), _at(scope, path)
+    around = [*item.around, item.place]
+    while path[:1] == (ABOVE,):
+        path, around = path[1:], around[:-1]
+    base = around[-1] if around else ()
+    if path == (VALUES,):
+        return f"the key {told_path(base)}", base[-1] if base else None
+    return told_path((*base, *path)), _at(document, (*base, *path))
 
 
 def _at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any document
@@ -338,14 +392,3 @@ def _fits(item: Any, select: Select) -> bool:  # noqa: ANN401 - any document
     return isinstance(item, dict) and all(
         Among(choices)(item.get(key)) for key, choices in select.wanted
     )
-
-
-def _replaced(document: Any, path: Path, items: list[Any]) -> Any:  # noqa: ANN401 - any document
-    """A copy of the document with other items at the path."""
-    if path == ("$",) or not path:
-        return items
-    copied = copy.copy(document)
-    part = path[0]
-    if isinstance(part, str) and isinstance(copied, dict) and part in copied:
-        copied[part] = _replaced(copied[part], path[1:], items)
-    return copied

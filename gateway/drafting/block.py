@@ -25,6 +25,7 @@ from gateway.drafting.scopes import Scope
 from gateway.drafting.text import entry, path_text
 from gateway.drafting.times import Form, form_of, pair_of, rank_of, zone_of
 from gateway.drafting.vocabulary import vocabulary
+from gateway.profiles.notation import ABOVE, VALUES
 
 _EVENTS: Final = {"fuel_dispenser": "transaction", "taximeter": "trip", "ev_charger": "session"}
 _OF_EVENT: Final = frozenset(
@@ -33,6 +34,7 @@ _OF_EVENT: Final = frozenset(
 _CHANNELLED: Final = frozenset(("fuel_dispenser", "ev_charger"))
 _PHASE_NAMES: Final = {"A": "L1", "B": "L2", "C": "L3", "a": "L1", "b": "L2", "c": "L3"}
 _SHOWN: Final = 40
+_KEY_RANK: Final = 90
 
 
 @dataclass
@@ -87,7 +89,11 @@ class Block:
         around += [clock.place, clock.then] if clock is not None else []
         units = [each.unit for each in fields if each.unit is not None]
         when = [each for each in fields if each.shown in self.group.when]
-        left = [each for each in fields if not _among(each, [*around, *units, *when])]
+        left = [
+            each
+            for each in fields
+            if not _among(each, [*around, *units, *when]) and each.path[0] not in (ABOVE, VALUES)
+        ]
         self.chosen = choose(left, self.common.kind)
         rest = [each for each in left if not self._is_chosen(each)]
         statuses, asked, used = self._statuses(rest)
@@ -124,6 +130,13 @@ class Block:
             self._put("event", self.event, self.questions.ask(question))
         if identity is not None:
             self._put("device_id", {"from": self.scope.place(identity)})
+        elif (above := self._part_above()) is not None:
+            place = self.scope.place(above)
+            question = (
+                f"Is each {above.path[-1]} a device of its own, or a part of one that a channel "
+                "should name?"
+            )
+            self._put("device_id", f"{{device_id}}-{{{place}}}", self.questions.ask(question))
         if channel is not None:
             self._put("channel", self._channel(channel))
 
@@ -131,13 +144,21 @@ class Block:
         """A field that identifies the device where the topic does not, or item by item."""
         ranked = []
         for each in (*self.scope.fields, *self.scope.outer):
-            rank = identity_words(each)
+            rank = _KEY_RANK if each.path == (VALUES,) else identity_words(each)
             if rank is None or (self.common.device_in_topic and not self._item_by_item(each)):
                 continue
             if not is_channel(each) or not self.common.device_in_topic:
                 ranked.append((_among(each, self.scope.outer), rank, each))
         ranked.sort(key=lambda entry: entry[:2])
         return ranked[0][2] if ranked else None
+
+    def _part_above(self) -> Field | None:
+        """A field of the items around these that tells them apart, as a pump its nozzles."""
+        if not self.common.device_in_topic:
+            return None
+        above = [each for each in self.scope.fields if each.path[0] == ABOVE]
+        told = [e for e in above if is_channel(e) and len(set(map(str, e.values))) > 1]
+        return told[0] if told else None
 
     def _item_by_item(self, each: Field) -> bool:
         """Whether items of one message are of different devices."""
@@ -149,8 +170,10 @@ class Block:
             several = len(set(map(str, each.values))) > 1
             if self._is_device(each):
                 continue
-            if is_channel(each) and (
-                self.scope.each is not None or several or self.common.kind in _CHANNELLED
+            if (
+                each.path[0] != ABOVE
+                and is_channel(each)
+                and (self.scope.each is not None or several or self.common.kind in _CHANNELLED)
             ):
                 return each
         return None

@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from gateway.profiles.doc import told_path
-from gateway.profiles.notation import Select, parse_path
+from gateway.profiles.notation import ITEMS, VALUES, Select, parse_path
 
 WIDTH: Final = 100
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -65,6 +65,8 @@ def entry(key: str, value: Any, indent: int, comment: str = "") -> list[str]:  #
 def path_text(path: Sequence[str | int | Select]) -> Any:  # noqa: ANN401 - text or list
     """A path as a profile says it: dotted where that reads back the same, else a list."""
     text = told_path(tuple(path))
+    if any(part in (ITEMS, VALUES) for part in path):
+        return text
     try:
         if parse_path(text) == tuple(_choices(part) for part in path):
             return text

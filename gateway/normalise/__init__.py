@@ -15,6 +15,7 @@ from gateway.normalise.circumstances import told_channel
 from gateway.normalise.parts import MAX_SEQUENCE_MODULUS, PartsText
 from gateway.profiles.layout import Layout
 from gateway.profiles.models import Block, Path, ProfileModel, Quantity
+from gateway.profiles.notation import levels_of
 from gateway.profiles.paths import message_conditions
 from gateway.profiles.shape import Node
 from gateway.records import Device, Reading
@@ -104,27 +105,51 @@ class _ProfileText(PartsText):
         self.line(f"raise FAIL('no_reading', {no_value} if matched else {no_reading})")
 
     def items(self, path: Path, blocks: list[Block]) -> None:
-        array = self.place(path, ("d", self.root))
+        self.loop(levels_of(path), ("d", self.root), path, blocks)
+
+    def loop(
+        self,
+        levels: list[tuple[Path, bool]],
+        scope: tuple[str, Node],
+        path: Path,
+        blocks: list[Block],
+    ) -> None:
+        """A loop over an array or mapping, and those in it; the blocks are in the innermost."""
+        (segment, mapping), *rest = levels
+        array = self.place(segment, scope)
+        node = self.node(segment, scope).items()
         item = self.fresh("item")
-        node = self.node(path, ("d", self.root)).items()
-        self.line(f"for {item} in {array} or ():")
+        if mapping:
+            self.keys[item] = self.fresh("key")
+            self.line(f"for {self.keys[item]}, {item} in ({array} or EMPTY).items():")
+        else:
+            self.line(f"for {item} in {array} or ():")
+        self.parents[item] = scope
         self.depth += 1
         no_item = self.constant(_NO_ITEM)
         self.line(f"if {item} is None: raise FAIL('no_reading', {no_item})")
         before = dict(self.seen)
+        if rest:
+            self.loop(rest, (item, node), path, blocks)
+        else:
+            self.item(path, (item, node), blocks)
+        self.seen = before
+        self.depth -= 1
+
+    def item(self, path: Path, scope: tuple[str, Node], blocks: list[Block]) -> None:
+        """What becomes of one item: a block reads it, it is ignored, or it is refused."""
         hit, length = self.fresh("hit"), self.fresh("length")
         self.line(f"{hit} = False; {length} = len(out)")
         for block in blocks:
-            self.guarded(block, (item, node), hit)
+            self.guarded(block, scope, hit)
         self.line(f"if len(out) == {length}:")
         self.depth += 1
         for ignore in self.model.ignore:
             if ignore.each == path:
-                test = self.condition(ignore.when, (item, node))
+                test = self.condition(ignore.when, scope)
                 self.line(f"if not {hit} and {test}: ignored = True; continue")
+        no_item = self.constant(_NO_ITEM)
         self.line(f"raise FAIL('no_reading', {self.constant(_NO_VALUE)} if {hit} else {no_item})")
-        self.depth -= 1
-        self.seen = before
         self.depth -= 1
 
     def guarded(self, block: Block, scope: tuple[str, Node], hit: str) -> None:

@@ -11,7 +11,7 @@ from gateway.normalise.registered import registered
 from gateway.profiles import scalars
 from gateway.profiles.layout import Layout
 from gateway.profiles.models import Path, ProfileModel, Scalar, When
-from gateway.profiles.notation import Select, parse_path, topic_level
+from gateway.profiles.notation import ABOVE, VALUES, Select, parse_path, topic_level
 from gateway.profiles.scalars import MAX_MONEY
 from gateway.profiles.shape import Node
 from gateway.quantities import BY_NAME
@@ -37,6 +37,9 @@ class FunctionText:
         self.depth = 0
         self.scopes: dict[int, tuple[str, Node]] = {}
         self.seen: dict[tuple[str, str], str] = {}
+        # The item around an item, and its key, by the variables that hold them.
+        self.parents: dict[str, tuple[str, Node]] = {}
+        self.keys: dict[str, str] = {}
         self.count = 0
         self.devices = devices
         self.currencies, zones = registered(devices)
@@ -52,7 +55,7 @@ class FunctionText:
             "LOW": moments.EARLIEST, "HIGH": moments.LATEST, "BADTIME": moments.bad_time,
             "CLASS": scalars.wrong_length,
             "UNIQUE": scalars.unique, "HEX": scalars.hex_text, "WHOLE": scalars.whole_text,
-            "EPOCH": scalars.epoch_text,
+            "EPOCH": scalars.epoch_text, "EMPTY": {},
         }  # fmt: skip
 
     def line(self, text: str) -> None:
@@ -78,6 +81,11 @@ class FunctionText:
         variable, node = scope
         if path[:1] == ("$",):
             variable, node, path = "d", self.root, path[1:]
+        while path[:1] == (ABOVE,):
+            variable, node = self.parents.get(variable, ("d", self.root))
+            path = path[1:]
+        if path == (VALUES,):
+            return self.keys.get(variable, "None")
         for i, part in enumerate(path):
             last = i == len(path) - 1
             if isinstance(part, Select):
@@ -132,9 +140,14 @@ class FunctionText:
 
     def node(self, path: Path, scope: tuple[str, Node]) -> Node:
         """The place in the shape that a path leads to."""
-        node = scope[1]
+        variable, node = scope
         if path[:1] == ("$",):
             node, path = self.root, path[1:]
+        while path[:1] == (ABOVE,):
+            variable, node = self.parents.get(variable, ("d", self.root))
+            path = path[1:]
+        if path == (VALUES,):
+            return node.key if node.key is not None else node
         for part in path:
             node = node.child(part)
         return node

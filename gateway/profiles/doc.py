@@ -22,7 +22,7 @@ from gateway.profiles.models import (
     UnitFrom,
     When,
 )
-from gateway.profiles.notation import Path, Select
+from gateway.profiles.notation import ITEMS, Path, Select
 from gateway.quantities import BY_NAME, KINDS
 
 KIND_TITLES: Final[dict[str, str]] = {
@@ -277,7 +277,7 @@ def told_path(path: Path) -> str:
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif isinstance(part, Select):
+        elif isinstance(part, Select) or part == ITEMS:
             text += str(part)
         else:
             text += f".{part}" if text else part

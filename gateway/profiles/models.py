@@ -33,6 +33,7 @@ from gateway.profiles.notation import (
     check_path,
     check_time,
     check_topic,
+    parse_each,
     parse_path,
 )
 from gateway.quantities import KINDS, STATUS_WORDS, Event
@@ -40,6 +41,7 @@ from gateway.quantities import KINDS, STATUS_WORDS, Event
 Scalar = str | bool | int | float
 
 Path = Annotated[tuple[str | int | Select, ...], BeforeValidator(parse_path)]
+Each = Annotated[tuple[str | int | Select, ...], BeforeValidator(parse_each)]
 TimeWord = Annotated[str, AfterValidator(check_time)]
 Quality = Literal["raw", "valid", "derived", "estimated", "questionable"]
 TextForm = bool | Literal["hex"]
@@ -350,7 +352,7 @@ class Block(BaseModel):
     __pydantic_extra__: dict[str, Quantity]
 
     when: When = Field(default={})
-    each: Path | None = None
+    each: Each | None = None
     event: Event = "periodic"
     channel: ChannelName | Channel | None = None
     device_id: str | DeviceId | None = None
@@ -372,7 +374,7 @@ class Ignore(Model):
     """Messages (or items of an array) that carry no reading and are left out on purpose."""
 
     when: When = Field(default={})
-    each: Path | None = None
+    each: Each | None = None
 
 
 def _check_hex(value: str) -> str:

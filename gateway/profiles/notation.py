@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 _SEGMENT: Final = re.compile(
-    r"([^.\[\]]+)|\[(\d{1,9})\]|\[([^\[\]=,]+=[^\[\],]+(?:,[^\[\]=,]+=[^\[\],]+)*)\]", re.ASCII
+    r"([^.\[\]]+)|\[(\d{1,9})\]|\[([^\[\]=,]+=[^\[\],]+(?:,[^\[\]=,]+=[^\[\],]+)*)\]|(\[\])",
+    re.ASCII,
 )
+ITEMS: Final = "[]"
+"""In ``each``: every item of the array that stands here."""
+VALUES: Final = "*"
+"""In ``each``: every value of the mapping that stands here; in other paths, the item's key."""
+ABOVE: Final = "^"
+"""At the begin of a path: the item around the one that ``each`` is at."""
 _UNSAFE_KEY: Final = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')
 
 
@@ -43,8 +50,44 @@ def _select(text: str) -> Select:
 def parse_path(value: Any) -> Path:  # noqa: ANN401 - YAML is any data
     """``"data.u[0]"`` as ``("data", "u", 0)``; raises ValueError with what cannot be read.
 
-    ``meters[name=E1].value`` takes the first item of ``meters`` whose ``name`` is ``E1``.
+    ``meters[name=E1].value`` takes the first item of ``meters`` whose ``name`` is ``E1``.  Where
+    ``each`` is at an item, ``.`` is the item itself, ``^.id`` a place of the item around it, and
+    ``*`` the key that the item has in its mapping.
     """
+    if value == ".":
+        return ()
+    path = _parsed(value)
+    plain = path
+    while plain[:1] == (ABOVE,):
+        plain = plain[1:]
+    if ITEMS in plain or (VALUES in plain and plain != (VALUES,)):
+        raise ValueError(
+            f"the path {value!r}: '[]' and '*' go through all items, which only 'each' does"
+        )
+    return path
+
+
+def parse_each(value: Any) -> Path:  # noqa: ANN401 - YAML is any data
+    """The path of an array, or through arrays and mappings: ``sites[].meters``, ``meters.*``."""
+    return _parsed(value)
+
+
+def levels_of(each: Path) -> list[tuple[Path, bool]]:
+    """The loops that ``each`` means: their paths, from the item before; whether of a mapping."""
+    found: list[tuple[Path, bool]] = []
+    segment: list[str | int | Select] = []
+    for part in each:
+        if part in (ITEMS, VALUES):
+            found.append((tuple(segment), part == VALUES))
+            segment = []
+        else:
+            segment.append(part)
+    if segment:
+        found.append((tuple(segment), False))
+    return found
+
+
+def _parsed(value: Any) -> Path:  # noqa: ANN401 - YAML is any data
     if isinstance(value, tuple):
         return value
     if isinstance(value, list):
@@ -63,10 +106,7 @@ def parse_path(value: Any) -> Path:  # noqa: ANN401 - YAML is any data
                 "positions stand in [0], selections in [key=value]; write a key with such signs as "
                 "a list [key, key]"
             )
-        if match[3] is not None:
-            path.append(_select(match[3]))
-        else:
-            path.append(match[1] if match[1] is not None else int(match[2]))
+        path.append(_segment(match))
         position = match.end()
         if value[position : position + 1] == ".":
             position += 1
@@ -75,6 +115,15 @@ def parse_path(value: Any) -> Path:  # noqa: ANN401 - YAML is any data
         elif position < len(value) and value[position] != "[":
             raise ValueError(f"the path {value!r} lacks a dot before {value[position:]!r}")
     return _safe(tuple(path))
+
+
+def _segment(match: re.Match[str]) -> str | int | Select:
+    key, position, select, _ = match.groups()
+    if key is not None:
+        return str(key)
+    if position is not None:
+        return int(position)
+    return _select(select) if select is not None else ITEMS
 
 
 def _listed(value: list[Any]) -> Path:

@@ -17,7 +17,7 @@ from gateway.profiles.models import (
     UnitFrom,
     When,
 )
-from gateway.profiles.notation import parse_path, topic_level
+from gateway.profiles.notation import ABOVE, VALUES, levels_of, parse_path, topic_level
 from gateway.profiles.shape import Node
 from gateway.profiles.template import parse_template
 from gateway.quantities import BY_NAME
@@ -101,6 +101,7 @@ class _Paths:
         self.root = root
         self.model = model
         self.levels = levels
+        self.parents: dict[int, Node] = {}
 
     def enter_all(self) -> None:
         if self.model.match is not None:
@@ -111,11 +112,25 @@ class _Paths:
             self.block(block)
 
     def scope(self, each: Path | None) -> Node:
-        return self.root if each is None else self.place(each, self.root, required=False).items()
+        scope = self.root
+        for path, mapping in levels_of(each) if each is not None else ():
+            array = self.place(path, scope, required=False)
+            if mapping != (array.mapping if array.item is not None else mapping):
+                raise ShapeError(
+                    f"`$.{array.path}` is read as an array and as a mapping of any keys"
+                )
+            item = array.values() if mapping else array.items()
+            self.parents[id(item)] = scope
+            scope = item
+        return scope
 
     def place(self, path: Path, scope: Node, *, required: bool) -> Node:
         if path[:1] == ("$",):
             scope, path = self.root, path[1:]
+        while path[:1] == (ABOVE,):
+            scope, path = self.parents.get(id(scope), self.root), path[1:]
+        if path == (VALUES,):
+            return scope.key if scope.key is not None else Node("*", {"raw"})
         node = scope
         for part in path:
             if required and isinstance(part, str):

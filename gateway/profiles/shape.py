@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from gateway.profiles.notation import Select
+from gateway.profiles.notation import ITEMS, VALUES, Select
 
 MAX_NUMBER: Final = 1e15
 """Beyond this a double no longer holds a register's two decimals; such a number is refused."""
@@ -50,7 +50,8 @@ LEAVES: Final[dict[str, Any]] = {
 class Node:
     """A place in the document: its own leaf types, its named children, or the item of its array.
 
-    ``required`` places must be there in every message of the profile.
+    ``required`` places must be there in every message of the profile.  ``mapping``: the items are
+    values of a mapping with any keys; ``key`` is the key that an item has there.
     """
 
     path: str
@@ -62,6 +63,8 @@ class Node:
     type: Any = None
     struct: Any = None
     empty: Any = None
+    mapping: bool = False
+    key: Node | None = None
 
     def child(self, part: str | int | Select) -> Node:
         """The place one step down, made when it is new; a position or selection is an item."""
@@ -72,6 +75,10 @@ class Node:
             for key, _ in part.wanted:
                 item.child(key).leaf.add("any")
             return item
+        if part == ITEMS:
+            return self.items()
+        if part == VALUES:
+            return self.values()
         if part not in self.children:
             self.children[part] = Node(f"{self.path}.{part}" if self.path else part)
         return self.children[part]
@@ -82,11 +89,20 @@ class Node:
             self.item = Node(f"{self.path}[]")
         return self.item
 
+    def values(self) -> Node:
+        """The value of this place's mapping, whatever its key."""
+        if self.item is None:
+            self.item = Node(f"{self.path}.*" if self.path else "*")
+            self.item.key = Node(f"{self.item.path} (its key)", {"scalar"}, required=True)
+            self.mapping = True
+        return self.item
+
     def build(self) -> Any:  # noqa: ANN401 - a type made at run time
         """Makes the struct types bottom-up and returns this place's type."""
         kind: Any
         if self.item is not None:
-            items = list.__class_getitem__(self.item.build())
+            item = self.item.build()
+            items = dict.__class_getitem__((str, item)) if self.mapping else list[item]  # type: ignore[valid-type]
             kind = Annotated[items, Meta(max_length=_LIST_LIMIT)]
         elif self.children:
             kind = self._struct()
@@ -101,7 +117,8 @@ class Node:
         """Places that the profile reads in ways which exclude each other."""
         ways = {
             "an object": bool(self.children),
-            "an array": self.item is not None or "words" in self.leaf,
+            "an array": (self.item is not None and not self.mapping) or "words" in self.leaf,
+            "a mapping of any keys": self.mapping,
             "a plain value": bool(self.leaf - {"raw", "words"}),
         }
         if sum(ways.values()) > 1:

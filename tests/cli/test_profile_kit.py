@@ -267,3 +267,40 @@ def test_the_schema_is_printed_and_names_the_quantities(gateway):
     told = json.loads(gateway("profile", "schema").stdout)
     jsonschema.Draft202012Validator.check_schema(told)
     assert "energy_import" in told["$defs"]["Block"]["properties"]
+
+
+NESTED = """\
+profile: acme-nested
+version: 1.0.0
+extends: kinds/water-meter
+title: {en: ACME, zh: ACME}
+match: {topic: "acme/{device_id}"}
+read:
+  each: "sites.*.meters"
+  device_id: "{^.*}-{no}"
+  measured_at: {from: $.at, time: epoch_s}
+  volume: {from: m3, unit: m3}
+tests: [{payload: '{"at":1767225600,"sites":{"S1":{"meters":[{"no":1,"m3":5}]}}}', expect: {}}]
+"""
+
+
+def test_an_item_of_an_item_is_traced_to_its_place(gateway, tmp_path):
+    profile = tmp_path / "acme-nested.yaml"
+    profile.write_text(NESTED.replace("expect: {}", "expect: {volume: 5 m3}"))
+    message = tmp_path / "message.json"
+    message.write_text(
+        '{"at":1767225600,"sites":{"S1":{"meters":[{"no":1,"m3":5},{"no":2,"m3":6}]},'
+        '"S2":{"meters":[{"no":1,"m3":7,"x":0}]}}}'
+    )
+    told = json.loads(
+        gateway(
+            "profile", "explain", "acme-nested", message, "--profiles", profile, "--json"
+        ).stdout
+    )
+    volumes = [reading["outputs"][-1] for reading in told["readings"]]
+    assert [(v["place"], v["raw"]) for v in volumes] == [
+        ("sites.S1.meters[0].m3", 5), ("sites.S1.meters[1].m3", 6), ("sites.S2.meters[0].m3", 7),
+    ]  # fmt: skip
+    assert told["unread"] == ["sites.S2.meters[0].x"]
+    page = gateway("profile", "doc", "acme-nested", "--profiles", profile).stdout
+    assert "For each item of `sites.*.meters`." in page

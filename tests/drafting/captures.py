@@ -319,3 +319,34 @@ def wallbox() -> list[RawMessage]:
         }, at(i))
         for i in range(4)
     ]  # fmt: skip
+
+
+def forecourt() -> list[RawMessage]:
+    """Pumps with nozzles, an array in an array."""
+    return [
+        message(i, f"fc/S{i % 2}7/state", {
+            "station": f"S{i % 2}7", "ts": int(at(15 * i).timestamp()),
+            "pumps": [
+                {"pumpNo": p, "nozzles": [
+                    {"nozzle": n, "grade": "E10", "totaliser_l": 10_000.5 * p + n + 20 * i}
+                    for n in (1, 2)
+                ]}
+                for p in (1, 2, 3)
+            ],
+        }, at(15 * i))
+        for i in range(4)
+    ]  # fmt: skip
+
+
+def by_serial() -> list[RawMessage]:
+    """Meters by their serial number, as keys."""
+    return [
+        message(i, "mbus/gw-3/all", {
+            "time": at(60 * i).isoformat(),
+            "meters": {
+                f"1234567{k}": {"volume_m3": 100.5 + i + k, "flow_m3h": 0.12, "alarm": "OK"}
+                for k in range(3)
+            },
+        }, at(60 * i))
+        for i in range(3)
+    ]  # fmt: skip

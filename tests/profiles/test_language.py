@@ -1,6 +1,7 @@
 """What the profile language can say beyond plain fields, each by a message and its reading."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -388,3 +389,106 @@ def test_an_envelope_says_where_the_payload_stands(tmp_path: Path):
         )
         with pytest.raises(ProfileError, match=r"decode\.envelope: say where the payload stands"):
             load_profiles([KINDS, file])
+
+
+NOZZLES = compiled(
+    """
+read:
+  each: pumps[].nozzles
+  when: {tot: {is: present}}
+  device_id: "{$.station}-{^.pump}"
+  channel: {from: no}
+  measured_at: {from: $.ts, time: epoch_s}
+  totaliser_volume: {from: tot, unit: {from: ^.unit, default: L}}
+ignore: {each: "pumps[].nozzles", when: {state: off}}
+""",
+    "fuel-dispenser",
+)
+
+
+def test_an_array_in_an_array_gives_a_reading_for_each_inner_item():
+    readings = NOZZLES.read(
+        '{"station":"S7","ts":1767225600,"pumps":['
+        '{"pump":1,"nozzles":[{"no":1,"tot":5},{"no":2,"state":"off"}]},'
+        '{"pump":2,"unit":"m3","nozzles":[{"no":1,"tot":7.5}]},{"pump":3,"nozzles":[]}]}'
+    )
+    assert readings is not None
+    assert [(r.device_id, r.channel, r.quantities) for r in readings] == [
+        ("S7-1", "1", {"totaliser_volume": 5.0}), ("S7-2", "1", {"totaliser_volume": 7500.0}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "said"),
+    [
+        ('{"ts":1767225600,"pumps":[{"pump":1,"nozzles":[{"no":1,"tot":5}]}]}',
+         "missing_field", "`$.station`"),
+        ('{"station":"S","ts":1767225600,"pumps":[{"nozzles":[{"no":1,"tot":5}]}]}',
+         "missing_field", "`$.pumps[].pump`"),
+        ('{"station":"S","ts":1767225600,"pumps":[{"pump":1,"nozzles":{"no":1}}]}',
+         "wrong_type", "`$.pumps[0].nozzles` is an object, expected an array"),
+        ('{"station":"S","ts":1767225600,"pumps":[]}', "no_reading", "fits no block"),
+        ('{"station":"S","ts":1767225600,"pumps":[{"pump":1,"nozzles":[{"no":1}]}]}',
+         "no_reading", "an item of the array fits no block"),
+    ],
+)  # fmt: skip
+def test_what_an_inner_item_lacks_is_told_with_its_place(message, reason, said):
+    refused = NOZZLES.refusal(message)
+    assert (refused.reason, said in refused.detail) == (reason, True)
+
+
+def test_a_mapping_of_any_keys_gives_a_reading_for_each_value():
+    profile = compiled(
+        'read: {each: "data.*", device_id: {from: "*"}, measured_at: {from: $.ts, time: epoch_s}, '
+        "volume: {from: m3, unit: m3}}",
+        "water-meter",
+    )
+    readings = profile.read('{"ts":1767225600,"data":{"W1":{"m3":1.5},"W2":{"m3":2.5,"x":[]}}}')
+    assert [(r.device_id, r.quantities["volume"]) for r in readings or ()] == [
+        ("W1", 1.5), ("W2", 2.5),
+    ]  # fmt: skip
+    assert profile.refusal('{"ts":1767225600,"data":[]}').reason == "wrong_type"
+    assert profile.refusal('{"ts":1767225600,"data":{"W1":{}}}').reason == "missing_field"
+    assert profile.refusal('{"ts":1767225600,"data":{"W1":{"m3":1},"W1":{"m3":2}}}').reason == (
+        "duplicate_key"
+    )
+
+
+def test_a_key_may_be_the_time_and_the_item_itself_the_value():
+    profile = compiled(
+        'read: {each: "hist.*", measured_at: {from: "*", zone: Asia/Shanghai}, '
+        "volume: {from: ., unit: m3}}",
+        "water-meter",
+    )
+    readings = profile.read('{"hist":{"2026-01-01 08:00:00":1.5,"2026-01-02 08:00:00":2.5}}')
+    assert [(r.measured_at, r.quantities["volume"]) for r in readings or ()] == [
+        (1_767_225_600 * 10**9, 1.5), (1_767_312_000 * 10**9, 2.5),
+    ]  # fmt: skip
+    assert profile.refusal('{"hist":{"today":1.5}}').reason == "bad_time"
+
+
+def test_the_key_of_the_item_around_is_reached_too():
+    profile = compiled(
+        'read: {each: "*.regs", device_id: {from: "^.*"}, channel: {from: n}, '
+        "energy_import: {from: v, unit: kWh}}"
+    )
+    readings = profile.read(
+        '{"E1":{"regs":[{"n":"T1","v":1}]},"E2":{"regs":[{"n":"T1","v":3},{"n":"T2","v":4}]}}'
+    )
+    assert [(r.device_id, r.channel, r.values[0]) for r in readings or ()] == [
+        ("E1", "T1", 1.0), ("E2", "T1", 3.0), ("E2", "T2", 4.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("read: {each: a, volume: {from: 'b[].c', unit: L}}", "which only 'each' does"),
+        ("read: {each: a, volume: {from: b.*, unit: L}}", "which only 'each' does"),
+        ("read: [{each: a, volume: {from: b, unit: L}}, {each: a.*, volume: {from: b, unit: L}}]",
+         "read as an array and as a mapping of any keys"),
+    ],
+)  # fmt: skip
+def test_marks_of_each_elsewhere_are_told(text, said):
+    with pytest.raises(ProfileError, match=re.escape(said)):
+        compiled(text, "water-meter")
