@@ -399,7 +399,8 @@
       doubt = false;
       let text;
       try {
-        text = result(called(call, owner, entry.form, port, time, bytes, variables), entry.form);
+        // What it is a member of is not frozen, so that it is not told of it.
+        text = result(called(call, undefined, entry.form, port, time, bytes, variables), entry.form);
       } catch {
         text = "^";
       }

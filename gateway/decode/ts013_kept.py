@@ -6,8 +6,8 @@ which that is certain and says no to all others; what makes it certain is partly
 the host (``seal`` in ts013_closed.js):
 
 * What decodes can name only variables of its file and what a codec finds around it: its text, and
-  that of every function that it names in turn, has no ``eval``, ``this``, ``exports``,
-  ``globalThis``, ``require`` and their like (`_FORBIDDEN`), and names no variable of a block.
+  that of every function that it names in turn, has no ``eval``, ``exports``, ``globalThis``,
+  ``require`` and their like (`_FORBIDDEN`), and names no variable of a block.
 * None of these texts writes a variable of the file, and no text of the file at all writes the name
   of a function of it.
 * All objects of those variables are frozen.  They are lists, plain objects, regular expressions and
@@ -39,7 +39,7 @@ _ASSIGNING: Final = frozenset(
 )  # fmt: skip
 _FORBIDDEN: Final = frozenset(
     (
-        "this", "super", "arguments", "eval", "Function", "with", "class", "async", "await",
+        "super", "arguments", "eval", "Function", "with", "class", "async", "await",
         "yield", "import", "exports", "module", "globalThis", "require", "context", "global",
         "window", "self", "constructor", "caller", "callee", "debugger", "stack", "Promise",
         "isFrozen", "isSealed", "isExtensible", "getOwnPropertyDescriptors",
@@ -179,6 +179,33 @@ class _File(Text):
         control = behind.text == ")" and self.text(self.mate[at - 1] - 1) in BEFORE_BLOCK
         return not control
 
+    def _local(self, first: int, end: int) -> set[str]:
+        """What is declared between two tokens, in whatever function: variables, parameters."""
+        found: set[str] = set()
+        for at in range(first, end):
+            word = self.text(at)
+            if word in DECLARING:
+                found |= self._declarators(at + 1, end)
+            elif word in {"function", "catch"}:
+                opened = at + 1 if self.text(at + 1) == "(" else at + 2
+                found |= self.names(at, self.mate.get(opened, opened))
+            elif word == "=>":
+                found |= self.names(self.mate.get(at - 1, at - 1), at)
+        return found | self.names(first, self.mate.get(first, first))
+
+    def _declarators(self, at: int, end: int) -> set[str]:
+        found: set[str] = set()
+        while at < end:
+            last = self.mate.get(at, at)
+            found |= self.names(at, last + 1)
+            at = last + 1
+            if self.text(at) == "=":
+                at = self.expression(at + 1) + 1
+            if self.text(at) != ",":
+                break
+            at += 1
+        return found
+
     # -- what is reached --------------------------------------------------------------------------
 
     def kept(self) -> Kept:
@@ -210,7 +237,6 @@ class _File(Text):
             known = self.names(*found) & self.every <= reached
             if not covered[found[0]] and known and self._pure(*found):
                 ranges.add(found)
-        self._strict(ranges)
         return Kept(
             tuple(sorted(reached & set(self.declared))),
             tuple(sorted(reached & set(self.variables))),
@@ -240,11 +266,18 @@ class _File(Text):
             words.discard("arguments")
         if "getOwnPropertyDescriptor" in words and words & _DESCRIBING:
             return False
-        return not (
-            words & _FORBIDDEN
-            or words & self.hidden
-            or self.written(first, end, when_loaded=False) & self.every
-        )
+        if not self._unambiguous(first, end):
+            return False
+        # Of a plain call `this` is another in strict mode; it has no members there.
+        if any(
+            self.text(at) == "this" and self.text(at + 1) not in {".", "["}
+            for at in range(first, end)
+        ):
+            return False
+        written = self.written(first, end, when_loaded=False)
+        if written - self._local(first, end) - self.every:
+            return False  # of a variable that is not declared: strict mode has none
+        return not (words & _FORBIDDEN or words & self.hidden or written & self.every)
 
     def _strictly(self, first: int, end: int) -> bool:
         """Whether a function is in strict mode by its own word."""
@@ -270,32 +303,31 @@ class _File(Text):
 
     # -- strict mode ------------------------------------------------------------------------------
 
-    def _strict(self, ranges: set[_Range]) -> None:
-        """Refuses where a function in a block could mean another one than in strict mode.
+    def _unambiguous(self, first: int, end: int) -> bool:
+        """Whether no function in a block could mean another one than in strict mode.
 
         There its name is the block's alone.  Outside of it the engine would say so, unless the name
         has another meaning there, or is asked for its type.
         """
         inner = {
             self.text(at + 1)
-            for first, end in ranges
             for at in range(first, end - 1)
             if self.text(at) == "function"
             and self.text(at + 1) != "("
             and (self.text(at - 1) in {"{", "}", ";", ")"} or self.tokens[at].newline)
         }
         if inner & self.every:
-            raise Unsure
+            return False
         declared: set[str] = set()
-        for first, end in ranges:
-            for at in range(first, end):
-                name = self.text(at)
-                if name not in inner:
-                    continue
-                before, after = self.text(at - 1), self.text(at + 1)
-                if before == "function" or before in DECLARING:
-                    if name in declared:
-                        raise Unsure
-                    declared.add(name)
-                elif before == "typeof" or (before in {"(", ","} and after != "("):
-                    raise Unsure
+        for at in range(first, end):
+            name = self.text(at)
+            if name not in inner:
+                continue
+            before, after = self.text(at - 1), self.text(at + 1)
+            if before == "function" or before in DECLARING:
+                if name in declared:
+                    return False
+                declared.add(name)
+            elif before == "typeof" or (before in {"(", ","} and after != "("):
+                return False
+        return True

@@ -100,19 +100,36 @@ function decodeUplink({bytes, fPort}) {
   return {data}
 }
 """
+OBJECTS = """
+function Reader(bytes) { this.bytes = bytes; this.at = 0; }
+Reader.prototype.next = function () { return this.bytes[this.at++]; };
+Reader.prototype.word = function () { return this.next() << 8 | this.next(); };
+var table = {
+  rows: [{name: "level", of: function (x) { return x / 10; }}, {name: "battery"}],
+  find: function (index) { return this.rows[index % this.rows.length]; }
+};
+function decodeUplink(input) {
+  var reader = new Reader(input.bytes), data = {n: 0};
+  for (var i = 0, row; reader.at < input.bytes.length; i++) {
+    row = table.find(i);
+    data[row.name] = row.of ? row.of(reader.word()) : reader.next();
+  }
+  return {data: data};
+}
+"""
 ANONYMOUS = """
 const half = (value) => value / 2;
 exports.decodeUplink = function (input) { return {data: {n: half(input.bytes.length)}}; };
 """
 
 
-@pytest.mark.parametrize("source", [TABLES, CLOSED, LINES, ANONYMOUS])
+@pytest.mark.parametrize("source", [TABLES, CLOSED, LINES, OBJECTS, ANONYMOUS])
 def test_a_codec_of_functions_and_tables_is_kept(source):
     assert keeps(source)
     assert not keeps(source + ANEW)
 
 
-@pytest.mark.parametrize("source", [TABLES, CLOSED, LINES, ANONYMOUS])
+@pytest.mark.parametrize("source", [TABLES, CLOSED, LINES, OBJECTS, ANONYMOUS])
 @settings(deadline=None)
 @given(payloads=st.lists(st.binary(max_size=30), min_size=1, max_size=4))
 def test_a_kept_codec_says_what_a_fresh_run_says(source, payloads):
@@ -224,6 +241,10 @@ COUNTING = {
         "const n = (() => 0)['const' + 'ructor']"
         "('exports.n = (exports.n || 0) + 1; return exports.n')();"
     ),
+    "in exports, as this": "exports.decodeUplink = function () { this.n = (this.n || 0) + 1; "
+    "const n = this.n; return {data: {n: n}}; };",
+    "in a prototype, by this": "function F() { } F.prototype.t = {n: 0}; "
+    "F.prototype.next = function () { return ++this.t.n; }; " + body("const n = new F().next();"),
     "in the global object, by text": body(
         "const n = (() => 0)['const' + 'ructor']('this.q = (this.q || 0) + 1; return this.q')();"
     ),
@@ -254,6 +275,10 @@ TELLING = {
     "an undeclared variable": "k = 1; const n = k;",
     "an undeclared variable, caught": "let n = 1; try { k = 1; } catch (e) { n = 2; }",
     "this of a plain call": "const n = (function () { return this === undefined; })();",
+    "this of a plain call, its member": "let n; "
+    "try { n = typeof (function () { return this.Object; })(); } catch (e) { n = 2; }",
+    "this of a callback": "let n = 0; "
+    "[1].forEach(function () { n = this === undefined ? 1 : 2; });",
     "arguments": "const n = (function (x) { arguments[0] = 5; return x; })(1);",
     "a property of a text": "let n = 1; try { 'abc'.x = 1; } catch (e) { n = 2; }",
     "a deleted member": "const n = delete t.a;",
@@ -292,7 +317,8 @@ def test_a_kept_codec_is_not_told_from_a_fresh_run(name):
     [
         "var decoded = {}; function decodeUplink() { decoded = {a: 1}; return {data: decoded}; }",
         "class A { a() { return {}; } } function decodeUplink() { return {data: new A().a()}; }",
-        "function decodeUplink() { return this.other(); }",
+        "function decodeUplink() { var that = this; return {data: that}; }",
+        "function decodeUplink(i) { for (k = 0; k < 2; k++); return {data: {n: k}}; }",
         "var driver = {decodeUplink: function () { return {data: {}}; }}",
         "!function () { exports.decodeUplink = function () { return {data: {}}; }; }();",
         "if (true) { function decodeUplink() { return {data: {}}; } }",
