@@ -274,31 +274,28 @@
       ? `+the codec's document has ${text.length} signs, at most ${mostSigns}` : text;
   }
 
-  // Puts the codec's file into the global object, and gives what it has there afterwards.
+  // Runs the codec's file, and cleans the global object for it.
   function loader(codec, modular) {
     const kept = ownKeys(G);
     if (modular) kept.push("module", "exports", "context");
     const put = {value: undefined, writable: true, enumerable: false, configurable: true};
-    return {
-      load() {
-        if (modular) {
-          const exports = {};
-          put.value = exports;
-          defineProperty(G, "exports", put);
-          put.value = {exports};
-          defineProperty(G, "module", put);
-          put.value = [];
-          defineProperty(G, "context", put);
-        }
-        return apply(codec, G, []);
-      },
-      // Takes away what a codec left in the global object; false where that is not possible.
-      tidy() {
-        for (const name of ownKeys(G)) if (!kept.includes(name)) deleteProperty(G, name);
-        return ownKeys(G).length === kept.length;
-      },
-      untouched: () => ownKeys(G).length === kept.length,
+    const set = (name, value) => {
+      put.value = value;
+      return defineProperty(G, name, put);
     };
+    const untouched = () => ownKeys(G).length === kept.length;
+    // Takes away what a codec left; false where that is not possible.
+    function tidy() {
+      if (modular) {
+        const exports = {};
+        if (!set("exports", exports) || !set("module", {exports}) || !set("context", [])) return false;
+      }
+      if (untouched()) return true;
+      for (const name of ownKeys(G)) if (!kept.includes(name)) deleteProperty(G, name);
+      return untouched();
+    }
+    tidy();
+    return {load: () => apply(codec, G, []), tidy, untouched};
   }
 
   const sound = () => isExtensible(G) && getPrototypeOf(G) === surroundings;
@@ -319,7 +316,7 @@
   // limit, `+` too large; a `~` before that, that this context is spoiled.  A text instead of a
   // function is the reason why the codec cannot be used.
   function prepare(codec, firstLine, variables, modular, open, patched) {
-    const {load, tidy, untouched} = loader(codec, modular);
+    const {load, tidy} = loader(codec, modular);
     let entry;
     let putBack = () => true;
     try {
@@ -356,7 +353,7 @@
         failed = true;
         error = thrown;
       }
-      const clean = putBack() && (untouched() || tidy()) && sound();
+      const clean = putBack() && tidy() && sound();
       if (failed) text = (stopped(error) ? "#" : "?") + words(error, firstLine);
       return clean ? text : "~" + text;
     };

@@ -208,6 +208,18 @@ PATCHES = {
         "[...[1]].length - 1",
         "Array.prototype[Symbol.iterator] = function* () { yield 1; yield 2; }",
     ),
+    "module, fixed": (
+        "typeof module === 'object' ? 0 : 1",
+        "Object.defineProperty(globalThis, 'module', {value: 5, configurable: false})",
+    ),
+    "exports, fixed": (
+        "Object.keys(exports).length",
+        "Object.defineProperty(globalThis, 'exports', {value: {a: 1}, configurable: false})",
+    ),
+    "context, as a getter": (
+        "context.length",
+        "Object.defineProperty(globalThis, 'context', {get: () => [1]})",
+    ),
     "stackTraceLimit": ("Error.stackTraceLimit - 10", "Error.stackTraceLimit = 0"),
     "prepareStackTrace": (
         "new Error().stack === 'mine' ? 1 : 0",
