@@ -27,6 +27,7 @@ from gateway.cli.profile_new import EXAMPLES as NEW_EXAMPLES
 from gateway.cli.profile_new import new
 from gateway.config import packaged_profiles
 from gateway.errors import ConfigError
+from gateway.key_reference import key_reference
 from gateway.profiles import Profile, ProfileSet
 from gateway.profiles.doc import (
     catalogue,
@@ -228,8 +229,14 @@ def doc(
     only_catalogue: Annotated[
         bool, typer.Option("--catalogue", help="Only the page of all profiles.")
     ] = False,
+    only_reference: Annotated[
+        bool, typer.Option("--reference", help="Only the tables of every key a profile may have.")
+    ] = False,
 ) -> None:
     """Writes a readable page a profile (Markdown), and an index of all."""
+    if only_reference:
+        _print_page(key_reference())
+        return
     loaded = read_profiles(profiles or ())
     if unknown := [name for name in names or () if name not in loaded.profiles]:
         raise ConfigError(
