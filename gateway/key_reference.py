@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from gateway.checks.catalogue import CATALOGUE
 from gateway.checks.settings import MODELS as CHECKS
 from gateway.profiles import formats, instrument, models
 from gateway.profiles.notation import TIME_FORMS, Select
@@ -129,7 +130,8 @@ def _checks() -> Iterator[str]:
         parameters = [f"`{key}` {form_of(field)}" for key, field in own.items()]
         if not own and model.model_fields:
             parameters = ["by quantity: `low`, `high` (`198 V`); `null` lifts a limit of the base"]
-        rows.append((f"`{code}`", "; ".join(parameters) or "none", _first(model)))
+        means = " ".join(text for text in (CATALOGUE[code].doc, _first(model)) if text)
+        rows.append((f"`{code}`", "; ".join(parameters) or "none", means))
     yield from _table(("check", "parameters", "means"), rows)
 
 
