@@ -21,6 +21,7 @@ from gateway.records import RawMessage
 
 EXAMPLES: Final = examples(
     "gateway profile new acme-w20 --from-capture acme.jsonl",
+    "gateway profile new acme-w20 --from-capture message.json --topic acme/W20-0001/up",
     "gateway profile new acme-w20 --kind water_meter --vendor ACME --from-capture -",
     "gateway profile new",
 )
@@ -33,8 +34,15 @@ def new(
     name: Annotated[str | None, typer.Argument(help="Its name, such as acme-w20.")] = None,
     *,
     capture: Annotated[
-        Path | None,
-        typer.Option("--from-capture", help="Messages of the device: see `gateway capture`."),
+        list[Path] | None,
+        typer.Option(
+            "--from-capture",
+            help="Messages of the device: a file of `gateway capture` or `mosquitto_sub -v`, or "
+            "with --topic one payload; may be repeated.",
+        ),
+    ] = None,
+    topic: Annotated[
+        str | None, typer.Option(help="Topic of the captured payload, if it is one alone.")
     ] = None,
     kind: Annotated[str | None, typer.Option(help=f"One of {_KINDS}.")] = None,
     vendor: Annotated[str | None, typer.Option(help="The maker.")] = None,
@@ -50,7 +58,8 @@ def new(
     knows stands in the file as a numbered question. An existing file is never overwritten.
     """
     # The other commands on profiles need none of it: `check` is to answer within a second.
-    from gateway.drafting.draft import About, captured, draft  # noqa: PLC0415
+    from gateway.drafting.draft import About, draft  # noqa: PLC0415
+    from gateway.drafting.messages import captured  # noqa: PLC0415
 
     if kind is not None and kind not in KINDS:
         raise ConfigError(f"--kind: no kind {kind!r}{hint(kind, list(KINDS))}")
@@ -60,13 +69,13 @@ def new(
         raise ConfigError(f"-o {file}: the file must be named {name}.yaml, as the profile")
     if file.exists():
         raise ConfigError(f"{file} exists already; remove it, or choose another name")
-    if capture is None:
+    if not capture:
         kind = kind or Prompt.ask("Kind", choices=list(KINDS))
         vendor = vendor or typer.prompt("Maker", default="ACME")
         model = model or typer.prompt("Model", default=name)
         messages = _asked()
     else:
-        messages = captured(capture)
+        messages = captured(capture, topic)
     _tell_readers(profiles, messages)
     try:
         drafted = draft(About(name, kind, vendor, model), messages, packaged_profiles())

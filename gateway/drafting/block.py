@@ -19,6 +19,7 @@ from gateway.drafting.guess import (
     span_words,
     status_word,
 )
+from gateway.drafting.messages import UNTOLD
 from gateway.drafting.quantity import Quantities
 from gateway.drafting.questions import Questions, mark
 from gateway.drafting.scopes import Scope
@@ -224,12 +225,15 @@ class Block:
             said["text"] = True
         asked = []
         if form.local:
-            zone = zone_of(each, then, form.word, each.received)
+            told = any(at != UNTOLD for at in each.received)
+            zone = zone_of(each, then, form.word, each.received) if told else None
             said["zone"] = self.zone = zone or "Asia/Shanghai"
             shown = str(each.values[0]) + (f" {then.values[0]}" if then is not None else "")
-            why = "by the times of receipt it is this one" if zone else "none agrees with receipt"
+            why = " (by the times of receipt it is this one)" if zone else ""
+            if told and not zone:
+                why = " (none agrees with receipt)"
             asked.append(
-                self.questions.ask(f"In which zone is the clock that says {shown!r}? ({why})")
+                self.questions.ask(f"In which zone is the clock that says {shown!r}?{why}")
             )
         if len(each.values) < self.scope.count and _among(each, self.scope.fields):
             said["optional"] = True

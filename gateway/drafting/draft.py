@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.capture import CaptureError, CaptureReader
 from gateway.decode.document import Context
 from gateway.drafting import layout
 from gateway.drafting.block import Block, Common, as_list_item, as_single, unread_lines
@@ -19,6 +18,7 @@ from gateway.drafting.fields import Field, fields_of
 from gateway.drafting.formats import FEWEST, Sniffed, sniff
 from gateway.drafting.groups import Group, Message, groups_of
 from gateway.drafting.guess import identity_words
+from gateway.drafting.messages import MOST_MESSAGES, UNTOLD
 from gateway.drafting.questions import Questions, mark
 from gateway.drafting.scopes import scopes_of
 from gateway.drafting.text import entry, flow, quoted
@@ -32,8 +32,6 @@ from gateway.quantities import BY_NAME
 from gateway.records import Batch, Quarantined, RawMessage, Reading
 from gateway.times import rfc3339
 
-MOST_MESSAGES: Final = 500
-"""More tell nothing new, and are not looked at."""
 _CASES: Final = 6
 _PLAIN: Final = frozenset(("json", "cbor", "msgpack", "csv", "senml"))
 
@@ -61,23 +59,6 @@ class About:
     kind: str | None = None
     vendor: str | None = None
     model: str | None = None
-
-
-def captured(path: Path) -> list[RawMessage]:
-    """The first messages of a capture file; ``-`` is standard input.
-
-    Raises:
-        CaptureError: it cannot be read, or holds no message.
-    """
-    found: list[RawMessage] = []
-    for batch in CaptureReader(path).batches():
-        columns = zip(batch.topics, batch.payloads, batch.received_at, strict=True)
-        found += [RawMessage(i, at, topic, raw) for i, (topic, raw, at) in enumerate(columns)]
-        if len(found) >= MOST_MESSAGES:
-            break
-    if not found:
-        raise CaptureError(f"{path}: no message in it; `gateway capture TOPIC -o FILE` makes one")
-    return found[:MOST_MESSAGES]
 
 
 def readers(profiles: ProfileSet, messages: Sequence[RawMessage]) -> list[str]:
@@ -384,7 +365,8 @@ class _Writer:
         chosen = list(shown.values())[:_CASES]
         for message, outcome_lines in chosen:
             lines += [f"  - topic: {quoted(message.topic)}"]
-            lines += [f"    received_at: {rfc3339(message.received_at)}"]
+            if message.received_at != UNTOLD:
+                lines += [f"    received_at: {rfc3339(message.received_at)}"]
             lines += [self._payload(message), *outcome_lines]
         if lines:
             self.questions.ask(

@@ -5,8 +5,10 @@ import json
 
 import pytest
 
+from gateway.capture import CaptureError
 from gateway.drafting.fields import Field, words_of
 from gateway.drafting.guess import score_of, unit_of
+from gateway.drafting.messages import captured
 from gateway.drafting.times import form_of
 from gateway.records import RawMessage
 from gateway.times import rfc3339
@@ -157,3 +159,56 @@ def test_a_value_that_stands_for_none_does_not_count():
     assert field.numbers == [20.5, 21, 20.75]
     assert Field(("t",), [65535, 60000]).absent == []
     assert Field(("t",), ["1.5", "--"]).absent == ["--"]
+
+
+BODY = '{"volume": 1.5, "ts": 1767225600}'
+FORMS = {
+    "sub.txt": f"acme/W1/up {BODY}\nacme/W1/up {BODY}\n",
+    "sub.jsonl": '{"tst":"2026-01-01T01:00:00.5+0100","topic":"acme/W1/up","qos":0,"payload":'
+    f"{BODY}}}\n",
+    "plain.jsonl": json.dumps({"topic": "acme/W1/up", "payload": BODY}) + "\n",
+    "hex.jsonl": json.dumps({"topic": "acme/W1/up", "payload_hex": BODY.encode().hex()}) + "\n",
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_messages_are_taken_as_a_vendor_has_them(name, tmp_path):
+    file = tmp_path / name
+    file.write_text(FORMS[name])
+    found = captured([file])
+    assert {(m.topic, json.dumps(json.loads(m.payload))) for m in found} == {("acme/W1/up", BODY)}
+    if name == "sub.jsonl":
+        assert rfc3339(found[0].received_at) == "2026-01-01T00:00:00.500Z"
+
+
+@pytest.mark.parametrize(("name", "content"), [("m.json", BODY), ("m.hex", BODY.encode().hex())])
+def test_one_payload_alone_needs_its_topic(name, content, gateway, tmp_path):
+    file = tmp_path / name
+    file.write_text(content + "\n")
+    out = tmp_path / "acme-x.yaml"
+    new = ["profile", "new", "acme-x", "--kind", "water_meter", "-o", out, "--from-capture", file]
+    refused = gateway(*new)
+    assert refused.exit_code != 0
+    assert f"{name}:1: no message of a form that is known here" in refused.stderr
+    assert "--topic acme/W20-0001/up" in refused.stderr
+    made = gateway(*new, "--topic", "acme/W1/up")
+    assert made.exit_code == 0, made.stderr
+    assert "topic: 'acme/{device_id}/up'" in out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "no message in it"),
+        (b"acme/W1/up \x80\x81\n", ":1: bytes that are no text; `gateway capture"),
+        (b'{"topic": "a/b", "payload_hex": "zz"}', ":1: no message of a form"),
+        (b'{"topic": "a/b"}\n', ":1: no message of a form"),
+        (b"[1, 2]", ":1: no message of a form"),
+    ],
+)
+def test_a_file_that_holds_no_messages_says_so(content, said, tmp_path):
+    file = tmp_path / "capture.jsonl"
+    file.write_bytes(content)
+    with pytest.raises(CaptureError, match=r"capture\.jsonl") as refused:
+        captured([file])
+    assert said in str(refused.value)
