@@ -89,7 +89,8 @@ class Block:
         around = [sequence, identity, channel]
         around += [clock.place, clock.then] if clock is not None else []
         units = [each.unit for each in fields if each.unit is not None]
-        when = [each for each in fields if each.shown in self.group.when]
+        told = {at for at, asked in self.group.when.items() if asked != {"is": "present"}}
+        when = [each for each in fields if each.shown in told]
         left = [
             each
             for each in fields

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.drafting.fields import words_of
+from gateway.drafting.fields import Field, words_of
+from gateway.drafting.guess import is_sequence, is_status, score_of, time_words
 from gateway.drafting.vocabulary import vocabulary
 from gateway.profiles.doc import told_path
+from gateway.quantities import BY_NAME
 
 _MOST: Final = 12
 _LEAST_DIFFERENCE: Final = 0.34
@@ -145,9 +147,18 @@ def _by_presence(
     for keys, members in clusters:
         common = set.intersection(*(set(places[i]) for i in members))
         others = set().union(*(other for other, _ in clusters if other is not keys))
-        marks = sorted(common - others, key=lambda path: (len(path), path))
+        marks = common - others
         if not marks:
             return []
-        told = told_path(marks[0])
+        ranked = [(_plainness(mark, [places[i][mark] for i in members]), mark) for mark in marks]
+        told = told_path(min(ranked)[1])
         found.append(Group([messages[i] for i in members], {told: {"is": "present"}}))
     return found
+
+
+def _plainness(path: tuple[str, ...], values: Sequence[Any]) -> tuple[bool, int, int]:
+    """How plain a place tells what its messages are; the least is the plainest: a quantity."""
+    each = Field(path, list(values))
+    marks = is_status(each) or is_sequence(each) or time_words(each) is not None
+    score = max(score_of(each, name, kind) for kind, names in BY_NAME.items() for name in names)
+    return marks, -score, len(path)
