@@ -51,7 +51,7 @@ TextForm = bool | Literal["hex"]
 class Register(Model):
     """A totaliser's face: digits before the point, decimals after it, or its full scale.
 
-    ``full_scale`` is in the field's raw unit; ``digits: 6`` says that it returns to zero at 10^6.
+    All three are of the number as it is sent, before ``scale`` and in the unit of the message.
     """
 
     digits: Annotated[int, Field(ge=1, le=18)] | None = None

@@ -138,9 +138,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "default": "for devices without it",
     },
     "Register": {
-        "digits": "digits before the point",
-        "decimals": "digits after it",
-        "full_scale": "instead of digits: where it returns to zero, in the unit that is sent",
+        "digits": "digits before the point, of the number as it is sent: 6 returns to zero at 10^6",
+        "decimals": "digits after its point, 0 for a whole number: the step in which it counts",
+        "full_scale": "instead of digits: the number, as it is sent, at which it is zero again",
     },
     "Quantity": {
         "from": "where it stands",
