@@ -189,19 +189,28 @@ def default_topic(profile: Profile) -> str:
 def compare(decided: Decided, case: Case, kind: str) -> Iterable[Difference]:
     """What differs between the outcome and the case."""
     if case.quarantine is not None:
-        first = decided.quarantined[0] if decided.quarantined else None
-        if first is None:
-            yield Difference("quarantine", case.quarantine, _counted(len(decided.readings)))
-        elif first.reason != case.quarantine:
-            yield Difference("quarantine", case.quarantine, f"{first.reason}: {first.detail}")
-        return
-    for refused in decided.quarantined:
-        yield Difference("quarantined", "", f"{refused.reason}: {refused.detail}")
-    if decided.quarantined:
-        return
+        refused = decided.quarantined[0] if decided.quarantined else None
+        got = f"{refused.reason}: {refused.detail}" if refused else _outcome(decided)
+        if refused is None or refused.reason != case.quarantine:
+            yield Difference("quarantine", case.quarantine, got)
+    elif decided.quarantined:
+        for refused in decided.quarantined:
+            yield Difference("quarantined", "", f"{refused.reason}: {refused.detail}")
+    elif decided.counters.ignored or not case.expect:
+        if case.expect or decided.readings:
+            expected = _counted(len(case.expect)) if case.expect else "to be ignored"
+            yield Difference("expect", expected, _outcome(decided))
+    else:
+        yield from _compare_readings(decided, case, kind)
+
+
+def _outcome(decided: Decided) -> str:
     if decided.counters.ignored:
-        yield Difference("ignored", "", "the profile names it as a message without readings")
-        return
+        return "a message that 'ignore' of the profile names"
+    return _counted(len(decided.readings))
+
+
+def _compare_readings(decided: Decided, case: Case, kind: str) -> Iterable[Difference]:
     left = list(decided.readings)
     for i, expected in enumerate(case.expect):
         yield from _take(i, expected, left, kind)

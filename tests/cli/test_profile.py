@@ -176,3 +176,72 @@ def test_only_the_profile_asked_for_is_tried(gateway):
     assert result.exit_code == 1
     assert json.loads(result.stdout)["candidates"] == []
     assert gateway("decode", "--topic", TOPIC, "--profile", "x", stdin=b"").exit_code == 2
+
+
+HEARTBEAT = GOOD.replace("read:", "read:\n  when: {e: {is: present}}").replace(
+    "tests:", "ignore: {when: {cmd: hello}}\ntests:"
+)
+MESSAGE = '\'{"t": 1735689600, "e": 5}\''
+HELLO = '\'{"cmd": "hello"}\''
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (f"{{payload: {HELLO}, expect: []}}", None),
+        (f"{{payload: {MESSAGE}, expect: []}}", "expect  expected to be ignored  got 1 reading"),
+        (
+            f"{{payload: {HELLO}, expect: {{energy_import: 5 kWh}}}}",
+            "expect  expected 1 reading  got a message that 'ignore' of the profile names",
+        ),
+        (
+            f"{{payload: {HELLO}, quarantine: bad_time}}",
+            "quarantine  expected bad_time  got a message that 'ignore' of the profile names",
+        ),
+        (
+            f"{{payload: {MESSAGE}, quarantine: bad_time}}",
+            "quarantine  expected bad_time  got 1 reading",
+        ),
+        (
+            f"{{payload: {MESSAGE}, expect: {{energy_import: 5000 Wh, voltage: 230 V}}}}",
+            "expect[0].voltage  expected '230 V'  got nothing",
+        ),
+        (
+            f"{{payload: {MESSAGE}, expect: {{energy_import: 5001 Wh}}}}",
+            "expect[0].energy_import  expected '5001 Wh'  got 5000.0 Wh",
+        ),
+        (
+            f"{{payload: {MESSAGE}, expect: {{measured_at: 2025-01-01T08:00:00Z}}}}",
+            "expect[0].measured_at  expected '2025-01-01T08:00:00Z'  got 2025-01-01T00:00:00Z",
+        ),
+        (
+            f"{{payload: {MESSAGE}, expect: {{energy_imported: 5}}}}",
+            (
+                "expect[0].energy_imported  electricity_meter has no such quantity or field; "
+                "did you mean 'energy_import'?"
+            ),
+        ),
+        (
+            f"{{payload: {MESSAGE}, expect: [{{energy_import: 5}}, {{energy_import: 6}}]}}",
+            "expect[1]  no reading is left for it",
+        ),
+        (
+            f"{{payload: {MESSAGE}, expect: {{energy_import: 5}}, flags: [sequence_gap]}}",
+            "flags  expected ['sequence_gap']  got []",
+        ),
+        (
+            '{payload: \'{"t": 1, "e": 5}\', expect: {energy_import: 5}}',
+            (
+                "quarantined  bad_time: 1 s since 1970 is not between 2000 and 2100: is the clock "
+                "set, and is 'time' the form that the device sends?"
+            ),
+        ),
+    ],
+)
+def test_what_differs_is_told_place_by_place(gateway, profile, case, said):
+    text = HEARTBEAT[: HEARTBEAT.index("  - {payload")] + f"  - {case}\n"
+    profile.write_text(text, encoding="utf-8")
+    result = gateway("profile", "test", "--profiles", profile.parent)
+    assert result.exit_code == (0 if said is None else 1), result.stdout
+    if said is not None:
+        assert f"  {said}" in result.stdout.splitlines()

@@ -44,7 +44,7 @@ def test_what_is_written_checks_and_tests_as_it_stands(gateway, write, tmp_path)
     assert "Is each of these messages one whole session?" in made.stderr
     assert gateway("profile", "check", file).stdout == "1 profile, no fault\n"
     told = json.loads(gateway("profile", "test", "--profiles", file, "--json").stdout)
-    assert (told["cases"], told["failed"]) == (2, [])
+    assert (told["cases"], told["failed"]) == (3, [])
     schema = json.loads((tmp_path / "profile.schema.json").read_text())
     assert schema["title"] == "Device profile"
 
