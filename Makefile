@@ -7,7 +7,7 @@ SECONDS ?=
 SERVERS := mosquitto mosquitto-clients victoria-metrics
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format bench fuzz soak lock clean
+.PHONY: help setup servers demo test check format docs bench fuzz soak lock clean
 
 help: ## these lines
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ check: setup ## format, lint, types
 format: setup ## put the code into the one format
 	$(BIN)/ruff format gateway simulators tests
 	$(BIN)/ruff check --fix gateway simulators tests
+
+docs: setup ## the pages that are made from profiles and models
+	$(BIN)/gateway profile doc --catalogue > device_profiles/CATALOGUE.md
+	$(BIN)/python -m gateway.key_reference device_profiles/README.md
 
 bench: setup servers ## speed as ratios to what runs beside it; writes bench.json
 	$(BIN)/python -m tests.benchmarks.run --json bench.json $(ARGS)

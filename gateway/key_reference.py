@@ -1,14 +1,16 @@
 """Every key of a profile, as tables for the vendors' guide: made from the models themselves.
 
-``gateway profile doc --reference`` prints it; the guide has it between two marks, and a test holds
-that both are the same.
+``gateway profile doc --reference`` prints it; the guide has it between two marks, `make docs` writes it
+there anew, and a test holds that both are the same.
 """
 
 from __future__ import annotations
 
+import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import annotated_types
@@ -26,7 +28,7 @@ from gateway.quantities import EVENTS, KINDS, STATUS_WORDS, export_key
 BEGIN: Final = "<!-- reference: made by `gateway profile doc --reference`, do not edit -->"
 END: Final = "<!-- end of the reference -->"
 
-_SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
+SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("The profile", models.ProfileModel),
     ("`title`", instrument.Title),
     ("`valid`", instrument.Valid),
@@ -53,6 +55,7 @@ _SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("A case of `tests`", models.Case),
     ("`before` of a case", models.Earlier),
 )
+"""The tables of keys by their headings; those of formats have one of their own."""
 _SPECIAL: Final = {
     (models.ProfileModel, "kind"): "a kind of those below",
     (models.ProfileModel, "extends"): "text or list of texts",
@@ -70,13 +73,13 @@ _SPECIAL: Final = {
     (models.Case, "payload"): "text or anything",
 }
 """Where a validator takes more than the model's type says."""
-_TITLES: Final = {model: title for title, model in _SECTIONS}
+_TITLES: Final = {model: title for title, model in SECTIONS}
 
 
 def key_reference() -> str:
     """The tables, from the first mark to the last."""
     lines = [BEGIN, ""]
-    for title, model in _SECTIONS:
+    for title, model in SECTIONS:
         lines += [f"### {title}", ""]
         said = summary(model).replace("``", "`")
         if said and model is not formats.Format:
@@ -245,3 +248,14 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[s
     for row in rows:
         cells = (" ".join(cell.split()).replace("|", r"\|") for cell in row)
         yield "| " + " | ".join(cells) + " |"
+
+
+def renewed(guide: str) -> str:
+    """A guide's text with the tables of today between the two marks."""
+    before, _, rest = guide.partition(BEGIN)
+    return before + key_reference().rstrip("\n") + rest.partition(END)[2]
+
+
+if __name__ == "__main__":
+    file = Path(sys.argv[1])
+    file.write_text(renewed(file.read_text(encoding="utf-8")), encoding="utf-8")

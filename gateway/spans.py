@@ -22,7 +22,7 @@ What = Literal["value", "structure", "checksum", "unread"]
 MOST: Final = 1024
 """Bytes that are tried; a longer payload is looked at up to here."""
 
-_CHANGES: Final = (0x01, 0x02, 0x04, 0x10, 0x80, 0xFF)
+_CHANGES: Final = (0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF)
 
 
 class Span(NamedTuple):

@@ -1,6 +1,7 @@
-"""The vendor guide says what is so: its examples load, and it leaves no key out."""
+"""The vendor guide says what is so: it is followed, its recipes hold, and it leaves no key out."""
 
 import ast
+import itertools
 import re
 from pathlib import Path
 
@@ -8,107 +9,119 @@ import pytest
 
 from gateway.cases import run_cases
 from gateway.checks.settings import MODELS
-from gateway.profiles import ProfileSet, formats, load_profiles, models
+from gateway.key_reference import BEGIN, SECTIONS, renewed
+from gateway.profiles import ProfileSet, formats, instrument, load_profiles, models
 from gateway.profiles.notation import TIME_FORMS
-from gateway.quantities import EVENTS, STATUS_WORDS
+from gateway.quantities import EVENTS, KINDS, STATUS_WORDS
 from gateway.units import conversion
-from tests.compiled import KINDS, PROFILES, compiled
+from tests.compiled import KINDS as BASES
+from tests.compiled import PROFILES
+from tests.guides import Guide
 
 ROOT = Path(__file__).parents[1]
-GUIDE = (PROFILES / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
-WHOLE = [text for text in EXAMPLES if text.startswith("profile: ")]
-PARTS = [text for text in EXAMPLES if text.startswith("# kind: ")]
-WORDS = set(re.findall(r"`([^`\n]+)`", GUIDE))
+GUIDE = Guide("README.md")
+BY_HAND = GUIDE.text[: GUIDE.text.index(BEGIN)]
+RECIPES = GUIDE.of("yaml")
+WORDS = set(re.findall(r"`([^`\n]+)`", GUIDE.text))
+PARTS = {part for word in WORDS for part in re.split(r"\W+", word)}
+HEAD = """\
+profile: recipe
+version: 1.0.0
+extends: kinds/{kind}
+title: {{en: Recipe, zh: 范例}}
+match: {{topic: "{topic}"}}
+"""
 
 
-def test_every_example_is_of_a_sort_that_is_tested():
-    assert len(WHOLE) == 1
-    assert len(PARTS) == 3
-    assert len(WHOLE) + len(PARTS) == len(EXAMPLES)
+def test_it_goes_as_the_guide_says(tmp_path):
+    assert GUIDE.follow(tmp_path) >= 18
 
 
-def test_the_worked_example_loads_and_its_cases_hold(tmp_path):
-    (text,) = WHOLE
-    name = text.split("\n", 1)[0].removeprefix("profile: ")
-    file = tmp_path / f"{name}.yaml"
-    file.write_text(text, encoding="utf-8")
-    found = load_profiles([KINDS, file])
-    results = run_cases(ProfileSet({name: found.profiles[name]}, found.bases), {})
-    assert [(result.ok, result.differences) for result in results] == [(True, ())] * 3
-    payload = re.search(r"```json\n(.*?)\n```", GUIDE, re.DOTALL)
-    assert payload is not None
-    assert payload[1] == found.profiles[name].model.tests[0].payload
+@pytest.mark.parametrize("text", RECIPES)
+def test_the_cases_of_each_recipe_hold(text, tmp_path):
+    head = re.match(r"# kind: ([\w-]+)(?:, topic: (\S+))?\n", text)
+    assert head is not None, "a recipe says its kind"
+    file = tmp_path / "recipe.yaml"
+    topic = head[2] or "acme/{device_id}/up"
+    file.write_text(HEAD.format(kind=head[1], topic=topic) + text, encoding="utf-8")
+    found = load_profiles([BASES, file])
+    results = run_cases(ProfileSet({"recipe": found.profiles["recipe"]}, found.bases), {})
+    assert results
+    assert [result.differences for result in results] == [()] * len(results)
 
 
-def test_the_mistake_in_the_guide_is_told_in_its_words(tmp_path):
-    (text,) = WHOLE
-    file = tmp_path / "acme-w20.yaml"
-    file.write_text(text.replace("unit: L/h", "unit: l/hr"), encoding="utf-8")
-    said = re.search(r"^profiles/acme-w20.yaml:(.*)$", GUIDE, re.MULTILINE)
-    assert said is not None
-    with pytest.raises(Exception, match="did you mean") as refused:
-        load_profiles([KINDS, file])
-    assert str(refused.value) == f"{file}:{said[1]}"
+def test_there_is_a_recipe_for_every_kind_of_trouble():
+    assert len(RECIPES) >= 12
+    named = {re.match(r"# kind: ([\w-]+)", text)[1].replace("-", "_") for text in RECIPES}
+    assert named <= set(KINDS)
+    assert len(named) >= 4
 
 
-@pytest.mark.parametrize("text", PARTS)
-def test_every_part_of_a_profile_in_the_guide_loads_and_compiles(text):
-    kind = text.split("\n", 1)[0].removeprefix("# kind: ")
-    assert compiled(text, kind).normaliser.layouts
+def test_the_reference_is_the_one_of_the_models():
+    assert renewed(GUIDE.text) == GUIDE.text, "it is no longer: make docs"
 
 
-def test_the_dispenser_of_the_guide_reads_a_sale():
-    (text,) = [text for text in PARTS if "fuel" in text]
-    (sale,) = compiled(text, "fuel-dispenser").read(
-        '{"station":"S7","sales":[{"pump":3,"nozzle":2,"no":17,"start":"01.07.2026 12:00:00",'
-        '"end":"01.07.2026 12:01:00","ml":20500,"price":1759,"cents":3606,"temp":-999,'
-        '"tot":"00012345.67"}]}'
-    )
-    assert (sale.device_id, sale.channel, sale.currency) == ("S7-3", "right", "EUR")
-    assert sale.measured_at == 1_782_900_060 * 10**9
-    assert sale.quantities == {
-        "started_at": 1_782_900_000 * 10**9,
-        "volume": 20.5,
-        "unit_price": 1.759,
-        "amount": 36.06,
-        "totaliser_volume": 12345.67,
-    }
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        models.ProfileModel, models.Title, models.Instrument, models.Match, formats.Json,
-        formats.Envelope, models.Block, models.MeasuredAt, models.Sequence, models.Status,
-        models.Channel,
-        models.DeviceId, models.Quantity, models.Register, models.Ignore, models.Case,
-        models.Condition,
-    ],
-    ids=lambda model: model.__name__,
-)  # fmt: skip
-def test_every_key_of_every_model_is_described(model):
+@pytest.mark.parametrize(("title", "model"), SECTIONS, ids=str)
+def test_every_key_has_its_row_and_its_meaning(title, model):
+    rows = {row[0].strip("`"): row[2] for row in GUIDE.table(title)}
     keys = {field.alias or name for name, field in model.model_fields.items()}
-    described = WORDS | {part for word in WORDS for part in re.split(r"\W+", word)}
-    assert keys - described == set()
+    assert keys - rows.keys() == set()
+    assert {key for key in keys if not rows[key]} == set()
+
+
+@pytest.mark.parametrize("name", models.FORMATS)
+def test_every_setting_of_a_format_has_its_row_and_its_meaning(name):
+    rows = GUIDE.table("Settings of each format")
+    first = next(i for i, row in enumerate(rows) if row[0] == f"`{name}`")
+    own = itertools.takewhile(lambda row: row[0].startswith("·"), rows[first + 1 :])
+    told = {row[0].strip("· `"): row[2] for row in own}
+    model = models.FORMATS[name]
+    shared = set(formats.Format.model_fields) | {"format"}
+    keys = {field.alias or key for key, field in model.model_fields.items()} - shared
+    assert told.keys() == keys
+    assert all(told.values())
+
+
+def test_every_model_of_a_profile_has_its_table():
+    described = {model for _, model in SECTIONS} | set(models.FORMATS.values())
+    for module in (models, instrument):
+        for each in vars(module).values():
+            if isinstance(each, type) and issubclass(each, module.Model) and each.model_fields:
+                assert each in described, each.__name__
 
 
 def test_every_word_that_may_be_used_is_named():
     assert set(STATUS_WORDS) - WORDS == set()
     assert set(TIME_FORMS) - WORDS == set()
     assert set(EVENTS) - WORDS == set()
+    assert set(models.FORMATS) - WORDS == set()
+
+
+def test_every_quantity_of_every_kind_is_named():
+    for kind, quantities in KINDS.items():
+        assert kind in WORDS
+        assert {quantity.name for quantity in quantities} - WORDS == set()
 
 
 def test_every_check_and_its_parameters_are_named():
-    named = {part for word in WORDS for part in re.split(r"\W+", word)}
     for code, model in MODELS.items():
         assert code in WORDS
         if "root" not in model.model_fields:
-            assert set(model.model_fields) <= named, code
+            assert set(model.model_fields) <= PARTS, code
+
+
+def test_every_link_leads_somewhere():
+    for name, anchor in re.findall(r"\]\((?!http)([\w.]*)(?:#([\w-]+))?\)", BY_HAND):
+        text = (PROFILES / name).read_text(encoding="utf-8") if name else GUIDE.text
+        heads = {
+            re.sub(r"[^\w -]", "", head.lower()).strip().replace(" ", "-")
+            for head in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        }
+        assert not anchor or anchor in heads, f"{name}#{anchor}"
 
 
 def test_every_unit_that_is_named_is_known():
-    units = re.search(r"UCUM codes, case matters: (.*?), and any other", GUIDE, re.DOTALL)
+    units = re.search(r"UCUM codes, case matters: (.*?), and any other", GUIDE.text, re.DOTALL)
     assert units is not None
     for code in re.findall(r"`([^`]+)`", units[1]):
         assert conversion(code, code).identity
@@ -138,5 +151,5 @@ def test_every_reason_of_quarantine_is_explained_and_no_other():
             if name == "DecodeError" and isinstance(call.args[0], ast.Constant):
                 reasons.add(call.args[0].value)
     reasons |= {"no_reading", "absurd_number"}
-    table = GUIDE[GUIDE.index("## When a message goes to quarantine") :]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == reasons
+    table = GUIDE.table("When a message goes to quarantine")
+    assert {row[0].strip("`") for row in table} == reasons

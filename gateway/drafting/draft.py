@@ -33,6 +33,7 @@ from gateway.records import Batch, Quarantined, RawMessage, Reading
 from gateway.times import rfc3339
 
 _CASES: Final = 6
+_IGNORED: Final = ("ignored",)
 _PLAIN: Final = frozenset(("json", "cbor", "msgpack", "csv", "senml"))
 
 
@@ -359,10 +360,10 @@ class _Writer:
         for message in self.messages:
             outcome, lines, signature = _outcome(profile, message)
             decided[outcome] += 1
-            if outcome != "ignored":
-                shown.setdefault(signature, (message, lines))
+            shown.setdefault(signature, (message, lines))
         lines = []
-        chosen = list(shown.values())[:_CASES]
+        ignored = shown.pop(_IGNORED, None)
+        chosen = [*list(shown.values())[:_CASES], *([ignored] if ignored else [])]
         for message, outcome_lines in chosen:
             lines += [f"  - topic: {quoted(message.topic)}"]
             if message.received_at != UNTOLD:
@@ -456,7 +457,7 @@ def _outcome(profile: ProfileSet, message: RawMessage) -> tuple[str, list[str], 
     batch = Batch([message.topic], [message.payload], [message.received_at], 0)
     Decider(profile, {}, {}, registry_known=False).decide(batch, decided)
     if decided.counters.ignored:
-        return "ignored", [], ("ignored",)
+        return "ignored", ["    expect: []"], _IGNORED
     if decided.quarantined:
         refused: Quarantined = decided.quarantined[0]
         why = f"{refused.reason}: {refused.detail}"

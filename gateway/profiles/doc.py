@@ -316,7 +316,10 @@ def _case(case: Case) -> Iterator[str]:
     if case.quarantine is not None:
         yield ""
         yield f"goes to quarantine: `{case.quarantine}`"
-    if case.expect:
+    elif not case.expect:
+        yield ""
+        yield "is ignored on purpose"
+    else:
         yield ""
         yield "gives"
         yield ""

@@ -402,8 +402,9 @@ class Earlier(Model):
 class Case(Model):
     """A test message of the profile with what must come out of it.
 
-    ``parameters`` are those of the registry of the device whose message it is: of the one that the
-    topic names, and of those that ``expect`` names.
+    ``expect: []`` says that the message is ignored on purpose.  ``parameters`` are those of the
+    registry of the device whose message it is: of the one that the topic names, and of those that
+    ``expect`` names.
     """
 
     payload: str | dict[str, Any] | list[Any] | None = None
@@ -426,9 +427,11 @@ class Case(Model):
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
-        if bool(self.expect) == (self.quarantine is not None) or not all(self.expect):
+        said = "expect" in self.model_fields_set
+        if said == (self.quarantine is not None) or not all(self.expect):
             raise ValueError(
-                "say what must come out: 'expect: {energy_import: 1.5 kWh}' or 'quarantine: reason'"
+                "say what must come out: 'expect: {energy_import: 1.5 kWh}', 'expect: []' where "
+                "the message is ignored on purpose, or 'quarantine: reason'"
             )
         return self
 

@@ -169,7 +169,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "before": "messages that come first, such as the birth that an alias refers to",
         "received_at": "time of receipt",
         "parameters": "what the registry knows of the device, as its keys",
-        "expect": "what must come out: a mapping, or a list, one a reading; `null`: absent",
+        "expect": "what must come out: a mapping, or a list, one a reading; `null`: absent; "
+        "`[]`: the message is ignored on purpose",
         "flags": "codes of the flags that must be raised, no more and no less",
         "quarantine": "instead of expect: the reason of the refusal",
         "note": "what the case shows",

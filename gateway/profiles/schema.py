@@ -98,9 +98,7 @@ def _name_quantities(schema: Json) -> None:
         "additionalProperties": False,
         "properties": dict.fromkeys((*_EXPECTED, *names), True),
     }
-    case["properties"]["expect"] |= {
-        "anyOf": [expected, {"type": "array", "minItems": 1, "items": expected}]
-    }
+    case["properties"]["expect"] |= {"anyOf": [expected, {"type": "array", "items": expected}]}
     checks = schema["properties"]["checks"]
     one = checks.pop("additionalProperties")
     checks["properties"] = dict.fromkeys(_CHECKS, one)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gateway.key_reference import key_reference
 from tests.cli.conftest import reading
 
 GOOD = """\
@@ -245,3 +246,7 @@ def test_what_differs_is_told_place_by_place(gateway, profile, case, said):
     assert result.exit_code == (0 if said is None else 1), result.stdout
     if said is not None:
         assert f"  {said}" in result.stdout.splitlines()
+
+
+def test_the_reference_of_keys_is_printed(gateway):
+    assert gateway("profile", "doc", "--reference").stdout == key_reference()
