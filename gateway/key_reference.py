@@ -1,7 +1,7 @@
 """Every key of a profile, as tables for the vendors' guide: made from the models themselves.
 
-``gateway profile doc --reference`` prints it; the guide has it between two marks, `make docs` writes it
-there anew, and a test holds that both are the same.
+``gateway profile doc --reference`` prints it; the guide has it between two marks, `make docs`
+writes it there anew, and a test holds that both are the same.
 """
 
 from __future__ import annotations
