@@ -87,13 +87,21 @@ def objects(file: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def capture_lines(messages: Iterable[Message]) -> Iterator[bytes]:
-    """Messages as blocks of capture lines, a thousand lines a block."""
+    """Messages as blocks of capture lines, a thousand lines a block.
+
+    A payload that is no UTF-8 text is written as ``payload_base64``.
+    """
     encode = msgspec.json.Encoder().encode
     block: list[bytes] = []
     for received_at, _, topic, payload in messages:
+        key = b"payload"
+        try:
+            text = encode(payload.decode())
+        except UnicodeDecodeError:
+            key, text = b"payload_base64", encode(payload)
         block.append(
-            b'{"received_at":"%b","topic":%b,"payload":%b}\n'
-            % (rfc3339(received_at).encode(), encode(topic), encode(payload.decode()))
+            b'{"received_at":"%b","topic":%b,"%b":%b}\n'
+            % (rfc3339(received_at).encode(), encode(topic), key, text)
         )
         if len(block) == _LINES_A_WRITE:
             yield b"".join(block)

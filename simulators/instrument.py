@@ -17,7 +17,9 @@ Body = dict[str, Any]
 class Setting(msgspec.Struct, frozen=True):
     """What an instrument is told: who and where it is, from when on, and how often it reports.
 
-    Times and ``interval`` are milliseconds; ``start`` is the first moment of the run.
+    Times and ``interval`` are milliseconds; ``start`` is the first moment of the run.  ``origin``
+    is what the device's readings are seeded by, its id unless told: a protocol may force another
+    id on the device, and its readings stay the same.
     """
 
     seed: int
@@ -25,10 +27,11 @@ class Setting(msgspec.Struct, frozen=True):
     index: int
     start: int
     interval: int
+    origin: str = ""
 
     def random(self, purpose: str) -> Random:
         """A generator of this device and purpose alone: other devices can't disturb it."""
-        return Random(f"{self.seed}/{self.device_id}/{purpose}")
+        return Random(f"{self.seed}/{self.origin or self.device_id}/{purpose}")
 
     def shared_random(self, purpose: str) -> Random:
         """A generator that all devices of a run share, e.g. for the price of fuel on a day."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from simulators.protocols.packet import Packet, reference_json
+
 from simulators.clock import DAY, HOUR, MINUTE
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from simulators.faults import Fault
     from simulators.instrument import Instrument, Setting
+    from simulators.protocols.packet import Encode
 
 SEQUENCES: Final = 2**32
 """Sequence numbers run from 0 to 4294967295 and begin again."""
@@ -31,7 +34,8 @@ _LONGEST_LATENCY: Final = 300
 class Message(NamedTuple):
     """A message as it arrives; tuples of a fleet order by time, then by device.
 
-    ``received_at`` is in milliseconds and ``payload`` is JSON.
+    ``received_at`` is in milliseconds; ``payload`` is JSON unless the device speaks another
+    protocol.
     """
 
     received_at: int
@@ -68,6 +72,8 @@ class Line:
         instrument: what makes the readings.
         fault: what spoils them, or None.
         troubles: of the way.
+        encode: puts a reading into the packets of the device's protocol; by default one packet of
+            reference JSON.
     """
 
     def __init__(
@@ -79,8 +85,9 @@ class Line:
         *,
         fault: Fault | None,
         troubles: Troubles,
+        encode: Encode | None = None,
     ) -> None:
-        self.topic = f"meters/{region}/{kind}/{setting.device_id}/up"
+        self._encode = encode or reference_json(region, kind, setting.device_id)
         self._instrument = instrument
         self._fault = fault
         self._troubles = troubles
@@ -88,7 +95,7 @@ class Line:
         # one device in 50 is about to begin its numbers again
         near = self._rng.random() < 0.02
         self._sequence = SEQUENCES - 20 if near else self._rng.randrange(100_000)
-        self._pending: list[tuple[int, int, bytes]] = []
+        self._pending: list[tuple[int, int, Packet]] = []
         self._held = 0
         self._arrived = 0
         self._silent_until = 0
@@ -103,68 +110,67 @@ class Line:
             order: number of this line within its fleet.
             until: end of the run in milliseconds, or None for one without end.
         """
-        pending, topic, fault = self._pending, self.topic, self._fault
-        encode = msgspec.json.Encoder().encode
-        payload = b""
+        pending, encode, fault = self._pending, self._encode, self._fault
+        last: Packet | None = None
         for at, body in self._instrument.readings():
             if until is not None and at >= until:
                 break
             # nothing that is still to come can arrive before its own time
             while pending and pending[0][0] <= at:
-                yield Message(pending[0][0], order, topic, heappop(pending)[2])
+                yield Message(pending[0][0], order, *heappop(pending)[2])
             if at >= self._restart or at >= self._outage:
-                self._disturb(at, payload)
+                self._disturb(at, last)
             if at < self._silent_until and body["type"] == "periodic":
                 continue
             body["seq"] = self._sequence
             self._sequence = (self._sequence + 1) % SEQUENCES
             for delay, sent in ((0, body),) if fault is None else fault.send(at, body):
-                payload = encode(sent)
-                arrival = self._arrival(at, delay, payload)
-                if pending and pending[0][0] < arrival:
-                    self._hold(arrival, payload)
-                elif arrival:
-                    yield Message(arrival, order, topic, payload)
+                for last in encode(sent):
+                    arrival = self._arrival(at, delay, last)
+                    if pending and pending[0][0] < arrival:
+                        self._hold(arrival, last)
+                    elif arrival:
+                        yield Message(arrival, order, *last)
         # the run's end brings every link back: a run towards a broker would else wait for hours
         latest = _NEVER if until is None else until + _LONGEST_LATENCY
         while pending:
-            yield Message(min(pending[0][0], latest), order, topic, heappop(pending)[2])
+            yield Message(min(pending[0][0], latest), order, *heappop(pending)[2])
 
-    def _arrival(self, at: int, delay: int, payload: bytes) -> int:
+    def _arrival(self, at: int, delay: int, packet: Packet) -> int:
         """When a message arrives; 0 when it is held back (and then is already among the held)."""
         rng, troubles = self._rng, self._troubles
         latency = 30 + int(rng.random() * (_LONGEST_LATENCY - 30))
         if at < self._away_until:
-            self._hold(self._away_until + latency + self._held % 1000 * 20, payload)
+            self._hold(self._away_until + latency + self._held % 1000 * 20, packet)
             if len(self._pending) >= LONGEST_PENDING:
                 self._away_until = at
             return 0
         draw = rng.random()
         if draw < troubles.duplicate:
-            self._hold(at + latency + delay + rng.randint(500, MINUTE), payload)
+            self._hold(at + latency + delay + rng.randint(500, MINUTE), packet)
         elif draw < troubles.duplicate + troubles.late:
             delay += rng.randint(5_000, 15 * MINUTE)
         if delay:
-            self._hold(at + latency + delay, payload)
+            self._hold(at + latency + delay, packet)
             return 0
         # one connection keeps its order
         self._arrived = max(self._arrived, at + latency)
         return self._arrived
 
-    def _hold(self, arrival: int, payload: bytes) -> None:
+    def _hold(self, arrival: int, packet: Packet) -> None:
         self._held += 1
-        heappush(self._pending, (arrival, self._held, payload))
+        heappush(self._pending, (arrival, self._held, packet))
 
     def _next(self, at: int, per_day: float) -> int:
         return at + int(self._rng.expovariate(per_day / DAY)) if per_day else _NEVER
 
-    def _disturb(self, at: int, last: bytes) -> None:
+    def _disturb(self, at: int, last: Packet | None) -> None:
         """A restart or an outage begins now."""
         rng, troubles = self._rng, self._troubles
         if at >= self._restart:
             self._silent_until = at + rng.randint(1, 10) * MINUTE
             self._restart = self._next(self._silent_until, troubles.restarts)
-            if last:
+            if last is not None:
                 self._hold(self._silent_until, last)
         if at >= self._outage:
             self._away_until = at + rng.randint(10 * MINUTE, 3 * HOUR)
