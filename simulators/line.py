@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from simulators.protocols.packet import Packet, reference_json
-
 from simulators.clock import DAY, HOUR, MINUTE
+from simulators.protocols.packet import Packet, reference_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simulators.faults import Fault
-    from simulators.instrument import Instrument, Setting
+    from simulators.instrument import Body, Instrument, Setting
     from simulators.protocols.packet import Encode
 
 SEQUENCES: Final = 2**32
@@ -110,7 +109,7 @@ class Line:
             order: number of this line within its fleet.
             until: end of the run in milliseconds, or None for one without end.
         """
-        pending, encode, fault = self._pending, self._encode, self._fault
+        pending = self._pending
         last: Packet | None = None
         for at, body in self._instrument.readings():
             if until is not None and at >= until:
@@ -122,19 +121,24 @@ class Line:
                 self._disturb(at, last)
             if at < self._silent_until and body["type"] == "periodic":
                 continue
-            body["seq"] = self._sequence
-            self._sequence = (self._sequence + 1) % SEQUENCES
-            for delay, sent in ((0, body),) if fault is None else fault.send(at, body):
-                for last in encode(sent):
-                    arrival = self._arrival(at, delay, last)
-                    if pending and pending[0][0] < arrival:
-                        self._hold(arrival, last)
-                    elif arrival:
-                        yield Message(arrival, order, *last)
+            for delay, last in self._packets(at, body):
+                arrival = self._arrival(at, delay, last)
+                if pending and pending[0][0] < arrival:
+                    self._hold(arrival, last)
+                elif arrival:
+                    yield Message(arrival, order, *last)
         # the run's end brings every link back: a run towards a broker would else wait for hours
         latest = _NEVER if until is None else until + _LONGEST_LATENCY
         while pending:
             yield Message(min(pending[0][0], latest), order, *heappop(pending)[2])
+
+    def _packets(self, at: int, body: Body) -> Iterator[tuple[int, Packet]]:
+        """Numbers a reading, lets the fault have it, and gives what is sent, each with its delay."""
+        body["seq"] = self._sequence
+        self._sequence = (self._sequence + 1) % SEQUENCES
+        for delay, sent in ((0, body),) if self._fault is None else self._fault.send(at, body):
+            for packet in self._encode(sent):
+                yield delay, packet
 
     def _arrival(self, at: int, delay: int, packet: Packet) -> int:
         """When a message arrives; 0 when it is held back (and then is already among the held)."""
