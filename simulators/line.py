@@ -133,7 +133,7 @@ class Line:
             yield Message(min(pending[0][0], latest), order, *heappop(pending)[2])
 
     def _packets(self, at: int, body: Body) -> Iterator[tuple[int, Packet]]:
-        """Numbers a reading, lets the fault have it, and gives what is sent, each with its delay."""
+        """Numbers a reading, lets the fault have it; gives what is sent, with its delay."""
         body["seq"] = self._sequence
         self._sequence = (self._sequence + 1) % SEQUENCES
         for delay, sent in ((0, body),) if self._fault is None else self._fault.send(at, body):
