@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from heapq import merge
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ from simulators.clock import DAY, rfc3339
 from simulators.faults import Case, Event, Fault
 from simulators.instrument import Setting
 from simulators.line import Line, Message, Troubles
+from simulators.protocols.catalogue import PROTOCOLS, Protocol, shows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,18 +33,41 @@ _PERIOD: Final = {
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A cheat that was asked for: in which kind, which, and the share of devices it hits."""
+    """A cheat that was asked for: in which kind, which, and the share of devices it hits.
+
+    ``count`` is an exact number of devices in place of the share, ``begin`` a time of its own (ms).
+    """
 
     kind: str
     cheat: str
     share: float
+    count: int | None = None
+    begin: int | None = None
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Devices of one kind that were ordered together; None takes what the order says.
+
+    ``models`` and ``protocols`` are shares by name; without protocols all speak reference JSON.
+    """
+
+    kind: str
+    devices: int
+    region: str
+    interval: int | None = None
+    choices: tuple[Choice, ...] = ()
+    troubles: Troubles | None = None
+    vendor: str = "Reference"
+    models: tuple[tuple[str, float], ...] = ()
+    protocols: tuple[tuple[str, float], ...] = ()
 
 
 class Order(msgspec.Struct, frozen=True):
     """What to simulate.  Times are milliseconds; ``until`` None is a run without end.
 
     ``interval`` None takes each kind's usual one; ``lag`` is how far ``start`` lies behind the
-    wall clock of the receiver (0 for a capture).
+    wall clock of the receiver (0 for a capture).  With ``groups`` these are the devices; without,
+    ``devices`` are spread over the kinds.
     """
 
     kinds: tuple[str, ...]
@@ -56,6 +81,22 @@ class Order(msgspec.Struct, frozen=True):
     lag: int = 0
     choices: tuple[Choice, ...] = ()
     troubles: Troubles = Troubles()
+    groups: tuple[Group, ...] = ()
+
+    def all_groups(self) -> tuple[Group, ...]:
+        """The groups, or those that kinds and number of devices stand for."""
+        if self.groups:
+            return self.groups
+        each, more = divmod(self.devices, len(self.kinds))
+        return tuple(
+            Group(
+                kind,
+                each + (number < more),
+                self.region,
+                choices=tuple(choice for choice in self.choices if choice.kind == kind),
+            )
+            for number, kind in enumerate(self.kinds)
+        )
 
 
 class UnknownCheat(ValueError):
@@ -74,6 +115,16 @@ class TooManyCheats(ValueError):
         super().__init__(f"the shares of the cheats of {kind} sum to {share:g}, more than 1")
         self.kind = kind
         self.share = share
+
+
+class UnseenCheat(ValueError):
+    """None of a group's protocols can carry what a cheat would show."""
+
+    def __init__(self, kind: str, cheat: str, code: str) -> None:
+        super().__init__(f"no protocol of these {kind} carries what {cheat} ({code}) shows")
+        self.kind = kind
+        self.cheat = cheat
+        self.code = code
 
 
 def choose(kinds: tuple[str, ...], asked: list[tuple[str, float]]) -> tuple[Choice, ...]:
@@ -109,6 +160,9 @@ class Device(msgspec.Struct, frozen=True):
 
     kind: str
     region: str
+    vendor: str
+    model: str
+    profile: str
     setting: Setting
     instrument: Instrument
     line: Line
@@ -123,9 +177,9 @@ class Device(msgspec.Struct, frozen=True):
         return {
             "device_id": device_id,
             "kind": self.kind,
-            "profile": f"{self.kind.replace('_', '-')}-reference",
-            "vendor": "Reference",
-            "model": f"{KINDS[self.kind].prefix.upper()}-1",
+            "profile": self.profile,
+            "vendor": self.vendor,
+            "model": self.model,
             "serial_number": f"{rng.randrange(10**8):08d}",
             "owner": f"simulated-owner-{self.setting.index // 10 + 1:03d}",
             "site": f"simulated-site-{self.setting.index // 4 + 1:04d}",
@@ -138,6 +192,16 @@ class Device(msgspec.Struct, frozen=True):
             "certificate": f"SIM-{device_id}",
             "parameters": self.instrument.parameters(),
         }
+
+
+def _share(shares: tuple[tuple[str, float], ...], place: float) -> str:
+    """The name whose part of [0, 1) has the place in it; shares are parts of their sum."""
+    left = place * sum(share for _, share in shares)
+    for name, share in shares:
+        left -= share
+        if left < 0:
+            return name
+    return shares[-1][0]
 
 
 class Fleet:
@@ -155,59 +219,109 @@ class Fleet:
         self.order = order
         self._record = record
         self.devices: list[Device] = []
-        each, more = divmod(order.devices, len(order.kinds))
-        for number, kind in enumerate(order.kinds):
-            self._add(kind, each + (number < more))
+        self._numbers: Counter[tuple[str, str]] = Counter()
+        self._offsets: dict[str, float] = {}
+        for group in order.all_groups():
+            self._add(group)
 
-    def _add(self, kind: str, count: int) -> None:
-        order, made = self.order, KINDS[kind]
-        cheats = self._cheats(kind, count)
-        for index in range(count):
+    def _add(self, group: Group) -> None:
+        """Numbers go on from one group to the next of the same kind and region."""
+        order, kind, made = self.order, group.kind, KINDS[group.kind]
+        first = self._numbers[kind, group.region]
+        self._numbers[kind, group.region] += group.devices
+        numbers = range(first, first + group.devices)
+        cheats = self._cheats(group, numbers)
+        for index in numbers:
+            choice = cheats.get(index)
+            origin = f"{made.prefix}-{group.region}-{index + 1:05d}"
+            protocol = self._protocol(group, index, choice)
             setting = Setting(
                 seed=order.seed,
-                device_id=f"{made.prefix}-{order.region}-{index + 1:05d}",
+                device_id=protocol.device_id(kind, group.region, index) or origin,
                 index=index,
                 start=order.start,
-                interval=order.interval or made.interval,
+                interval=group.interval or order.interval or made.interval,
+                origin=origin,
             )
             instrument = made.make(setting)
-            fault = self._fault(setting, kind, cheats[index]) if index in cheats else None
+            fault = None if choice is None else self._fault(setting, choice)
             line = Line(
-                setting, order.region, kind, instrument, fault=fault, troubles=order.troubles
+                setting,
+                group.region,
+                kind,
+                instrument,
+                fault=fault,
+                troubles=order.troubles if group.troubles is None else group.troubles,
+                encode=protocol.encoder(kind, group.region, setting),
             )
-            self.devices.append(Device(kind, order.region, setting, instrument, line, fault))
+            models = group.models or ((f"{made.prefix.upper()}-1", 1.0),)
+            model = _share(models, self._place(f"{kind}/model", index))
+            self.devices.append(
+                Device(
+                    kind=kind,
+                    region=group.region,
+                    vendor=group.vendor,
+                    model=model,
+                    profile=protocol.profiles[kind],
+                    setting=setting,
+                    instrument=instrument,
+                    line=line,
+                    fault=fault,
+                )
+            )
 
-    def _cheats(self, kind: str, count: int) -> dict[int, str]:
+    def _place(self, purpose: str, index: int) -> float:
+        """A device's place in [0, 1).
+
+        The golden ratio spreads devices so that every share is exact to about one device.
+        """
+        if purpose not in self._offsets:
+            drawn = Setting(self.order.seed, purpose, 0, 0, 1).random("cheats").random()
+            self._offsets[purpose] = drawn
+        return (self._offsets[purpose] + index * _GOLDEN) % 1
+
+    def _protocol(self, group: Group, index: int, choice: Choice | None) -> Protocol:
+        """The protocol of a device: one that can carry what its cheat shows."""
+        shares = group.protocols or (("json", 1.0),)
+        if choice is not None:
+            code = KINDS[group.kind].cheats[choice.cheat].code
+            shares = tuple(each for each in shares if shows(PROTOCOLS[each[0]], code))
+            if not shares:
+                raise UnseenCheat(group.kind, choice.cheat, code)
+        return PROTOCOLS[_share(shares, self._place(f"{group.kind}/protocol", index))]
+
+    def _cheats(self, group: Group, numbers: range) -> dict[int, Choice]:
         """Which device does what: each at most one thing, each cheat at least one device.
 
-        Devices are spread over [0, 1) by the golden ratio, which leaves every share exact to
-        about one device, and cheats take adjoining parts of it.
+        Cheats take adjoining parts of the places; exact counts take the places in their order.
         """
-        offset = Setting(self.order.seed, kind, 0, 0, 1).random("cheats").random()
-        places = [(offset + index * _GOLDEN) % 1 for index in range(count)]
-        cheats: dict[int, str] = {}
+        places = {index: self._place(group.kind, index) for index in numbers}
+        cheats: dict[int, Choice] = {}
         low = 0.0
-        for choice in (each for each in self.order.choices if each.kind == kind and each.share):
+        for choice in (each for each in group.choices if each.count is None and each.share):
             high = low + choice.share
-            hit = [index for index, place in enumerate(places) if low <= place < high]
-            cheats.update(dict.fromkeys(hit, choice.cheat))
+            hit = [index for index, place in places.items() if low <= place < high]
+            cheats.update(dict.fromkeys(hit, choice))
             low = high
-        for cheat in {each.cheat: 0 for each in self.order.choices if each.kind == kind}:
-            free = [index for index in range(count) if index not in cheats]
-            if free and cheat not in cheats.values():
-                cheats[free[0]] = cheat
+        for choice in group.choices:
+            free = [index for index in numbers if index not in cheats]
+            if choice.count is not None:
+                free.sort(key=places.__getitem__)
+                cheats.update(dict.fromkeys(free[: choice.count], choice))
+            elif free and choice not in cheats.values():
+                cheats[free[0]] = choice
         return cheats
 
-    def _fault(self, setting: Setting, kind: str, name: str) -> Fault:
-        cheat = KINDS[kind].cheats[name]
+    def _fault(self, setting: Setting, choice: Choice) -> Fault:
+        cheat = KINDS[choice.kind].cheats[choice.cheat]
         return cheat.make(
             Case(
                 device_id=setting.device_id,
-                cheat=name,
+                cheat=choice.cheat,
                 code=cheat.code,
-                begin=self.order.cheats_from,
+                begin=self.order.cheats_from if choice.begin is None else choice.begin,
                 lag=self.order.lag,
-                rng=setting.random(f"cheat/{name}"),
+                rng=setting.random(f"cheat/{choice.cheat}"),
                 record=self._record,
             )
         )
