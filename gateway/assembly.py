@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.case_files import read_case_files
 from gateway.cases import run_cases
+from gateway.checks.overrides import read_regions
 from gateway.checks.tariffs import read_tariffs
 from gateway.config import packaged_profiles
 from gateway.errors import ProfileError
@@ -21,6 +22,7 @@ from gateway.registry import RegistryError, read_files
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gateway.checks.overrides import Region
     from gateway.checks.tariffs import Tariff
     from gateway.devices import Registry
     from gateway.records import Device
@@ -89,6 +91,18 @@ def all_tariffs(given: Sequence[Path]) -> dict[str, Tariff]:
     for directory in (packaged_profiles(), *given):
         found |= read_tariffs((directory / "reference" / "tariffs").glob("*.yaml"))
     return found
+
+
+def all_regions(given: Sequence[Path]) -> list[Region]:
+    """What regions set otherwise than the profiles, of the packaged ones and the directories given.
+
+    Raises:
+        ProfileError: every fault of every file.
+    """
+    folders = (packaged_profiles(), *given)
+    return read_regions(
+        file for folder in folders for file in (folder / "reference" / "regions").glob("*.yaml")
+    )
 
 
 def read_devices(data: DataDirectory, registry: Path | None) -> Registry:
@@ -185,4 +199,10 @@ def make_decider(
     Without a single registered device there is no registry to be missing from: then nothing is
     flagged as unregistered.
     """
-    return Decider(profiles, devices, all_tariffs(given), registry_known=bool(devices))
+    return Decider(
+        profiles,
+        devices,
+        all_tariffs(given),
+        regions=all_regions(given),
+        registry_known=bool(devices),
+    )

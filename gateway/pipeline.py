@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from gateway.checks import Judge, Tariff
+from gateway.checks import Judge, Region, Tariff
 from gateway.decode.compile import Documents, compile_documents, compile_parser
 from gateway.decode.document import NO_PAYLOAD, Context, Memory, Parse
 from gateway.decode.json import compile_json
@@ -186,9 +186,10 @@ class Decider:
         devices: Mapping[str, Device],
         tariffs: Mapping[str, Tariff],
         *,
+        regions: Sequence[Region] = (),
         registry_known: bool | None = None,
     ) -> None:
-        self.judge = Judge(devices, tariffs, registry_known=registry_known)
+        self.judge = Judge(devices, tariffs, regions=regions, registry_known=registry_known)
         self.devices = devices
         self.plans = self._compiled(profiles)
         self._memories = _shared_memories(self.plans)

@@ -6,6 +6,16 @@
 
 from gateway.checks.catalogue import CATALOGUE, CheckInfo
 from gateway.checks.judge import BoundChecks, Judge
+from gateway.checks.overrides import Region, read_regions
 from gateway.checks.tariffs import Tariff, read_tariffs
 
-__all__ = ["CATALOGUE", "BoundChecks", "CheckInfo", "Judge", "Tariff", "read_tariffs"]
+__all__ = [
+    "CATALOGUE",
+    "BoundChecks",
+    "CheckInfo",
+    "Judge",
+    "Region",
+    "Tariff",
+    "read_regions",
+    "read_tariffs",
+]

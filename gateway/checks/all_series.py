@@ -1,22 +1,28 @@
-"""Every check of a series, by its code: what a layout is offered when its profile is bound."""
+"""Every check of a series: what a layout is offered when its profile is bound."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.checks.overlaps import session_overlap, trip_overlap
+from gateway.checks import overlaps
+from gateway.checks.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from gateway.checks.bound import Bound
-    from gateway.checks.series import Make, SeriesCheck
+    from gateway.checks.series import Series, SeriesCheck
 
-_MAKERS: Final[dict[str, Make]] = {
-    "trip_overlap": trip_overlap,
-    "session_overlap": session_overlap,
-}
+SERIES: Final[tuple[Series, ...]] = (
+    overlaps.TRIP_OVERLAP,
+    overlaps.SESSION_OVERLAP,
+)
 
 
 def series_checks(bound: Bound) -> tuple[SeriesCheck, ...]:
     """The checks that a layout has the quantities for and its settings leave on."""
-    made = (make(bound) for code, make in _MAKERS.items() if code not in bound.settings.off)
+    kind, off = bound.layout.kind, bound.settings.off
+    made = (
+        series.make(bound)
+        for series in SERIES
+        if series.code not in off and CATALOGUE[series.code].applies_to(kind)
+    )
     return tuple(check for check in made if check is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 import msgspec
@@ -11,6 +11,7 @@ from gateway.checks import numbering, ranges, registers
 from gateway.checks.all_series import series_checks
 from gateway.checks.amounts import amount_checks
 from gateway.checks.fares import NEEDED, fare_check
+from gateway.checks.series import recalled
 from gateway.checks.tariff_sums import QUANTITIES, tariff_sum_check
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from gateway.records import Device, Flag, Reading
 
 Range = tuple[int, float, float]
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 _encode = msgspec.msgpack.Encoder().encode
 _SECOND = 10**9
@@ -77,6 +80,7 @@ class Bound:
         state: Callable[[], State],
         devices: Mapping[str, Device],
         tariffs: Mapping[str, Tariff],
+        order: Order,
     ) -> None:
         self.layout = layout
         self.settings = settings
@@ -93,6 +97,7 @@ class Bound:
             if name in layout.names
         )
         self._state = state
+        self._order = order
         self.extras = self._extra_checks(devices, tariffs)
         self.devices = devices
         self.series = series_checks(self)
@@ -124,6 +129,21 @@ class Bound:
         counts = self._state().not_judged
         counts[code, reason] = counts.get((code, reason), 0) + 1
 
+    @property
+    def clock(self) -> int:
+        """The ledger's clock: the latest time of receipt so far, in steps of `CLOCK_STEP`."""
+        return self._order.clock
+
+    def group(self, code: str, name: str, kind: type[_Struct]) -> _Struct:
+        """What a check remembers of several devices together, made new at the first sight.
+
+        Args:
+            code: of the check.
+            name: of the group, such as the id of the feeder.
+            kind: the struct, made without arguments.
+        """
+        return recalled(self._state().groups, f"{code} {name}", kind)
+
     def numbered_channel(self, reading: Reading) -> str | None:
         """The channel whose messages are counted, None where the device counts them all."""
         return reading.channel if self.layout.sequence_per_channel else None
@@ -134,7 +154,9 @@ def compile_run(  # noqa: C901, PLR0915 - see run
     tracks: dict[tuple[str, str | None], Track],
     open_track: Callable[[Reading, list[Flag]], Track],
     trim: Callable[[Window, int], None],
+    *,
     order: Order,
+    elsewhere: Callable[[Reading], Callable[[Reading, list[Flag]], bool] | None] | None = None,
 ) -> Callable[[Reading, list[Flag]], bool]:
     """The judgement of one reading as one function over value indexes.
 
@@ -151,6 +173,9 @@ def compile_run(  # noqa: C901, PLR0915 - see run
     def run(reading: Reading, flags: list[Flag]) -> bool:  # noqa: C901, PLR0912, PLR0915
         track = tracks.get((reading.device_id, reading.channel))
         if track is None:
+            other = elsewhere(reading) if elsewhere is not None else None
+            if other is not None:
+                return other(reading, flags)
             track = open_track(reading, flags)
         measured = at = reading.measured_at
         values: tuple[Any, ...] = reading.values

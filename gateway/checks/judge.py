@@ -9,20 +9,25 @@ from gateway.checks import state as memory
 from gateway.checks.bound import Bound, Track, compile_run
 from gateway.checks.findings import finding
 from gateway.checks.order import HOLD, Held, Line, Order
+from gateway.checks.overrides import Overrides
 from gateway.checks.registers import Dial
 from gateway.checks.series import memory_of
 from gateway.checks.settings import CheckSettings, parse
 from gateway.checks.state import ChannelState, DeviceState, Numbering, RegisterState
 from gateway.checks.window import Window
 from gateway.devices import since, versions_of
+from gateway.errors import ProfileError
 from gateway.profiles.layout import Register
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from gateway.checks.overrides import Override, Region
     from gateway.checks.tariffs import Tariff
     from gateway.profiles.layout import Layout
     from gateway.records import Device, Flag, Reading
+
+    Run = Callable[[Reading, list[Flag]], bool]
 
 CLOCK_STEP: Final = 10 * 10**9
 """Nanoseconds by which the ledger's clock goes on."""
@@ -36,24 +41,87 @@ class BoundChecks:
 
     __slots__ = ("bound", "layout", "run", "settings", "tracks")
 
-    def __init__(self, judge: Judge, layout: Layout, settings: CheckSettings) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        layout: Layout,
+        settings: CheckSettings,
+        elsewhere: Callable[[Reading], Run | None] | None = None,
+    ) -> None:
         self.layout = layout
         self.settings = settings
         self.tracks: dict[tuple[str, str | None], Track] = {}
         bound = Bound(
-            layout, settings, state=judge.state, devices=judge.devices, tariffs=judge.tariffs
+            layout,
+            settings,
+            state=judge.state,
+            devices=judge.devices,
+            tariffs=judge.tariffs,
+            order=judge.order,
         )
 
         def open_track(reading: Reading, flags: list[Flag]) -> Track:
             track = judge.open_track(bound, reading, flags)
-            self.tracks[reading.device_id, reading.channel] = track
+            # Where another version of the device is judged otherwise, each reading is asked.
+            if elsewhere is None or not judge.overrides.any_of(reading.device_id, layout.kind):
+                self.tracks[reading.device_id, reading.channel] = track
             return track
 
         def trim(window: Window, newest: int) -> None:
             judge.state().memory.trim(window, newest)
 
         self.bound = bound
-        self.run = compile_run(bound, self.tracks, open_track, trim, judge.order)
+        self.run = compile_run(
+            bound, self.tracks, open_track, trim, order=judge.order, elsewhere=elsewhere
+        )
+
+
+class Variants:
+    """The checks of one layout: as its profile sets them, and as regions or devices differ."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        layout: Layout,
+        settings: Mapping[str, Mapping[str, Any] | bool],
+        where: str,
+    ) -> None:
+        self._judge = judge
+        self._layout = layout
+        self._settings = settings
+        self._where = where
+        self._others: dict[str, BoundChecks] = {}
+        self.usual = BoundChecks(
+            judge, layout, parse(layout.kind, settings, where), self._elsewhere
+        )
+
+    def of(self, reading: Reading) -> BoundChecks:
+        """Those that a reading is judged by."""
+        told = self._judge.overrides.of(reading)
+        return self.usual if told is None else self._other(told)
+
+    def forget(self) -> None:
+        """Forgets the tracks: the memory has been replaced."""
+        for bound in (self.usual, *self._others.values()):
+            bound.tracks.clear()
+
+    def _elsewhere(self, reading: Reading) -> Run | None:
+        told = self._judge.overrides.of(reading)
+        return None if told is None else self._other(told).run
+
+    def _other(self, told: Override) -> BoundChecks:
+        found = self._others.get(told.key)
+        if found is None:
+            try:
+                settings = parse(self._layout.kind, told.over(self._settings), self._where)
+            except ProfileError as error:
+                # A registry is mended while the gateway runs; the profile's own settings stand.
+                reason = f"{told.source} sets what cannot be: {str(error).splitlines()[0]}"
+                self.usual.bound.not_judged("*", reason)
+                settings = self.usual.settings
+            found = BoundChecks(self._judge, self._layout, settings)
+            self._others[told.key] = found
+        return found
 
 
 class Judge:
@@ -65,6 +133,7 @@ class Judge:
     Args:
         devices: the registry by device id.
         tariffs: taxi tariffs by name.
+        regions: what regions set otherwise than the profiles.
         registry_known: whether a registry was given, so that a device missing from it is a
             finding; None means whether ``devices`` has any.
     """
@@ -74,13 +143,16 @@ class Judge:
         devices: Mapping[str, Device],
         tariffs: Mapping[str, Tariff],
         *,
+        regions: Sequence[Region] = (),
         registry_known: bool | None = None,
     ) -> None:
         self.devices = devices
         self.tariffs = tariffs
+        self.overrides = Overrides(devices, regions)
         self._registry_known = bool(devices) if registry_known is None else registry_known
         self._state = memory.State()
         self._bound: list[BoundChecks] = []
+        self._variants: list[Variants] = []
         self.order = Order(_judge_series)
 
     def state(self) -> memory.State:
@@ -105,9 +177,10 @@ class Judge:
         Raises:
             ProfileError: every fault of the settings with its key path.
         """
-        bound = BoundChecks(self, layout, parse(layout.kind, settings, where))
-        self._bound.append(bound)
-        return bound
+        variants = Variants(self, layout, settings, where)
+        self._variants.append(variants)
+        self._bound.append(variants.usual)
+        return variants.usual
 
     def judge(self, bound: BoundChecks, reading: Reading, flags: list[Flag]) -> bool:
         """Appends what is found to ``flags``: new flags, and later versions of earlier ones.
@@ -163,27 +236,31 @@ class Judge:
             ValueError: not a snapshot of a version that this program reads.
         """
         self._state = memory.unpack(blob)
-        for bound in self._bound:
-            bound.tracks.clear()
+        for variants in self._variants:
+            variants.forget()
         self.order.begin(self._state.clock)
-        by_block = {(b.layout.profile, b.layout.event, b.layout.names): b for b in self._bound}
+        by_block = {
+            (v.usual.layout.profile, v.usual.layout.event, v.usual.layout.names): v
+            for v in self._variants
+        }
         for device in self._state.devices.values():
             for line in device.lines.values():
                 self._wait_on(line, by_block)
 
     def _wait_on(
-        self, line: Line, by_block: Mapping[tuple[str, str, tuple[str, ...]], BoundChecks]
+        self, line: Line, by_block: Mapping[tuple[str, str, tuple[str, ...]], Variants]
     ) -> None:
         """Gives the readings of a restored line their tracks; a profile may be gone."""
         found: list[Held] = []
         for held in line.held:
             reading = held.reading
-            bound = by_block.get((reading.profile, reading.event, reading.names))
-            if bound is None:
+            variants = by_block.get((reading.profile, reading.event, reading.names))
+            if variants is None:
                 key = ("*", "its profile changed while the reading waited for others")
                 self._state.not_judged[key] = self._state.not_judged.get(key, 0) + 1
             else:
-                found.append(held._replace(track=self.open_track(bound.bound, reading, [])))
+                bound = variants.of(reading).bound
+                found.append(held._replace(track=self.open_track(bound, reading, [])))
         line.held = found
         self.order.restore(line)
 

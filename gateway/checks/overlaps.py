@@ -8,12 +8,13 @@ their ends; one that comes late is compared with its neighbours that are still r
 from __future__ import annotations
 
 from bisect import insort
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from gateway.checks.findings import finding
-from gateway.checks.series import SeriesCheck
+from gateway.checks.parameters import NotNegative, Settings
+from gateway.checks.series import Series, SeriesCheck
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 16
 _SECOND = 10**9
+
+
+class OverlapSettings(Settings):
+    """Seconds by which two trips or sessions may overlap: the step of the clock that is shown."""
+
+    tolerance: NotNegative = 1.0
 
 
 class Span(msgspec.Struct, array_like=True, order=True):
@@ -39,13 +46,11 @@ class Spans(msgspec.Struct, array_like=True):
     spans: list[Span] = []
 
 
-def trip_overlap(bound: Bound) -> SeriesCheck | None:
-    """Trips of a taximeter."""
+def _trips(bound: Bound) -> SeriesCheck | None:
     return _overlap(bound, "trip_overlap", "trip", per_channel=False)
 
 
-def session_overlap(bound: Bound) -> SeriesCheck | None:
-    """Sessions of a connector of a charger."""
+def _sessions(bound: Bound) -> SeriesCheck | None:
     return _overlap(bound, "session_overlap", "session", per_channel=True)
 
 
@@ -54,7 +59,7 @@ def _overlap(bound: Bound, code: str, event: str, *, per_channel: bool) -> Serie
     if bound.layout.event != event or not {"started_at", "ended_at"} <= set(names):
         return None
     at_start, at_end = names.index("started_at"), names.index("ended_at")
-    tolerance = round(bound.settings.overlap.tolerance * _SECOND)
+    tolerance = round(bound.settings.of(code, OverlapSettings).tolerance * _SECOND)
 
     def run(
         memory: Spans, _track: Track, reading: Reading, _at: int, late: bool, flags: list[Flag]
@@ -105,3 +110,7 @@ def _flag(
         since=since,
         until=until,
     )
+
+
+TRIP_OVERLAP: Final = Series("trip_overlap", OverlapSettings, _trips)
+SESSION_OVERLAP: Final = Series("session_overlap", OverlapSettings, _sessions)

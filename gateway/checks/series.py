@@ -14,6 +14,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pydantic import BaseModel
+
     from gateway.checks.bound import Bound, Track
     from gateway.checks.state import DeviceState
     from gateway.records import Flag, Reading
@@ -41,6 +43,17 @@ class SeriesCheck(NamedTuple):
     run: Run
 
 
+class Series(NamedTuple):
+    """A check of a series as it is registered: its code, its parameters, and how it is made.
+
+    One that has no flag of its own code (it feeds another) is not registered.
+    """
+
+    code: str
+    settings: type[BaseModel]
+    make: Make
+
+
 def memory_of(device: DeviceState, check: SeriesCheck, channel: str) -> msgspec.Struct:
     """What a check remembers of a device or a channel of it, made new at the first sight."""
     key = f"{check.code} {channel}" if check.per_channel else check.code
@@ -49,9 +62,14 @@ def memory_of(device: DeviceState, check: SeriesCheck, channel: str) -> msgspec.
 
 def remembered(device: DeviceState, key: str, kind: type[_State]) -> _State:
     """A struct of the memory, decoded where it still lies as the snapshot had it."""
-    found = device.series.get(key)
+    return recalled(device.series, key, kind)
+
+
+def recalled(kept: dict[str, Any], key: str, kind: type[_State]) -> _State:
+    """A struct of what is kept, made new where there is none."""
+    found = kept.get(key)
     if isinstance(found, kind):
         return found
     state = kind() if found is None else msgspec.msgpack.decode(found, type=kind)
-    device.series[key] = state
+    kept[key] = state
     return state

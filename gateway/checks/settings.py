@@ -9,61 +9,38 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
+from pydantic import BaseModel, Field, RootModel, ValidationError, model_validator
 
+from gateway.checks.all_series import SERIES
 from gateway.checks.catalogue import CATALOGUE
+from gateway.checks.parameters import Limits, NoSettings, NotNegative, Positive, Settings
 from gateway.errors import ProfileError
 from gateway.quantities import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
 _T = TypeVar("_T", bound=BaseModel)
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class NoSettings(_Settings):
-    """A check without parameters."""
-
-
-class Limits(_Settings):
-    """Physical limits in the quantity's canonical unit, both included."""
-
-    low: float | None = None
-    high: float | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low is None and self.high is None:
-            raise ValueError("give `low`, `high` or both")
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise ValueError("`low` must be below `high`")
-        return self
 
 
 class RangeSettings(RootModel[dict[str, Limits]]):
     """Limits by quantity."""
 
 
-class DecreaseSettings(_Settings):
+class DecreaseSettings(Settings):
     """What is no fall: ``resolution_steps`` of the last digit, or a ``tolerance`` by quantity."""
 
     resolution_steps: NotNegative = 1.0
-    tolerance: dict[str, NotNegative] = {}
+    tolerance: dict[str, NotNegative] = {}  # noqa: RUF012 - pydantic copies it
 
 
-class RolloverSettings(_Settings):
+class RolloverSettings(Settings):
     """How far, in shares of the full scale, a step over the full scale may reach."""
 
     span: Annotated[float, Field(gt=0, le=0.5)] = 0.05
 
 
-class FutureSettings(_Settings):
+class FutureSettings(Settings):
     """Seconds that an instrument's clock may be ahead: above ``minor``, above ``major``."""
 
     minor: Positive = 60.0
@@ -76,14 +53,14 @@ class FutureSettings(_Settings):
         return self
 
 
-class AmountSettings(_Settings):
+class AmountSettings(Settings):
     """Scale intervals of the quantity (L, kWh) and of the money."""
 
     quantity_interval: Positive = 0.01
     money_interval: Positive = 0.01
 
 
-class FareSettings(_Settings):
+class FareSettings(Settings):
     """Shown intervals of distance (km) and time (s); whether the fare includes the surcharge."""
 
     distance_interval: NotNegative = 0.01
@@ -91,17 +68,11 @@ class FareSettings(_Settings):
     surcharge_included: bool = False
 
 
-class TariffSumSettings(_Settings):
+class TariffSumSettings(Settings):
     """Tolerance (kWh) for each tariff; steps after which a standing residual is settled."""
 
     per_tariff: NotNegative = 0.02
     settle_after: Annotated[int, Field(ge=1)] = 24
-
-
-class OverlapSettings(_Settings):
-    """Seconds by which two trips or sessions may overlap: the step of the clock that is shown."""
-
-    tolerance: NotNegative = 1.0
 
 
 class CheckSettings:
@@ -109,6 +80,7 @@ class CheckSettings:
 
     def __init__(self, parsed: Mapping[str, BaseModel], off: frozenset[str]) -> None:
         self.off = off
+        self._parsed = parsed
         self.ranges: dict[str, Limits] = {}
         found = parsed.get("value_out_of_range")
         if isinstance(found, RangeSettings):
@@ -119,7 +91,11 @@ class CheckSettings:
         self.amount = _of(AmountSettings, parsed)
         self.fare = _of(FareSettings, parsed)
         self.tariff_sum = _of(TariffSumSettings, parsed)
-        self.overlap = _of(OverlapSettings, parsed)
+
+    def of(self, code: str, model: type[_T]) -> _T:
+        """The parameters of a code: those given, else the defaults."""
+        found = self._parsed.get(code)
+        return found if isinstance(found, model) else model()
 
 
 MODELS: dict[str, type[BaseModel]] = {
@@ -133,8 +109,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "amount_mismatch": AmountSettings,
     "fare_mismatch": FareSettings,
     "tariff_sum_mismatch": TariffSumSettings,
-    "trip_overlap": OverlapSettings,
-    "session_overlap": OverlapSettings,
+    **{check.code: check.settings for check in SERIES},
 }
 
 

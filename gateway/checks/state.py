@@ -13,7 +13,7 @@ from gateway.records import Flag, Reading
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 _Live = TypeVar("_Live", "Numbering", "RegisterState")
 
-VERSION = 2
+VERSION = 3
 
 
 class Gap(msgspec.Struct, array_like=True):
@@ -127,10 +127,15 @@ class DeviceState:
 
 
 class State:
-    """The whole memory of the checks."""
+    """The whole memory of the checks.
+
+    ``groups`` has what is remembered of several devices together (a tank and its nozzles, a feeder
+    and its meters): a struct by code and group, or its bytes until it is asked for.
+    """
 
     def __init__(self) -> None:
         self.devices: dict[str, DeviceState] = {}
+        self.groups: dict[str, Any] = {}
         self.not_judged: dict[tuple[str, str], int] = {}
         self.memory = Memory()
         self.clock = NEVER
@@ -204,6 +209,7 @@ class _Packed(msgspec.Struct):
     devices: dict[str, _PackedDevice]
     not_judged: list[tuple[str, str, int]]
     clock: int
+    groups: dict[str, bytes]
 
 
 class _Versioned(msgspec.Struct):
@@ -272,6 +278,7 @@ def pack(state: State) -> bytes:
         },
         [(code, reason, count) for (code, reason), count in state.not_judged.items()],
         state.clock,
+        {key: _bytes(kept) for key, kept in state.groups.items()},
     )
     return msgspec.msgpack.encode(packed)
 
@@ -313,5 +320,6 @@ def unpack(blob: bytes) -> State:
     for window in state.windows():
         state.memory.watch(window)
     state.clock = packed.clock
+    state.groups = dict(packed.groups)
     state.not_judged = {(code, reason): count for code, reason, count in packed.not_judged}
     return state

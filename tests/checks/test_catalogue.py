@@ -10,7 +10,7 @@ from gateway.checks.findings import SEVERITIES
 from gateway.checks.settings import MODELS
 from gateway.quantities import KINDS
 
-README = Path(__file__).parents[2] / "gateway" / "checks" / "README.md"
+PAGES = Path(__file__).parents[2] / "gateway" / "checks" / "codes"
 PUBLIC = [
     "unregistered_device",
     "verification_expired",
@@ -87,14 +87,17 @@ def test_judged_codes_have_parameters_evidence_and_tolerance():
     assert all(CATALOGUE[code].tolerance and CATALOGUE[code].doc for code in judged)
 
 
-def test_the_readme_has_a_section_for_every_judged_code_and_no_other():
-    sections = re.findall(r"^### `(\w+)`", README.read_text(encoding="utf-8"), re.MULTILINE)
-    assert sections == [code for code, info in CATALOGUE.items() if info.implemented]
+def test_every_judged_code_has_a_page_and_no_other():
+    pages = {file.stem for file in PAGES.glob("*.md")}
+    assert pages == {code for code, info in CATALOGUE.items() if info.implemented}
 
 
-def test_the_readme_names_every_parameter():
-    text = README.read_text(encoding="utf-8")
-    for code, model in MODELS.items():
-        section = text.split(f"### `{code}`")[1].split("\n### ")[0]
-        for name in model.model_fields:
-            assert name == "root" or f"`{name}`" in section, f"{code}: {name}"
+@pytest.mark.parametrize("code", MODELS)
+def test_a_page_names_every_parameter_and_every_key_of_the_evidence(code):
+    page = (PAGES / f"{code}.md").read_text(encoding="utf-8")
+    assert page.startswith(f"# `{code}`\n\n")
+    named = set(re.findall(r"`(\w+)`", page))
+    parameters = {name for name in MODELS[code].model_fields if name != "root"}
+    assert parameters <= named, sorted(parameters - named)
+    keys = {"observed", "expected", "tolerance", "unit", *CATALOGUE[code].evidence}
+    assert keys <= named, sorted(keys - named)

@@ -118,7 +118,7 @@ def test_a_snapshot_changes_nothing():
 
 
 def test_a_snapshot_of_an_unknown_version_says_so():
-    with pytest.raises(ValueError, match=r"version 99, this program reads 2.*ledger again"):
+    with pytest.raises(ValueError, match=r"version 99, this program reads 3.*ledger again"):
         Judge({}, {}).restore(msgspec.msgpack.encode({"version": 99}))
 
 

@@ -1,0 +1,131 @@
+"""Codes of electricity, water, gas and heat meters."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.checks.catalogue.info import ACCURACY, EV, FLOW, POWER, WATER, CheckInfo
+
+CODES: Final = (
+    CheckInfo(
+        code="tariff_sum_mismatch",
+        en="Total differs from the sum of the tariff registers",
+        zh="总电能与各费率电能之和不符",
+        severity="major",
+        basis={"": f"JJG 691, DL/T 614 (?) (sum of tariff registers); {ACCURACY}"},
+        tolerance="0.02 kWh a tariff (display rounding)",
+        evidence={
+            "residual": "total minus the tariffs",
+            "residual_before": "what it was before",
+            "formula": "what was computed",
+            "inputs": "the tariff registers",
+            "count": "messages off so far",
+            "latest": "the residual of the latest of them",
+        },
+        kinds=("electricity_meter",),
+        doc="The total register departs from the sum of its tariffs; one flag while it lasts.",
+        implemented=True,
+    ),
+    CheckInfo(
+        code="voltage_out_of_limits",
+        en="Voltage outside the supply limits",
+        zh="电压越限",
+        severity="minor",
+        basis={"": "GB/T 12325-2008"},
+        kinds=POWER,
+    ),
+    CheckInfo(
+        code="frequency_out_of_limits",
+        en="Frequency outside the limits",
+        zh="频率越限",
+        severity="minor",
+        basis={"": "GB/T 15945-2008"},
+        kinds=POWER,
+    ),
+    CheckInfo(
+        code="phase_loss",
+        en="Phase lost",
+        zh="失压 (断相)",
+        severity="major",
+        basis={"": f"DL/T 645-2007; {ACCURACY}"},
+        kinds=POWER,
+    ),
+    CheckInfo(
+        code="reverse_energy",
+        en="Energy flows backwards",
+        zh="电能反向",
+        severity="major",
+        basis={"": ACCURACY},
+        kinds=POWER,
+    ),
+    CheckInfo(
+        code="leak_suspected",
+        en="Leak suspected",
+        zh="疑似漏损",
+        severity="minor",
+        basis={"": WATER},
+        kinds=FLOW,
+    ),
+    CheckInfo(
+        code="burst_suspected",
+        en="Burst suspected",
+        zh="疑似爆管",
+        severity="major",
+        basis={"": WATER},
+        kinds=FLOW,
+    ),
+    CheckInfo(
+        code="backflow",
+        en="Flow is backwards",
+        zh="倒流",
+        severity="minor",
+        basis={"": WATER},
+        kinds=FLOW,
+    ),
+    CheckInfo(
+        code="consumption_drop",
+        en="Consumption dropped for good",
+        zh="用量持续下降",
+        severity="minor",
+        basis={"": ACCURACY},
+    ),
+    CheckInfo(
+        code="zero_consumption",
+        en="No consumption",
+        zh="零用量",
+        severity="info",
+        basis={"": ACCURACY},
+    ),
+    CheckInfo(
+        code="energy_balance_mismatch",
+        en="Feeder and meters do not balance",
+        zh="台区电量不平衡",
+        severity="major",
+        basis={"": ACCURACY},
+        kinds=POWER,
+    ),
+    CheckInfo(
+        code="conversion_mismatch",
+        en="Base volume does not follow from the conversion",
+        zh="标况体积与修正系数不符",
+        severity="major",
+        basis={"": f"GB/T 6968; {ACCURACY}"},
+        kinds=("gas_meter",),
+    ),
+    CheckInfo(
+        code="heat_balance_mismatch",
+        en="Heat does not follow from volume and temperatures",
+        zh="热量与流量、温差不符",
+        severity="major",
+        basis={"": f"JJG 225; {ACCURACY}"},
+        kinds=("heat_meter",),
+    ),
+    CheckInfo(
+        code="power_energy_mismatch",
+        en="Energy does not follow from power",
+        zh="电能与功率不符",
+        severity="minor",
+        basis={"": ACCURACY},
+        kinds=(*POWER, *EV),
+    ),
+)
