@@ -19,7 +19,7 @@ from simulators.catalogue import KINDS
 from simulators.clock import MINUTE, SECOND, parse_duration, rfc3339
 from simulators.fleet import Fleet
 from simulators.line import Troubles
-from simulators.options import Options, Refused
+from simulators.options import Options, Refused, Where
 from simulators.publish import BrokerUnreachable
 from simulators.recorded import Recorded, nyc_taxi, water_flow
 from simulators.run import Request, execute, wall_clock
@@ -93,7 +93,8 @@ def list_(
             # Chinese has no spaces to break at: without "fold" the end of a text would be cut off
             table.add_column(say(heading), overflow="fold", no_wrap=heading != "list.does")
         for cheat, made in kind.cheats.items():
-            table.add_row(f"[cyan]{cheat}[/cyan]", say(f"cheat.{cheat}"), made.code)
+            code = made.code or say("list.no_code")
+            table.add_row(f"[cyan]{cheat}[/cyan]", say(f"cheat.{cheat}"), code)
         console.print(table)
     console.print(say("list.hint", kind="fuel_dispenser", cheat="amount_raised"), soft_wrap=True)
 
@@ -197,16 +198,18 @@ def run(
         days=days,
         hours=hours,
         interval=interval,
-        speed=speed,
         region=region,
-        broker=broker,
-        username=username,
-        password_env=password_env,
-        ca_file=ca_file,
-        output=output,
-        truth=truth,
-        registry=registry,
         troubles=Troubles(duplicate_rate, late_rate, restart_rate, outage_rate),
+        where=Where(
+            speed=speed,
+            broker=broker,
+            username=username,
+            password_env=password_env,
+            ca_file=ca_file,
+            output=output,
+            truth=truth,
+            registry=registry,
+        ),
     )
     try:
         request = options.request(wall_clock(), os.environ)

@@ -1,4 +1,4 @@
-"""What a person asks of ``simulate run``, checked and turned into a request."""
+"""What a person asks of ``simulate run`` and ``fleet``, checked and turned into a request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from simulators.catalogue import KINDS
+from simulators.catalogue import KINDS, MIXTURE
 from simulators.clock import DAY, DEFAULT_START, HOUR, MINUTE, parse_duration, parse_time, rfc3339
 from simulators.fleet import Order, TooManyCheats, UnknownCheat, choose
 from simulators.line import Troubles
@@ -32,6 +32,96 @@ class Refused(Exception):
         self.facts = facts
 
 
+class Where(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run goes to and how fast, as it was typed: a broker or a capture, files beside it."""
+
+    speed: str | None = None
+    broker: str | None = None
+    username: str | None = None
+    password_env: str | None = None
+    ca_file: str | None = None
+    output: str | None = None
+    truth: str | None = None
+    registry: str | None = None
+
+    @property
+    def factor(self) -> float:
+        """The speed towards a broker.
+
+        Raises:
+            Refused: it is none.
+        """
+        return _factor(self.speed or "real")
+
+    def check(self) -> None:
+        """Refuses what does not go together.
+
+        Raises:
+            Refused: neither or both of broker and capture, or a speed for a capture.
+        """
+        if (self.broker is None) == (self.output is None):
+            raise Refused("destination")
+        if self.broker is None and self.speed not in (None, "max"):
+            raise Refused("capture_speed")
+
+    def span(self, span: int, start: int | None, now: int) -> tuple[int, int | None]:
+        """First moment and end; a run towards a broker never reaches beyond the present.
+
+        Args:
+            span: how long, ms; 0 when it was not told.
+            start: the first moment that was asked for, ms.
+            now: the wall clock, ms.
+
+        Raises:
+            Refused: a run towards a broker would start in the future.
+        """
+        live, factor = self.broker is not None, self.factor
+        if not span and (not live or math.isinf(factor)):
+            span = DAY
+        if start is None:
+            if not live:
+                start = DEFAULT_START
+            elif factor == 1.0:
+                start = now
+            else:
+                start = now - (span or _ENDLESS_PAST)
+        if live and start > now:
+            raise Refused("future", got=rfc3339(start))
+        return start, start + span if span else None
+
+    def lag(self, start: int, now: int) -> int:
+        """How far the run's clock is behind the receiver's (ms)."""
+        return 0 if self.broker is None else max(0, now - start)
+
+    def request(self, order: Order, environment: Mapping[str, str]) -> Request:
+        """The request to run an order.
+
+        Raises:
+            Refused: the environment has no such password.
+            ValueError: the address is none.
+        """
+        return Request(
+            order=order,
+            output=self.output,
+            broker=self._broker(environment),
+            factor=self.factor,
+            truth=self.truth,
+            registry=self.registry,
+        )
+
+    def _broker(self, environment: Mapping[str, str]) -> Broker | None:
+        if self.broker is None:
+            return None
+        password = None
+        if self.password_env is not None:
+            if self.password_env not in environment:
+                raise Refused("password_env", got=self.password_env)
+            password = environment[self.password_env]
+        return Broker.parse(
+            self.broker, username=self.username, password=password, ca_file=self.ca_file
+        )
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The options of ``simulate run`` as they were typed."""
 
@@ -44,16 +134,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     days: float = 0.0
     hours: float = 0.0
     interval: str | None = None
-    speed: str | None = None
     region: str = "110000"
-    broker: str | None = None
-    username: str | None = None
-    password_env: str | None = None
-    ca_file: str | None = None
-    output: str | None = None
-    truth: str | None = None
-    registry: str | None = None
     troubles: Troubles = Troubles()
+    where: Where
 
     def request(self, now: int, environment: Mapping[str, str]) -> Request:
         """The request behind the options.
@@ -67,79 +150,47 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             ValueError: a duration, a time or an address is not what it should be.
         """
         kinds = self._kinds()
-        if (self.broker is None) == (self.output is None):
-            raise Refused("destination")
+        self.where.check()
         if not re.fullmatch(r"[0-9]{6}", self.region):
             raise Refused("region", got=self.region)
-        if self.broker is None and self.speed not in (None, "max"):
-            raise Refused("capture_speed")
-        factor = _factor(self.speed or "real")
-        start, until = self._span(factor, now)
-        if self.broker is not None and start > now:
-            raise Refused("future", got=rfc3339(start))
+        span = round(self.days * DAY + self.hours * HOUR)
+        asked = None if self.start is None else parse_time(self.start)
+        start, until = self.where.span(span, asked, now)
         try:
             choices = choose(kinds, [_cheat(each) for each in self.cheats])
         except UnknownCheat as error:
             raise Refused("unknown_cheat", got=error.name, known=", ".join(error.known)) from error
         except TooManyCheats as error:
             raise Refused("too_many", kind=error.kind, share=f"{error.share:g}") from error
-        after = 5 * MINUTE if until is None else (until - start) // 4
+        begin = (
+            parse_duration(self.cheats_after) if self.cheats_after else cheats_after(start, until)
+        )
         order = Order(
             kinds=kinds,
             devices=self.devices,
             seed=self.seed,
             start=start,
             until=until,
-            cheats_from=start + (parse_duration(self.cheats_after) if self.cheats_after else after),
+            cheats_from=start + begin,
             region=self.region,
             interval=parse_duration(self.interval) if self.interval else None,
-            lag=max(0, now - start) if self.broker is not None else 0,
+            lag=self.where.lag(start, now),
             choices=choices,
             troubles=self.troubles,
         )
-        return Request(
-            order=order,
-            output=self.output,
-            broker=self._broker(environment),
-            factor=factor,
-            truth=self.truth,
-            registry=self.registry,
-        )
+        return self.where.request(order, environment)
 
     def _kinds(self) -> tuple[str, ...]:
         if self.kind == "all":
-            return tuple(KINDS)
+            return MIXTURE
         if self.kind not in KINDS:
             raise Refused("kind", got=self.kind, known=", ".join([*KINDS, "all"]))
         return (self.kind,)
 
-    def _span(self, factor: float, now: int) -> tuple[int, int | None]:
-        """First moment and end; a run towards a broker never reaches beyond the present."""
-        span = round(self.days * DAY + self.hours * HOUR)
-        live = self.broker is not None
-        if not span and (not live or math.isinf(factor)):
-            span = DAY
-        if self.start is not None:
-            start = parse_time(self.start)
-        elif not live:
-            start = DEFAULT_START
-        elif factor == 1.0:
-            start = now
-        else:
-            start = now - (span or _ENDLESS_PAST)
-        return start, start + span if span else None
 
-    def _broker(self, environment: Mapping[str, str]) -> Broker | None:
-        if self.broker is None:
-            return None
-        password = None
-        if self.password_env is not None:
-            if self.password_env not in environment:
-                raise Refused("password_env", got=self.password_env)
-            password = environment[self.password_env]
-        return Broker.parse(
-            self.broker, username=self.username, password=password, ca_file=self.ca_file
-        )
+def cheats_after(start: int, until: int | None) -> int:
+    """How long after the start cheats begin unless told: a quarter of the span, or 5 min."""
+    return 5 * MINUTE if until is None else (until - start) // 4
 
 
 def _factor(speed: str) -> float:
