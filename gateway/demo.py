@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 PAST_S: Final = 7 * 86_400
 """The simulated instruments begin this long ago, so that an accelerated run is never ahead."""
 CHEATS_AFTER: Final = "1h"
+_CHEATS: Final = (
+    "amount_raised", "totaliser_set_back", "sales_hidden", "double_booking", "overcharge",
+    "night_rate_by_day", "trips_hidden", "odometer_set_back", "register_set_back",
+    "tariff_shifted", "overvoltage", "sensor_absurd", "messages_lost", "clock_ahead",
+    "unregistered_clone",
+)  # fmt: skip
+"""Cheats that show within the first simulated days; of others a short demo would see nothing."""
 _SEED: Final = "20"
 _CONNECT_S: Final = 20.0
 _SETTLE_S: Final = 5.0
@@ -93,7 +100,8 @@ class Simulators:
         return [
             *(sys.executable, "-m", "simulators", "run", "all"),
             *("--devices", str(self._options.devices), "--seed", _SEED, "--start", self._start),
-            *("--cheat", "all:0.1", "--cheats-after", CHEATS_AFTER, *more),
+            *(word for cheat in _CHEATS for word in ("--cheat", f"{cheat}:0.1")),
+            *("--cheats-after", CHEATS_AFTER, *more),
         ]
 
     def register(self) -> None:

@@ -21,23 +21,37 @@ if TYPE_CHECKING:
     from simulators.instrument import Instrument, Setting
 
 
-class Cheat(NamedTuple):
-    """A cheat or fault: the flag code a good check raises, and how to make it."""
+def _anyone(index: int) -> bool:
+    return index >= 0
 
-    code: str
+
+class Cheat(NamedTuple):
+    """A cheat or fault: the flag code a good check raises, and how to make it.
+
+    ``code`` None is an honest trouble that only looks like one.  ``also`` are codes that may be
+    flagged rightly besides.  ``fits`` says for which numbers of devices it is possible.
+    """
+
+    code: str | None
     make: Callable[[Case], Fault]
+    also: tuple[str, ...] = ()
+    fits: Callable[[int], bool] = _anyone
 
 
 class Kind(NamedTuple):
     """A kind of instrument: how to make one, how often it reports, what can be wrong with it.
 
-    ``prefix`` begins its device ids; ``interval`` is the usual one in milliseconds.
+    ``prefix`` begins its device ids; ``interval`` is the usual one in milliseconds.  ``group`` is
+    how many devices belong together: there are only whole groups.  ``registered_as`` is the kind
+    in topics and the registry where it is another one.
     """
 
     make: Callable[[Setting], Instrument]
     prefix: str
     interval: int
     cheats: dict[str, Cheat]
+    group: int = 1
+    registered_as: str | None = None
 
 
 _ANY: Final = {
@@ -132,3 +146,6 @@ KINDS: Final[dict[str, Kind]] = {
         },
     ),
 }
+
+MIXTURE: Final = tuple(name for name, kind in KINDS.items() if kind.group == 1)
+"""The kinds that ``all`` stands for: those whose devices stand alone."""

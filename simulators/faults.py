@@ -25,6 +25,8 @@ class Event(msgspec.Struct, frozen=True):
     """One thing that was wrong, as true times in milliseconds.
 
     ``clock_ahead`` is how far the device's own time stamps are ahead of the truth meanwhile.
+    ``required`` False: a flag is right there, as physics follows from the same fault, and none is
+    no miss.  ``suspect`` is the device that is to blame where another one shows it.
     """
 
     device_id: str
@@ -33,6 +35,8 @@ class Event(msgspec.Struct, frozen=True):
     since: int
     until: int
     clock_ahead: int = 0
+    required: bool = True
+    suspect: str | None = None
 
     def line(self) -> dict[str, Any]:
         """The line of the truth file."""
@@ -45,6 +49,10 @@ class Event(msgspec.Struct, frozen=True):
         }
         if self.clock_ahead:
             line["clock_ahead_s"] = self.clock_ahead // SECOND
+        if not self.required:
+            line["required"] = False
+        if self.suspect is not None:
+            line["suspect"] = self.suspect
         return line
 
 
@@ -52,24 +60,44 @@ class Case(msgspec.Struct, frozen=True):
     """What a fault is told: whom it hits, when it begins, and where it reports.
 
     ``lag`` is how far the run's clock is behind the wall clock (0 for captures): a clock that is
-    to look ahead at the receiver must be ahead of that.
+    to look ahead at the receiver must be ahead of that.  ``code`` None is an honest trouble that
+    only looks like a cheat: nothing of it is written down.  ``also`` are codes that may be flagged
+    rightly in the same spans.
     """
 
     device_id: str
     cheat: str
-    code: str
+    code: str | None
     begin: int
     lag: int
     rng: Random
     record: Callable[[Event], None]
+    also: tuple[str, ...] = ()
 
-    def happened(self, since: int, until: int, clock_ahead: int = 0) -> None:
-        """Writes an event down."""
-        self.record(Event(self.device_id, self.code, self.cheat, since, until, clock_ahead))
+    def happened(
+        self, since: int, until: int, clock_ahead: int = 0, shown_by: str | None = None
+    ) -> None:
+        """Writes an event down.
+
+        Args:
+            since: begin, ms.
+            until: end, ms.
+            clock_ahead: how far the device's stamps are ahead meanwhile, ms.
+            shown_by: the device that shows it, where this one is only to blame; what may be
+                flagged besides shows at this one.
+        """
+        if self.code is None:
+            return
+        shows, suspect = (shown_by, self.device_id) if shown_by else (self.device_id, None)
+        span = (self.cheat, since, until, clock_ahead)
+        self.record(Event(shows, self.code, *span, suspect=suspect))
+        for code in self.also:
+            self.record(Event(self.device_id, code, *span, required=False))
 
 
 Sent = tuple[int, "Body"]
-"""How many milliseconds later than its time a message is sent, and the message."""
+"""How many milliseconds later than its time a message is sent, and the message; one whose ``seq``
+is None is of the fault's own making and is given the next number."""
 
 
 class Fault:
@@ -93,6 +121,10 @@ class Fault:
         """As ``send``, from the fault's begin on."""
         del at
         return ((0, body),)
+
+    def registrations(self, line: dict[str, Any]) -> Iterable[dict[str, Any]]:
+        """The device's lines of the registry: one, or one a version."""
+        return (line,)
 
     def finish(self, until: int) -> None:
         """The run ends at ``until``: writes down what is still under way."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from simulators.catalogue import KINDS
+from simulators.catalogue import KINDS, Kind
 from simulators.clock import DAY, rfc3339
 from simulators.faults import Case, Event, Fault
 from simulators.instrument import Setting
@@ -29,6 +29,7 @@ _PERIOD: Final = {
     "electricity_meter": 8.0,
     "water_meter": 6.0,
     "gas_meter": 10.0,
+    "heat_meter": 3.0,
 }
 
 
@@ -133,26 +134,46 @@ def choose(kinds: tuple[str, ...], asked: list[tuple[str, float]]) -> tuple[Choi
     Args:
         kinds: of the run.
         asked: pairs of a name and a share.  ``NAME`` is taken by every kind that has it,
-            ``KIND.NAME`` by one, and ``all`` stands for every cheat of every kind.
+            ``KIND.NAME`` by one; ``all`` stands for every cheat of every kind that is not named
+            itself, and ``honest`` for every honest trouble.  Their shares become smaller where
+            they would sum to more than the devices that are left.
 
     Raises:
         UnknownCheat: no kind of the run has it.
         TooManyCheats: one kind's shares sum to more than 1.
     """
     known = [(kind, cheat) for kind in kinds for cheat in KINDS[kind].cheats]
-    chosen: dict[tuple[str, str], Choice] = {}
+    named: dict[tuple[str, str], float] = {}
+    groups = {name: share for name, share in asked if name in _GROUPS}
     for name, share in asked:
-        found = [
-            (kind, cheat) for kind, cheat in known if name in ("all", cheat, f"{kind}.{cheat}")
-        ]
-        if not found:
+        found = [each for each in known if name in (each[1], ".".join(each))]
+        if not found and name not in _GROUPS:
             raise UnknownCheat(name, sorted({cheat for _, cheat in known}))
-        chosen.update({each: Choice(*each, share) for each in found})
+        named.update(dict.fromkeys(found, share))
+    chosen: list[Choice] = []
     for kind in kinds:
-        share = sum(each.share for each in chosen.values() if each.kind == kind)
-        if share > 1 + 1e-9:
-            raise TooManyCheats(kind, share)
-    return tuple(chosen.values())
+        mine = {cheat: share for (of, cheat), share in named.items() if of == kind}
+        if sum(mine.values()) > 1 + 1e-9:
+            raise TooManyCheats(kind, sum(mine.values()))
+        rest = {
+            cheat: groups[_group(made.code)]
+            for cheat, made in KINDS[kind].cheats.items()
+            if cheat not in mine and _group(made.code) in groups
+        }
+        room = 1 - sum(mine.values())
+        fit = min(1.0, room / sum(rest.values())) if sum(rest.values()) else 1.0
+        mine |= {cheat: share * fit for cheat, share in rest.items()}
+        chosen += [
+            Choice(kind, cheat, mine[cheat]) for cheat in KINDS[kind].cheats if cheat in mine
+        ]
+    return tuple(chosen)
+
+
+_GROUPS: Final = ("all", "honest")
+
+
+def _group(code: str | None) -> str:
+    return "all" if code else "honest"
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -167,9 +188,10 @@ class Device(msgspec.Struct, frozen=True):
     instrument: Instrument
     line: Line
     fault: Fault | None
+    made: Kind
 
     def registration(self) -> dict[str, Any]:
-        """The device's line of the registry file."""
+        """The device's line of the registry file, as it is at the start."""
         rng: Random = self.setting.random("registry")
         device_id, start = self.setting.device_id, self.setting.start
         period = round(_PERIOD[self.kind] * 365 * DAY)
@@ -182,7 +204,7 @@ class Device(msgspec.Struct, frozen=True):
             "model": self.model,
             "serial_number": f"{rng.randrange(10**8):08d}",
             "owner": f"simulated-owner-{self.setting.index // 10 + 1:03d}",
-            "site": f"simulated-site-{self.setting.index // 4 + 1:04d}",
+            "site": self._site(),
             "region": self.region,
             "longitude": round(116.40 + rng.uniform(-0.3, 0.3), 6),
             "latitude": round(39.90 + rng.uniform(-0.25, 0.25), 6),
@@ -192,6 +214,11 @@ class Device(msgspec.Struct, frozen=True):
             "certificate": f"SIM-{device_id}",
             "parameters": self.instrument.parameters(),
         }
+
+    def _site(self) -> str:
+        if self.made.group == 1:
+            return f"simulated-site-{self.setting.index // 4 + 1:04d}"
+        return f"simulated-{self.made.prefix}-{self.setting.index // self.made.group + 1:04d}"
 
 
 def _share(shares: tuple[tuple[str, float], ...], place: float) -> str:
@@ -211,7 +238,7 @@ class Fleet:
     the smaller one unchanged.
 
     Args:
-        order: what to simulate.
+        order: what to simulate; kinds in groups are rounded up to whole ones.
         record: is told of each wrong thing once it is over.
     """
 
@@ -226,10 +253,12 @@ class Fleet:
 
     def _add(self, group: Group) -> None:
         """Numbers go on from one group to the next of the same kind and region."""
-        order, kind, made = self.order, group.kind, KINDS[group.kind]
-        first = self._numbers[kind, group.region]
-        self._numbers[kind, group.region] += group.devices
-        numbers = range(first, first + group.devices)
+        order, made = self.order, KINDS[group.kind]
+        kind = made.registered_as or group.kind
+        first = self._numbers[group.kind, group.region]
+        count = -(-group.devices // made.group) * made.group
+        self._numbers[group.kind, group.region] += count
+        numbers = range(first, first + count)
         cheats = self._cheats(group, numbers)
         for index in numbers:
             choice = cheats.get(index)
@@ -255,7 +284,7 @@ class Fleet:
                 encode=protocol.encoder(kind, group.region, setting),
             )
             models = group.models or ((f"{made.prefix.upper()}-1", 1.0),)
-            model = _share(models, self._place(f"{kind}/model", index))
+            model = _share(models, self._place(f"{group.kind}/model", index))
             self.devices.append(
                 Device(
                     kind=kind,
@@ -267,6 +296,7 @@ class Fleet:
                     instrument=instrument,
                     line=line,
                     fault=fault,
+                    made=made,
                 )
             )
 
@@ -283,8 +313,10 @@ class Fleet:
     def _protocol(self, group: Group, index: int, choice: Choice | None) -> Protocol:
         """The protocol of a device: one that can carry what its cheat shows."""
         shares = group.protocols or (("json", 1.0),)
+        code = None
         if choice is not None:
             code = KINDS[group.kind].cheats[choice.cheat].code
+        if choice is not None and code is not None:
             shares = tuple(each for each in shares if shows(PROTOCOLS[each[0]], code))
             if not shares:
                 raise UnseenCheat(group.kind, choice.cheat, code)
@@ -294,17 +326,21 @@ class Fleet:
         """Which device does what: each at most one thing, each cheat at least one device.
 
         Cheats take adjoining parts of the places; exact counts take the places in their order.
+        A share is one of the devices that the cheat is possible for.
         """
+        made = KINDS[group.kind].cheats
         places = {index: self._place(group.kind, index) for index in numbers}
         cheats: dict[int, Choice] = {}
         low = 0.0
         for choice in (each for each in group.choices if each.count is None and each.share):
             high = low + choice.share
-            hit = [index for index, place in places.items() if low <= place < high]
+            fits = made[choice.cheat].fits
+            hit = [i for i, place in places.items() if low <= place < high and fits(i)]
             cheats.update(dict.fromkeys(hit, choice))
             low = high
         for choice in group.choices:
-            free = [index for index in numbers if index not in cheats]
+            fits = made[choice.cheat].fits
+            free = [index for index in numbers if index not in cheats and fits(index)]
             if choice.count is not None:
                 free.sort(key=places.__getitem__)
                 cheats.update(dict.fromkeys(free[: choice.count], choice))
@@ -323,6 +359,7 @@ class Fleet:
                 lag=self.order.lag,
                 rng=setting.random(f"cheat/{choice.cheat}"),
                 record=self._record,
+                also=cheat.also,
             )
         )
 
@@ -342,5 +379,7 @@ class Fleet:
     def registry(self) -> Iterator[dict[str, Any]]:
         """Registry lines of all devices that are registered."""
         for device in self.devices:
-            if device.fault is None or device.fault.registered:
+            if device.fault is None:
                 yield device.registration()
+            elif device.fault.registered:
+                yield from device.fault.registrations(device.registration())

@@ -137,6 +137,9 @@ class Line:
         body["seq"] = self._sequence
         self._sequence = (self._sequence + 1) % SEQUENCES
         for delay, sent in ((0, body),) if self._fault is None else self._fault.send(at, body):
+            if sent["seq"] is None:
+                sent["seq"] = self._sequence
+                self._sequence = (self._sequence + 1) % SEQUENCES
             for packet in self._encode(sent):
                 yield delay, packet
 

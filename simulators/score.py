@@ -1,7 +1,8 @@
 """How good a check is: flags against the truth.
 
 An event counts as found when a flag of its device and code overlaps it.  A flag that overlaps no
-event of its device and code is false; withdrawn flags and those of severity ``info`` are neither.
+event of its device and code is false; withdrawn flags are neither.  Flags of severity ``info`` can
+find an event and are never false.  An event that is not required makes flags right and is no miss.
 """
 
 from __future__ import annotations
@@ -30,10 +31,14 @@ class Truth(msgspec.Struct, frozen=True):
     since: int
     until: int
     clock_ahead: int
+    required: bool = True
 
 
 class Raised(msgspec.Struct, frozen=True):
-    """One flag of a flags export; ``until`` None means still under way."""
+    """One flag of a flags export that was not withdrawn; ``until`` None: still under way.
+
+    ``counts`` is whether it would be false without an event: not where it is only information.
+    """
 
     device_id: str
     code: str
@@ -91,6 +96,7 @@ def read_truth(file: str, lines: Iterable[tuple[int, dict[str, Any]]]) -> list[T
                 since=since,
                 until=with_errors.time("to"),
                 clock_ahead=round(float(line.get("clock_ahead_s", 0)) * SECOND),
+                required=line.get("required") is not False,
             )
         )
     return found
@@ -105,6 +111,8 @@ def read_flags(file: str, lines: Iterable[tuple[int, dict[str, Any]]]) -> list[R
     found = []
     for number, line in lines:
         checked = _Line(file, number, line)
+        if line.get("status") == "withdrawn":
+            continue
         at = checked.time("measured_at")
         found.append(
             Raised(
@@ -113,7 +121,7 @@ def read_flags(file: str, lines: Iterable[tuple[int, dict[str, Any]]]) -> list[R
                 at=at,
                 since=checked.time("from") if line.get("from") else at,
                 until=checked.time("to") if line.get("to") else None,
-                counts=line.get("severity") != "info" and line.get("status") != "withdrawn",
+                counts=line.get("severity") != "info",
             )
         )
     return found
@@ -165,22 +173,24 @@ def score(
     codes: dict[str, CodeScore] = defaultdict(CodeScore)
     delays: dict[str, list[int]] = defaultdict(list)
     flagged: dict[tuple[str, str], list[Raised]] = defaultdict(list)
-    for flag in (each for each in flags if each.counts):
+    for flag in flags:
         flagged[flag.device_id, flag.code].append(flag)
+        right = any(_overlap(flag, each, grace) for each in events[flag.device_id, flag.code])
+        if not right and not flag.counts:
+            continue
         tally = codes[flag.code]
         tally.flags += 1
-        if not any(_overlap(flag, each, grace) for each in events[flag.device_id, flag.code]):
+        if not right:
             tally.false += 1
             tally.false_beside_fault += any(
                 _overlap(flag, each, grace) for each in faulty[flag.device_id]
             )
-    for key, happened in events.items():
-        for event in happened:
-            codes[event.code].events += 1
-            hits = [each for each in flagged[key] if _overlap(each, event, grace)]
-            if hits:
-                codes[event.code].found += 1
-                delays[event.code].append(_delay(hits, event))
+    for event in (each for each in truths if each.required):
+        codes[event.code].events += 1
+        mine = flagged[event.device_id, event.code]
+        if hits := [each for each in mine if _overlap(each, event, grace)]:
+            codes[event.code].found += 1
+            delays[event.code].append(_delay(hits, event))
     known = device_days is not None
     days = device_days if device_days is not None else _device_days(flags, truths)
     overall = CodeScore()

@@ -188,8 +188,21 @@ def test_cheats_are_found_by_name_by_kind_and_all_at_once():
     kinds = ("water_meter", "gas_meter")
     assert {each.kind for each in choose(kinds, [("register_set_back", 0.1)])} == set(kinds)
     assert [each.kind for each in choose(kinds, [("gas_meter.clock_ahead", 0.1)])] == ["gas_meter"]
-    assert len(choose(kinds, [("all", 0.05)])) == sum(len(KINDS[kind].cheats) for kind in kinds)
+    every = choose(kinds, [("all", 0.01)])
+    assert [(each.kind, each.cheat) for each in every] == [
+        (kind, name) for kind in kinds for name, made in KINDS[kind].cheats.items() if made.code
+    ]
     with pytest.raises(UnknownCheat, match="overcharge"):
         choose(kinds, [("overcharge", 0.1)])
     with pytest.raises(TooManyCheats):
-        choose(kinds, [("all", 0.5)])
+        choose(kinds, [("clock_ahead", 0.6), ("messages_lost", 0.6)])
+
+
+def test_all_cheats_share_what_the_named_ones_leave():
+    chosen = choose(("gas_meter",), [("all", 1.0), ("clock_ahead", 0.4), ("honest", 0.0)])
+    shares = {each.cheat: each.share for each in chosen}
+    assert shares["clock_ahead"] == 0.4
+    others = {share for cheat, share in shares.items() if cheat != "clock_ahead" and share}
+    assert len(others) == 1
+    assert sum(shares.values()) == pytest.approx(1)
+    assert {each.share for each in choose(("gas_meter",), [("all", 0.001)])} == {0.001}

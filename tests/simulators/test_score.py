@@ -138,3 +138,18 @@ def test_the_json_has_the_shape_of_detection_json():
 def test_a_broken_line_is_named_with_file_and_line(broken, told):
     with pytest.raises(BadLine, match=rf"truth, line 2: .*{told}"):
         scored([], [truth(), truth() | broken])
+
+
+def test_an_event_that_is_not_required_makes_flags_right_and_is_no_miss():
+    also = truth(code="y", required=False)
+    assert scored([], [truth(), also]).overall.events == 1
+    result = scored([flag(at="08:05:00"), flag(code="y", at="08:05:00")], [truth(), also])
+    assert (result.overall.events, result.overall.found, result.overall.false) == (1, 1, 0)
+    assert scored([flag(code="y", at="12:00:00")], [also]).overall.false == 1
+
+
+def test_information_can_find_an_event_and_is_never_false():
+    info = flag(at="08:05:00", severity="info")
+    assert scored([info], [truth()]).overall.found == 1
+    assert scored([info], []).overall.flags == 0
+    assert scored([flag(at="08:05:00", status="withdrawn")], [truth()]).overall.found == 0
