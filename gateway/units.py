@@ -42,7 +42,7 @@ _MISTAKES: Final = {
 _LINEAR: Final = re.compile(
     r"(?!m(?:Wh|var|VA))(?P<prefix>[mkMG]?)"
     r"(?P<atom>Wh|var\.?h|VAh|var|VA|W|V|A|Hz|J|Pa|bar|m|L)|(?P<whole>\[mi_i\]|d?m3|(?:L|m3)/(?:h|min|s)"
-    r"|\[gal_us\]|\[ft_i\]3|W\.s|s|min|h)"
+    r"|\[gal_us\]|\[ft_i\]3|W\.s|hPa|s|min|h)"
 )
 _PREFIXES: Final = {
     "": Fraction(1), "m": Fraction(1, 1000), "k": Fraction(10**3), "M": Fraction(10**6),
@@ -55,8 +55,11 @@ _SIZES: Final = {
     "m3/h": ("L/h", Fraction(1000)), "m3/min": ("L/h", Fraction(60_000)),
     "m3/s": ("L/h", Fraction(3_600_000)), "[gal_us]": ("L", Fraction("3.785411784")),
     "[ft_i]3": ("L", Fraction("28.316846592")), "W.s": ("J", Fraction(1)),
+    "hPa": ("Pa", Fraction(100)),
     "s": ("s", Fraction(1)), "min": ("s", Fraction(60)), "h": ("s", Fraction(3600)),
 }  # fmt: skip
+_KELVIN: Final = Fraction("-273.15")
+"""Where 0 K lies on the scale of Celsius."""
 _LITRES: Final = re.compile(r"m?L(/|$)")
 _PLAIN_LETTERS: Final = str.maketrans({"³": "3", "²": "2", "·": ".", "^": None, " ": None})
 _FOLDED: Final = {code.lower(): code for code in reversed(_KNOWN)} | _MISTAKES
@@ -140,6 +143,8 @@ def conversion(unit: str, canonical: str, scale: str = "1") -> Conversion:
             f"money takes the unit {canonical!r} (the currency is said once, by 'currency'); "
             f"got {unit!r}; for cents use 'scale: 0.01'"
         )
+    if (unit, canonical) == ("K", "Cel"):
+        return Conversion(factor.numerator, factor.denominator, _KELVIN)
     known = _factor(unit, canonical)
     if known is not None:
         factor *= known
@@ -165,7 +170,7 @@ def plain_conversions(canonical: str, scale: str = "1") -> dict[str, Conversion]
     # UCUM knows the litre by both letters, and SenML (RFC 8428) by the small one.
     found |= {code.replace("L", "l"): found[code] for code in fitting if _LITRES.match(code)}
     if canonical == "Cel":
-        found["K"] = found["Cel"]._replace(offset=Fraction(-27315, 100))
+        found["K"] = found["Cel"]._replace(offset=_KELVIN)
     return found
 
 

@@ -39,7 +39,7 @@ CODECS = dict(
 SHARED = set(formats.Format.model_fields) | {"format"}
 REASONS = set(
     re.findall(r"^\| `(\w+)` \|", (PROFILES / "README.md").read_text("utf-8").split(
-        "## When a message goes to quarantine")[1], re.MULTILINE)
+        "## When a message goes to quarantine")[1].split("\n## ")[0], re.MULTILINE)
 )  # fmt: skip
 
 

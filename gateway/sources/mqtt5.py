@@ -48,19 +48,20 @@ class Mqtt5Source(LinkedSource):
         )
         self._memory = Memory()
         self._session: Session | None = None
+        self._latest: Session | None = None  # also when it has ended, until the link knows it
 
     @property
     def connected(self) -> bool:
         """See `Source.connected`; also right while a full ledger holds the reading up."""
-        session = self._session
+        session = self._latest
         return super().connected and session is not None and session.lost is None
 
     @property
     def last_error(self) -> str | None:
         """See `Source.last_error`."""
-        session = self._session
-        if session is not None and session.lost is not None and not self._link.closing:
-            return str(connection_error(self._settings, session.lost))
+        lost = self._latest.lost if self._latest is not None else None
+        if lost is not None and super().connected and not self._link.closing:
+            return str(connection_error(self._settings, lost))
         return super().last_error
 
     def acknowledge(self, arrivals: Arrivals) -> None:
@@ -107,7 +108,7 @@ class Mqtt5Source(LinkedSource):
             async with session:
                 if self._link.closing:
                     return
-                self._session = session
+                self._session = self._latest = session
                 # Beside the reading: the broker's answer may come behind a whole window of
                 # queued messages.
                 subscribing = asyncio.create_task(self._subscribe(session))

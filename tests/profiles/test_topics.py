@@ -40,7 +40,8 @@ def test_the_more_specific_profile_comes_first():
     models = [profile.model for profile in load_profiles([PROFILES]).profiles.values()]
     topics = Topics((model, model.profile) for model in models)
     found = [name for name, _ in topics.find("tele/tele/SENSOR")]
-    assert found == ["tasmota-teleinfo", "tasmota-sensor-energy"]  # two literals both, but 'when'
+    # Two literals all, but the last has no 'when'.
+    assert found == ["tasmota-sensor-energy-3", "tasmota-teleinfo", "tasmota-sensor-energy"]
     found = [name for name, _ in topics.find("stat/SENSOR/electricitymeter/SENSOR")]
     assert found == []
     found = [name for name, _ in topics.find("meters/1/water_meter/events/up")]
