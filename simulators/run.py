@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from simulators.line import Message
 
 
+_MESSAGES_A_REPORT = 500
+
+
 class Request(msgspec.Struct, frozen=True):
     """What to run and where to: exactly one of ``output`` and ``broker`` is given.
 
@@ -51,10 +54,15 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _unseen(at: int, messages: int) -> None:
+    del at, messages
+
+
 def execute(
     request: Request,
     started: Callable[[Fleet], None],
     now: Callable[[], int] = wall_clock,
+    progress: Callable[[int, int], None] = _unseen,
 ) -> Summary:
     """Runs until the span ends or SIGINT or SIGTERM comes; files are whole in any case.
 
@@ -62,6 +70,8 @@ def execute(
         request: what to run.
         started: is told of the fleet before the first message.
         now: the wall clock, ms.
+        progress: is told now and then how far the run is: the simulated moment, ms, and the number
+            of messages that were taken.
 
     Raises:
         BrokerUnreachable: the broker can't be reached at the start.
@@ -77,9 +87,9 @@ def execute(
                     registry.write(json_line(line))
         started(fleet)
         if request.output is not None:
-            end = _capture(fleet, request.output, summary)
+            end = _capture(fleet, request.output, summary, progress)
         else:
-            end = asyncio.run(_publish(fleet, request, summary, now))
+            end = asyncio.run(_publish(fleet, request, summary, now, progress))
         fleet.finish(end)
     summary.devices = len(fleet.devices)
     summary.device_days = summary.devices * (end - request.order.start) / DAY
@@ -106,7 +116,18 @@ def _signals(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def _capture(fleet: Fleet, output: str, summary: Summary) -> int:
+def _reported(
+    messages: Iterator[Message], progress: Callable[[int, int], None]
+) -> Iterator[Message]:
+    for number, message in enumerate(messages):
+        if not number % _MESSAGES_A_REPORT:
+            progress(message.received_at, number)
+        yield message
+
+
+def _capture(
+    fleet: Fleet, output: str, summary: Summary, progress: Callable[[int, int], None]
+) -> int:
     """Writes a capture and returns the end of the run."""
     last = fleet.order.start
 
@@ -115,7 +136,7 @@ def _capture(fleet: Fleet, output: str, summary: Summary) -> int:
 
     def counted() -> Iterator[Message]:
         nonlocal last
-        for message in fleet.messages():
+        for message in _reported(fleet.messages(), progress):
             if summary.stopped:
                 return
             summary.messages += 1
@@ -128,13 +149,19 @@ def _capture(fleet: Fleet, output: str, summary: Summary) -> int:
     return last if summary.stopped or fleet.order.until is None else fleet.order.until
 
 
-async def _publish(fleet: Fleet, request: Request, summary: Summary, now: Callable[[], int]) -> int:
+async def _publish(
+    fleet: Fleet,
+    request: Request,
+    summary: Summary,
+    now: Callable[[], int],
+    progress: Callable[[int, int], None],
+) -> int:
     """Publishes and returns the end of the run."""
     if request.broker is None:
         raise ValueError("a run goes to a capture or to a broker: neither was given")
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     pace = Pace(request.factor, request.order.start, now)
-    publisher = Publisher(request.broker, fleet.messages(), pace, stop)
+    publisher = Publisher(request.broker, _reported(fleet.messages(), progress), pace, stop)
 
     def wake() -> None:
         # setting the event alone would not wake a loop that waits for its sockets
