@@ -16,7 +16,7 @@ from simulators.clock import HOUR, MINUTE
 from simulators.faults import Absurd, Case, ClockAhead, Fault, Hidden, SetBack, Unregistered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from simulators.instrument import Instrument, Setting
 
@@ -43,7 +43,8 @@ class Kind(NamedTuple):
 
     ``prefix`` begins its device ids; ``interval`` is the usual one in milliseconds.  ``group`` is
     how many devices belong together: there are only whole groups.  ``registered_as`` is the kind
-    in topics and the registry where it is another one.
+    in topics and the registry where it is another one.  ``together`` makes the instruments of one
+    group that share something.
     """
 
     make: Callable[[Setting], Instrument]
@@ -52,6 +53,15 @@ class Kind(NamedTuple):
     cheats: dict[str, Cheat]
     group: int = 1
     registered_as: str | None = None
+    together: Callable[[Sequence[Setting]], Sequence[Instrument]] | None = None
+
+    def instruments(self, settings: Sequence[Setting]) -> Iterator[Instrument]:
+        """The instruments of whole groups, one a setting."""
+        if self.together is None:
+            yield from map(self.make, settings)
+            return
+        for first in range(0, len(settings), self.group):
+            yield from self.together(settings[first : first + self.group])
 
 
 _ANY: Final = {

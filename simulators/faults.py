@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from random import Random
 
-    from simulators.instrument import Body
+    from simulators.instrument import Body, Instrument
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ class Case(msgspec.Struct, frozen=True):
     ``lag`` is how far the run's clock is behind the wall clock (0 for captures): a clock that is
     to look ahead at the receiver must be ahead of that.  ``code`` None is an honest trouble that
     only looks like a cheat: nothing of it is written down.  ``also`` are codes that may be flagged
-    rightly in the same spans.
+    rightly in the same spans.  ``twin`` makes another instrument of the same kind.
     """
 
     device_id: str
@@ -73,6 +73,12 @@ class Case(msgspec.Struct, frozen=True):
     rng: Random
     record: Callable[[Event], None]
     also: tuple[str, ...] = ()
+    twin: Callable[[], Instrument] | None = None
+
+    def may_show(self, device_id: str, codes: Iterable[str], since: int, until: int) -> None:
+        """Writes down that these codes may be flagged rightly of a device in a span."""
+        for code in codes:
+            self.record(Event(device_id, code, self.cheat, since, until, required=False))
 
     def happened(
         self, since: int, until: int, clock_ahead: int = 0, shown_by: str | None = None
@@ -111,6 +117,9 @@ class Fault:
     def __init__(self, case: Case) -> None:
         self.case = case
 
+    def attach(self, instrument: Instrument) -> None:
+        """Is given the instrument that it spoils, to alter what that does from the begin on."""
+
     def send(self, at: int, body: Body) -> Iterable[Sent]:
         """What is sent in place of ``body``, which may be changed in place."""
         if at < self.case.begin:
@@ -125,6 +134,10 @@ class Fault:
     def registrations(self, line: dict[str, Any]) -> Iterable[dict[str, Any]]:
         """The device's lines of the registry: one, or one a version."""
         return (line,)
+
+    def register(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same where the instrument itself has versions; ``lines`` are those, by time."""
+        return [*self.registrations(lines[0]), *lines[1:]]
 
     def finish(self, until: int) -> None:
         """The run ends at ``until``: writes down what is still under way."""

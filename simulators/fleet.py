@@ -11,7 +11,7 @@ import msgspec
 from simulators.catalogue import KINDS, Kind
 from simulators.clock import DAY, rfc3339
 from simulators.faults import Case, Event, Fault
-from simulators.instrument import Setting
+from simulators.instrument import Setting, Versioned
 from simulators.line import Line, Message, Troubles
 from simulators.protocols.catalogue import PROTOCOLS, Protocol, shows
 
@@ -215,6 +215,16 @@ class Device(msgspec.Struct, frozen=True):
             "parameters": self.instrument.parameters(),
         }
 
+    def registrations(self) -> list[dict[str, Any]]:
+        """All its lines: as it is at the start, and what the registry learns later."""
+        first = self.registration()
+        lines = [first]
+        if isinstance(self.instrument, Versioned):
+            for since, fields, parameters in self.instrument.versions():
+                begins = {"valid_from": rfc3339(since)}
+                lines.append(lines[-1] | fields | {"parameters": parameters} | begins)
+        return lines
+
     def _site(self) -> str:
         if self.made.group == 1:
             return f"simulated-site-{self.setting.index // 4 + 1:04d}"
@@ -260,20 +270,24 @@ class Fleet:
         self._numbers[group.kind, group.region] += count
         numbers = range(first, first + count)
         cheats = self._cheats(group, numbers)
+        protocols = {index: self._protocol(group, index, cheats.get(index)) for index in numbers}
+        settings = []
         for index in numbers:
-            choice = cheats.get(index)
             origin = f"{made.prefix}-{group.region}-{index + 1:05d}"
-            protocol = self._protocol(group, index, choice)
-            setting = Setting(
-                seed=order.seed,
-                device_id=protocol.device_id(kind, group.region, index) or origin,
-                index=index,
-                start=order.start,
-                interval=group.interval or order.interval or made.interval,
-                origin=origin,
+            settings.append(
+                Setting(
+                    seed=order.seed,
+                    device_id=protocols[index].device_id(kind, group.region, index) or origin,
+                    index=index,
+                    start=order.start,
+                    interval=group.interval or order.interval or made.interval,
+                    origin=origin,
+                )
             )
-            instrument = made.make(setting)
-            fault = None if choice is None else self._fault(setting, choice)
+        for setting, instrument in zip(settings, made.instruments(settings), strict=True):
+            index, choice = setting.index, cheats.get(setting.index)
+            protocol = protocols[index]
+            fault = None if choice is None else self._fault(setting, choice, instrument)
             line = Line(
                 setting,
                 group.region,
@@ -348,9 +362,11 @@ class Fleet:
                 cheats[free[0]] = choice
         return cheats
 
-    def _fault(self, setting: Setting, choice: Choice) -> Fault:
-        cheat = KINDS[choice.kind].cheats[choice.cheat]
-        return cheat.make(
+    def _fault(self, setting: Setting, choice: Choice, instrument: Instrument) -> Fault:
+        made = KINDS[choice.kind]
+        cheat = made.cheats[choice.cheat]
+        twin = msgspec.structs.replace(setting, origin=f"{setting.origin}/twin")
+        fault = cheat.make(
             Case(
                 device_id=setting.device_id,
                 cheat=choice.cheat,
@@ -360,8 +376,11 @@ class Fleet:
                 rng=setting.random(f"cheat/{choice.cheat}"),
                 record=self._record,
                 also=cheat.also,
+                twin=lambda: made.make(twin),
             )
         )
+        fault.attach(instrument)
+        return fault
 
     def messages(self) -> Iterator[Message]:
         """All devices' messages in the order of arrival; memory is a message or two a device."""
@@ -379,7 +398,8 @@ class Fleet:
     def registry(self) -> Iterator[dict[str, Any]]:
         """Registry lines of all devices that are registered."""
         for device in self.devices:
+            lines = device.registrations()
             if device.fault is None:
-                yield device.registration()
+                yield from lines
             elif device.fault.registered:
-                yield from device.fault.registrations(device.registration())
+                yield from device.fault.register(lines)

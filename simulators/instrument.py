@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -36,6 +36,29 @@ class Setting(msgspec.Struct, frozen=True):
     def shared_random(self, purpose: str) -> Random:
         """A generator that all devices of a run share, e.g. for the price of fuel on a day."""
         return Random(f"{self.seed}/{purpose}")
+
+
+class Version(NamedTuple):
+    """What the registry learns of a device later: true from ``since`` (ms) on.
+
+    ``fields`` replace those of the line before, ``parameters`` all that there were.
+    """
+
+    since: int
+    fields: Body
+    parameters: Body
+
+    def with_parameters(self, more: Body) -> Version:
+        """The same with more parameters."""
+        return self._replace(parameters=self.parameters | more)
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """An instrument of which the registry learns more in the course of a run."""
+
+    def versions(self) -> list[Version]:
+        """The later versions, by time."""
 
 
 class Instrument(Protocol):

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from simulators.catalogue import KINDS
-from simulators.clock import DAY, parse_time
+from simulators.clock import DAY
 from simulators.line import LONGEST_PENDING, SEQUENCES, Line, Troubles
 from tests.simulators.fleets import START, bodies, device_of, fleet, run
 
@@ -101,19 +101,6 @@ def test_the_registry_knows_every_device_and_what_checks_need():
     parameters = {line["kind"]: line["parameters"] for line in lines}
     assert parameters["taximeter"]["tariff"] == "beijing-2013"
     assert parameters["fuel_dispenser"]["k_factor"] > 0
-
-
-def test_the_price_list_of_the_registry_is_what_sales_cost():
-    made, _ = fleet("fuel_dispenser", devices=1, days=20)
-    sales = [body for _, body in bodies(list(made.messages()), "transaction")]
-    [line] = made.registry()
-    lists = line["parameters"]["unit_prices"]
-    for sale in sales:
-        at = sale["started_at"]
-        from_then = [
-            each["price"] for each in lists[sale["product"]] if parse_time(each["from"]) <= at
-        ]
-        assert from_then[-1] == sale["unit_price"]
 
 
 def test_a_run_ends_with_its_span_whatever_was_still_held_back():
