@@ -1,4 +1,4 @@
-"""The casebook: what people do (the registry, the audit), apart from what the ledger tells.
+"""The casebook: what people do (registry, decisions, audit), apart from what the ledger tells.
 
 SQLite by SQLAlchemy Core.  Its schema is migrated by Alembic when it is opened; an older program
 refuses a casebook of a newer schema instead of guessing.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gateway.registry import Record
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 FILE_NAME: Final = "casebook.sqlite"
 _BUSY_TIMEOUT_S: Final = 30.0
 
@@ -137,7 +137,7 @@ class Casebook:
                 yield connection
 
     @contextmanager
-    def _transaction(self, *, reading: bool = False) -> Iterator[sa.Connection]:
+    def transaction(self, *, reading: bool = False) -> Iterator[sa.Connection]:
         """A transaction; one that only reads does not wait until another has decided what to write.
 
         Raises:
@@ -173,7 +173,7 @@ class Casebook:
             device_id: the device that the only certificate is of, whatever its numbers.
         """
         now = self._clock()
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             bound = changes.Plan()
             entries = read.entries + self._bound(connection, read, bound, device_id)
             known = tables.read_known(connection, entries)
@@ -248,7 +248,7 @@ class Casebook:
 
     def devices(self) -> Registry:
         """Every registered device with its history, in the order of the ids."""
-        with self._transaction(reading=True) as connection:
+        with self.transaction(reading=True) as connection:
             return tables.read_registry(connection)
 
     def records(self, kind: str, **of: str) -> list[Record]:
@@ -258,17 +258,17 @@ class Casebook:
             kind: ``device``, ``site``, ``owner`` or ``certificate``.
             of: values of fields that the records must have, such as ``device_id="w1"``.
         """
-        with self._transaction(reading=True) as connection:
+        with self.transaction(reading=True) as connection:
             return tables.read_records(connection, kind, **of)
 
     def naming(self, device_id: str) -> Registry:
         """The devices that name this one as their parent or tank, in the versions that do."""
-        with self._transaction(reading=True) as connection:
+        with self.transaction(reading=True) as connection:
             return Registry(tables.read_naming(connection, device_id))
 
     def audit_of(self, device_id: str) -> list[AuditEntry]:
         """What people did about a device, newest first: imports, changes, certificates."""
-        with self._transaction(reading=True) as connection:
+        with self.transaction(reading=True) as connection:
             ids, subjects = tables.audited(connection, device_id)
             kinds = [AUDIT.c.action.startswith(f"{kind}.") for kind in ("device", "certificate")]
             named = sa.and_(AUDIT.c.subject.in_(subjects), sa.or_(*kinds))
@@ -279,8 +279,18 @@ class Casebook:
     def audit(self, limit: int = 100) -> list[AuditEntry]:
         """The latest entries, newest first."""
         query = sa.select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
-        with self._transaction(reading=True) as connection:
+        with self.transaction(reading=True) as connection:
             return [_audit_entry(row) for row in connection.execute(query)]
+
+    def now(self) -> int:
+        """The time of the casebook's clock, in nanoseconds UTC."""
+        return self._clock()
+
+    @staticmethod
+    def audited(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Adds rows to the audit within a transaction: at, actor, action, subject, detail."""
+        if rows:
+            connection.execute(sa.insert(AUDIT), list(rows))
 
     def record(self, *, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
         """Adds a row to the audit."""
@@ -288,13 +298,13 @@ class Casebook:
             "at": self._clock(), "actor": actor, "action": action, "subject": subject,
             "detail": detail,
         }  # fmt: skip
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(sa.insert(AUDIT), row)
 
     def last(self, action: str) -> AuditEntry | None:
         """The latest entry of an action; None when there is none."""
         query = sa.select(AUDIT).where(AUDIT.c.action == action).order_by(AUDIT.c.id.desc())
-        with self._transaction(reading=True) as connection:
+        with self.transaction(reading=True) as connection:
             row = connection.execute(query.limit(1)).first()
         if row is None:
             return None

@@ -265,8 +265,11 @@ class ListStore:
         since: int | None = None,
         until: int | None = None,
         withdrawn: bool = False,
+        severity: str | None = None,
+        ids: Collection[str] | None = None,
+        newest_first: bool = False,
     ) -> Iterator[Flag]:
-        """Flags by ledger offset and id."""
+        """Flags by ledger offset and id, or the newest first."""
         chosen = (
             flag
             for flag in self._flags.values()
@@ -276,7 +279,11 @@ class ListStore:
             and (since is None or flag.until >= since)
             and (until is None or flag.since < until)
             and (withdrawn or flag.status != "withdrawn")
+            and severity in (None, flag.severity)
+            and (ids is None or flag.id in ids)
         )
+        if newest_first:
+            return iter(sorted(chosen, key=lambda flag: (-flag.since, flag.id)))
         return iter(sorted(chosen, key=lambda flag: (flag.ledger_offset, flag.id)))
 
     def quarantine(

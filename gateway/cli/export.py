@@ -1,6 +1,7 @@
 """``gateway export``: what the store holds, in files that others read."""
 
 import sys
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated
@@ -13,7 +14,9 @@ from gateway.checks import CATALOGUE
 from gateway.cli.output import Data, examples, existing, moment, progress_console
 from gateway.devices import Registry
 from gateway.errors import ConfigError
+from gateway.flags.query import Desk, with_status
 from gateway.quantities import KINDS
+from gateway.records import Flag
 from gateway.store.duckdb import DuckDBStore
 from gateway.store.export import (
     export_devices,
@@ -70,9 +73,11 @@ def export(
 ) -> None:
     """Writes readings, flags, quarantine or devices out of the store.
 
-    Times are those of the measurement. What is absent is left out, never written as 0. A running
-    gateway has the store to itself: stop it first, or copy what it has taken in out of the ledger
-    (`gateway ledger show --offset N --count M --json`) and replay the copy elsewhere.
+    Times are those of the measurement. The status of a flag is what people decided about it; else
+    `suppressed`, where it lies in a window of known maintenance; else `open` or `ended`. What is
+    absent is left out, never written as 0. A running gateway has the store to itself: stop it
+    first, or copy what it has taken in out of the ledger (`gateway ledger show --offset N --count M
+    --json`) and replay the copy elsewhere.
     """
     logs.configure("warning")
     if kind is not None and kind not in KINDS:
@@ -106,6 +111,7 @@ def export(
                         kind=kind,
                         since=begin,
                         until=end,
+                        restate=_restated(store, data),
                     )
                 case What.QUARANTINE:
                     written = export_quarantine(store, out, chosen)
@@ -123,6 +129,18 @@ def _registry(data: Path) -> Registry | None:
         return None
     with Casebook(data) as casebook:
         return casebook.devices()
+
+
+def _restated(store: DuckDBStore, data: Path) -> Callable[[Iterator[Flag]], Iterator[Flag]] | None:
+    """What gives flags the status by people's decisions, if there is a casebook."""
+    if not (data / FILE_NAME).exists():
+        return None
+
+    def restate(flags: Iterator[Flag]) -> Iterator[Flag]:
+        with Casebook(data) as casebook:
+            yield from with_status(Desk(store, casebook), flags)
+
+    return restate
 
 
 def _only_for(what: What, **given: str | None) -> None:

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "reprocess": "Decides the ledger anew, with the profiles and the registry of today.",
     "profile": "Device profiles: list, check, test.",
     "device": "The registry: import, list, show, verify.",
+    "flag": "Flags: list, show, decide, suppress, incidents.",
     "ledger": "The ledger: verify, show, prune.",
 }
 _USED_WRONGLY: Final = (ConfigError, ProfileError, LedgerLocked, StoreLocked)

@@ -136,8 +136,23 @@ class Store(Protocol):
         since: int | None = None,
         until: int | None = None,
         withdrawn: bool = False,
+        severity: str | None = None,
+        ids: Collection[str] | None = None,
+        newest_first: bool = False,
     ) -> Iterator[Flag]:
-        """Flags whose span touches [since, until), by ledger offset and id."""
+        """Flags whose span touches [since, until), by ledger offset and id.
+
+        Args:
+            code: only this one; so for the device, the kind and the severity.
+            device_id: see there.
+            kind: see there.
+            since: ns, included.
+            until: ns, not included.
+            withdrawn: also those that are withdrawn.
+            severity: see there.
+            ids: only these flags.
+            newest_first: by ``since``, the latest first, and id instead.
+        """
         ...
 
     def quarantine(

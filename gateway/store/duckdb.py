@@ -365,10 +365,27 @@ class DuckDBStore:
         since: int | None = None,
         until: int | None = None,
         withdrawn: bool = False,
+        severity: str | None = None,
+        ids: Collection[str] | None = None,
+        newest_first: bool = False,
     ) -> Iterator[Flag]:
-        """Flags whose span touches [since, until), by ledger offset and id."""
+        """Flags whose span touches [since, until), by ledger offset and id.
+
+        Args:
+            code: only this one; so for the device, the kind and the severity.
+            device_id: see there.
+            kind: see there.
+            since: ns, included.
+            until: ns, not included.
+            withdrawn: also those that are withdrawn.
+            severity: see there.
+            ids: only these flags.
+            newest_first: by ``since``, the latest first, and id instead.
+        """
         clause, parameters = rows.where(
             {
+                "id IN (SELECT unnest(?::VARCHAR[]))": None if ids is None else list(ids),
+                "severity = ?": severity,
                 "code = ?": code,
                 "device_id = ?": device_id,
                 "kind = ?": kind,
@@ -377,8 +394,21 @@ class DuckDBStore:
                 "status <> ?": None if withdrawn else "withdrawn",
             }
         )
-        sql = f"SELECT {rows.FLAG_COLUMNS} FROM flags{clause} ORDER BY ledger_offset, id"
+        order = "flags.since DESC, id" if newest_first else "ledger_offset, id"
+        sql = f"SELECT {rows.FLAG_COLUMNS} FROM flags{clause} ORDER BY {order}"
         return map(rows.flag, self._connections.rows(sql, parameters))
+
+    def ask(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a question in SQL over the tables of `schema`, for reports.
+
+        Args:
+            sql: one statement that reads; what users say is only ever among its parameters.
+            parameters: of its question marks.
+
+        Raises:
+            StoreError: the database refuses.
+        """
+        return self._connections.all(sql, parameters)
 
     def quarantine(
         self, *, stage: str | None = None, reason: str | None = None, device_id: str | None = None

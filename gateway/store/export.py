@@ -19,7 +19,7 @@ from gateway.quantities import BY_NAME, KINDS, Quantity, Type, export_key
 from gateway.store import lines, writers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from gateway.records import Device, Flag, Reading
     from gateway.store import DeviceSummary, QuarantinedRow, Store
@@ -84,9 +84,15 @@ def export_flags(
     kind: str | None = None,
     since: int | None = None,
     until: int | None = None,
+    restate: Callable[[Iterator[Flag]], Iterator[Flag]] | None = None,
 ) -> int:
-    """Flags that are not withdrawn; ``titles`` are the {en, zh} of each code."""
+    """Flags that are not withdrawn; ``titles`` are the {en, zh} of each code.
+
+    ``restate`` gives each flag the status to show, which takes more than the store knows.
+    """
     found = store.flags(code=code, device_id=device_id, kind=kind, since=since, until=until)
+    if restate is not None:
+        found = restate(found)
     if format_ == "lp":
         return writers.write_lines(map(lines.flag_line, found), out)
     names = [
