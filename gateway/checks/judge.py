@@ -11,6 +11,7 @@ from gateway.checks.findings import finding
 from gateway.checks.order import HOLD, Held, Line, Order
 from gateway.checks.overrides import Overrides
 from gateway.checks.registers import Dial
+from gateway.checks.replacements import replacements, resetting
 from gateway.checks.series import memory_of
 from gateway.checks.settings import CheckSettings, parse
 from gateway.checks.state import ChannelState, DeviceState, Numbering, RegisterState
@@ -279,7 +280,11 @@ class Judge:
         counted = name if bound.layout.sequence_per_channel else ""
         # Messages without numbers have an order of their own: they would make the others uncertain.
         line = counted if bound.modulus else f"- {counted}"
-        series = [(check.run, memory_of(device, check, name)) for check in bound.series]
+        series = [
+            (check.run, memory_of(device, check, name))
+            for check in bound.series
+            if check.wants is None or check.wants(name)
+        ]
         return Track(
             bound,
             device,
@@ -313,6 +318,8 @@ def _dial(
     steps = settings.decrease.resolution_steps * (register.resolution or 0.0)
     full_scale = _full_scale(quantity, register, versions[-1] if versions else None)
     earlier = []
+    decrease = settings.decrease
+    design = resetting(versions[-1] if versions else None, decrease.resets, decrease.time_zone)
     for before, after in pairwise(versions):
         size = _full_scale(quantity, register, before)
         earlier.append((since(after), size, size * settings.rollover.span))
@@ -326,6 +333,8 @@ def _dial(
         full_scale,
         full_scale * settings.rollover.span,
         tuple(reversed(earlier)),
+        replacements(versions),
+        design,
     )
 
 

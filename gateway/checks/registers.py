@@ -5,6 +5,9 @@ lower level: a reading back at the good value ends the condition (one glitch, on
 reading that goes on from the lower level makes that the new level.  A late reading is compared
 with the latest one: where it is higher, the latest has fallen, and the flag is the one that the
 readings in order would have given; a late reading of an earlier level is not compared.
+
+No fall is what the registry explains (another meter, a register that begins anew at midnight), and
+what the meter itself tells as flow backwards: that is `backflow`.
 """
 
 from __future__ import annotations
@@ -13,11 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from gateway.checks.catalogue.info import FLOW
 from gateway.checks.findings import finding, renewed, unit_of
+from gateway.checks.replacements import replaced, reset
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
     from gateway.checks.bound import Track
+    from gateway.checks.local_days import Zone
     from gateway.checks.state import RegisterState
     from gateway.records import Flag, Reading
 
@@ -34,7 +40,8 @@ class Dial(msgspec.Struct, frozen=True):
     ``tolerance``: a fall by at most this is jitter of the last digit.  ``span``: how far a step
     over the full scale may reach, 0 where the full scale is not known.  ``earlier``: where the
     registry has had other digits, the faces before this one, the newest first, each with the end
-    of its time.
+    of its time.  ``replaced``: when the registry says that the meter became another one.
+    ``resets``: whose midnights begin the register anew by design, None where none does.
     """
 
     index: int
@@ -44,6 +51,8 @@ class Dial(msgspec.Struct, frozen=True):
     full_scale: float
     span: float
     earlier: tuple[tuple[int, float, float], ...] = ()
+    replaced: tuple[int, ...] = ()
+    resets: Zone | None = None
 
     def at(self, measured_at: int) -> Dial:
         """The dial with the face that it had at a time."""
@@ -74,6 +83,9 @@ def unexpected(track: Track, dial: Dial, reading: Reading, at: int, flags: list[
     elif value >= state.value - dial.tolerance:
         if value >= state.value:
             _accept(state, reading, value, at)
+    elif _explained(track, dial, reading, at):
+        _accept(state, reading, value, at)
+        state.level_since = at
     elif _rolled_over(dial, state.value, value):
         rollover = finding(
             reading,
@@ -88,7 +100,7 @@ def unexpected(track: Track, dial: Dial, reading: Reading, at: int, flags: list[
         state.level_since = at
     else:
         state.low, state.low_at = value, at
-        state.flag = finding(
+        state.flag = state.fall = finding(
             reading,
             "register_decrease",
             _evidence(dial, reading, value, _Shown(state.value, state.at, state.offset)),
@@ -106,6 +118,10 @@ def _after_fall(track: Track, dial: Dial, reading: Reading, at: int, flags: list
         return
     if value >= state.value - dial.tolerance:
         outcome = "returned to the former level"
+    elif _explained(track, dial, reading, at):
+        outcome = "begins anew, as the registry or the meter says"
+        state.level_since = at
+        state.value = value
     elif value >= state.low - dial.tolerance:
         outcome = "goes on from the new level"
         state.level_since = state.low_at
@@ -114,12 +130,14 @@ def _after_fall(track: Track, dial: Dial, reading: Reading, at: int, flags: list
         state.low, state.low_at = value, at
         changes = {"observed": value, "count": flag.evidence["count"] + 1}
         state.flag = renewed(flag, changes, until=max(flag.until, reading.measured_at))
+        state.fall = state.flag
         track.bound.emit(state.flag, flags)
         return
     if value >= state.value:
         _accept(state, reading, value, at)
     state.flag = None
-    track.bound.emit(renewed(flag, {"outcome": outcome}, status="ended"), flags)
+    state.fall = renewed(flag, {"outcome": outcome}, status="ended")
+    track.bound.emit(state.fall, flags)
 
 
 def _late(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
@@ -147,6 +165,22 @@ def _late(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]
     )
     bound.emit(flag, flags)
     state.level_since = state.at
+    if not over:
+        state.fall = flag
+
+
+def _explained(track: Track, dial: Dial, reading: Reading, at: int) -> bool:
+    """Whether a fall is none: another meter, its design, or flow that the meter itself reverses."""
+    before = dial.state.at
+    if dial.replaced and replaced(dial.replaced, before, at, dial.state.level_since):
+        return True
+    if dial.resets is not None and reset(dial.resets, before, at):
+        return True
+    return (
+        "reverse_flow" in reading.status
+        and reading.kind in FLOW
+        and "backflow" not in track.bound.settings.off
+    )
 
 
 def _accept(state: RegisterState, reading: Reading, value: float, at: int) -> None:

@@ -35,12 +35,14 @@ class SeriesCheck(NamedTuple):
         per_channel: whether each channel has a memory of its own, or the device one.
         run: ``run(state, track, reading, at, late, flags)``; ``at`` is the measured time in order,
             ``late`` says that the readings after it were judged already.
+        wants: which channels it judges; it neither runs nor remembers for the others.
     """
 
     code: str
     state: type[msgspec.Struct]
     per_channel: bool
     run: Run
+    wants: Callable[[str], bool] | None = None
 
 
 class Series(NamedTuple):

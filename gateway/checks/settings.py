@@ -7,12 +7,20 @@ seconds.  ``false`` switches a check off, ``true`` or nothing leaves it at its d
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, RootModel, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    RootModel,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from gateway.checks.all_series import SERIES
 from gateway.checks.catalogue import CATALOGUE
+from gateway.checks.local_days import BEIJING, zone
 from gateway.checks.parameters import Limits, NoSettings, NotNegative, Positive, Settings
 from gateway.errors import ProfileError
 from gateway.quantities import BY_NAME
@@ -28,10 +36,22 @@ class RangeSettings(RootModel[dict[str, Limits]]):
 
 
 class DecreaseSettings(Settings):
-    """What is no fall: ``resolution_steps`` of the last digit, or a ``tolerance`` by quantity."""
+    """What is no fall: ``resolution_steps`` of the last digit, or a ``tolerance`` by quantity.
+
+    ``resets: daily``: registers begin anew every midnight by design.  ``time_zone``: whose days
+    count where the registry names no zone for a device.
+    """
 
     resolution_steps: NotNegative = 1.0
     tolerance: dict[str, NotNegative] = {}  # noqa: RUF012 - pydantic copies it
+    resets: Literal["never", "daily"] = "never"
+    time_zone: str = BEIJING
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        zone(name)
+        return name
 
 
 class RolloverSettings(Settings):

@@ -61,9 +61,11 @@ class RegisterState:
     """A register's last good value, and the lower level that it may have fallen to.
 
     ``level_since``: readings older than this belong to an earlier level and are not compared.
+    ``fall`` is the last fall that was told, also when it has ended: `register_spike` takes it back
+    where the value before was the wrong one.
     """
 
-    __slots__ = ("at", "flag", "level_since", "low", "low_at", "offset", "value")
+    __slots__ = ("at", "fall", "flag", "level_since", "low", "low_at", "offset", "value")
 
     def __init__(self) -> None:
         self.value = float("-inf")
@@ -73,6 +75,7 @@ class RegisterState:
         self.low = 0.0
         self.low_at = NEVER
         self.flag: Flag | None = None
+        self.fall: Flag | None = None
 
 
 class Residual(msgspec.Struct, array_like=True):
@@ -171,6 +174,7 @@ class _PackedRegister(msgspec.Struct, array_like=True):
     low: float
     low_at: int
     flag: Flag | None
+    fall: Flag | None = None
 
 
 class _PackedChannel(msgspec.Struct, array_like=True):

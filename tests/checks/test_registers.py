@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.checks import Judge
+from gateway.devices import Registry
+from gateway.errors import ProfileError
 from gateway.records import Device
 from gateway.times import rfc3339
 from tests.checks.support import MINUTE, T0, final, flags_of, judged, reading, water_layout
@@ -195,3 +197,91 @@ def test_a_clock_that_is_set_back_a_little_is_no_fall_without_numbers():
         for n, t in enumerate((0, 1, 2, 1.5, 1.7, 3))
     ]
     assert found(readings, layout) == []
+
+
+def replaced_meter(*, serials=("1", "2"), at_minute=5):
+    return Registry(
+        [
+            Device(device_id="d1", serial_number=serials[0]),
+            Device(device_id="d1", serial_number=serials[1], valid_from=T0 + at_minute * MINUTE),
+        ]
+    )
+
+
+def told_of(registry, readings, layout=LAYOUT, settings=None):
+    judge = Judge(registry, {})
+    _, flags = judged(judge, judge.bind(layout, settings or {}, "t"), readings)
+    return [f.code for f in final(flags).values() if f.code.startswith(("register", "backflow"))]
+
+
+@pytest.mark.parametrize("start", [0.0, 42.0])
+def test_another_meter_of_the_registry_begins_anew(start):
+    values = (500.0, 501.0, start, start + 1)
+    readings = series(*values, minutes=(0, 4, 6, 7))
+    assert told_of(replaced_meter(), readings) == []
+    assert told_of({}, readings) == ["register_decrease"]
+
+
+def test_work_that_is_dated_to_the_day_explains_a_fall_within_it_but_once():
+    day = 24 * 60
+    readings = series(500.0, 501.0, 0.0, 1.0, 0.5, minutes=(0, 10, day - 5, day, day + 2))
+    assert told_of(replaced_meter(), readings) == ["register_decrease"]
+    late = series(500.0, 501.0, 0.0, minutes=(0, day + 6, day + 7))
+    assert told_of(replaced_meter(), late) == ["register_decrease"]
+
+
+def test_another_certificate_of_the_same_meter_explains_no_fall():
+    readings = series(500.0, 501.0, 0.0, 1.0, minutes=(0, 4, 6, 7))
+    assert told_of(replaced_meter(serials=("1", "1")), readings) == ["register_decrease"]
+
+
+MIDNIGHT = (T0 // MINUTE + 8 * 60) // 1440 * 1440 + 1440 - 8 * 60 - T0 // MINUTE
+"""Minutes from T0 to the next midnight in Beijing."""
+
+
+@pytest.mark.parametrize("by", ["profile", "registry"])
+@pytest.mark.parametrize(
+    ("before", "after", "codes"),
+    [(-20, 20, []), (-5, -2, []), (5, 8, []), (-90, -60, ["register_decrease"])],
+    ids=["over midnight", "clock ahead", "clock behind", "before midnight"],
+)
+def test_a_register_that_begins_anew_every_midnight_does_not_fall(by, before, after, codes):
+    device = Device(device_id="d1", parameters={"resets": "daily"} if by == "registry" else {})
+    settings = {"register_decrease": {"resets": "daily"}} if by == "profile" else {}
+    readings = series(9.0, 0.1, 0.4, minutes=(MIDNIGHT + before, MIDNIGHT + after, MIDNIGHT + 99))
+    assert told_of({"d1": device}, readings, settings=settings) == codes
+
+
+def test_midnight_is_that_of_the_devices_own_zone():
+    london = Device(device_id="d1", parameters={"resets": "daily", "time_zone": "Europe/London"})
+    over = series(9.0, 0.1, 0.4, minutes=(MIDNIGHT - 20, MIDNIGHT + 20, MIDNIGHT + 99))
+    assert told_of({"d1": london}, over) == ["register_decrease"]
+    # 8 October 2025: London is an hour ahead of UTC, Beijing eight
+    there = series(9.0, 0.1, 0.4, minutes=tuple(MIDNIGHT + 7 * 60 + m for m in (-20, 20, 99)))
+    assert told_of({"d1": london}, there) == []
+
+
+def test_a_zone_that_there_is_not_is_refused():
+    judge = Judge({}, {})
+    with pytest.raises(ProfileError, match="there is no time zone 'Peking'"):
+        judge.bind(LAYOUT, {"register_decrease": {"time_zone": "Peking"}}, "test.yaml")
+
+
+def test_midnight_explains_the_end_of_a_glitch():
+    device = Device(device_id="d1", parameters={"resets": "daily"})
+    judge = Judge({"d1": device}, {})
+    readings = series(9.0, 5.0, 0.1, 0.2, minutes=[MIDNIGHT + m for m in (-90, -60, 20, 30)])
+    _, flags = judged(judge, judge.bind(LAYOUT, {}, "t"), readings)
+    (flag,) = (f for f in final(flags).values() if f.code == "register_decrease")
+    assert flag.status == "ended"
+    assert flag.evidence["outcome"] == "begins anew, as the registry or the meter says"
+
+
+def test_flow_that_the_meter_itself_calls_reverse_is_no_fall():
+    readings = [
+        reading(LAYOUT, n, n, offset=n, volume=v, status=s)
+        for n, (v, s) in enumerate(
+            ((5.0, ()), (4.5, ("reverse_flow",)), (4.2, ("reverse_flow",)), (4.6, ()))
+        )
+    ]
+    assert "register_decrease" not in told_of({}, readings)
