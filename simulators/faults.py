@@ -94,7 +94,9 @@ class Case(msgspec.Struct, frozen=True):
         """
         if self.code is None:
             return
-        shows, suspect = (shown_by, self.device_id) if shown_by else (self.device_id, None)
+        shows, suspect = self.device_id, None
+        if shown_by is not None and shown_by != self.device_id:
+            shows, suspect = shown_by, self.device_id
         span = (self.cheat, since, until, clock_ahead)
         self.record(Event(shows, self.code, *span, suspect=suspect))
         for code in self.also:

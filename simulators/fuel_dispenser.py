@@ -303,6 +303,7 @@ class FuelDispenser:
         }
         nozzles = {str(number): self.tanks[product] for number, product in enumerate(_NOZZLES, 1)}
         self.dispenser = Dispenser(setting, nozzles)
+        self.gauge = setting.device_id
         self._gauge = Gauge(tuple(self.tanks.values()), setting, HOUR)
 
     def parameters(self) -> Body:

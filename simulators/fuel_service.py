@@ -23,7 +23,7 @@ VISIT: Final = 2 * HOUR
 
 _TESTS: Final = 3
 _NEW_SHARE: Final = 0.125
-_SPAN: Final = 120
+_SPAN: Final = 60
 _NEVER: Final = 2**62
 
 

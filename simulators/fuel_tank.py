@@ -88,6 +88,9 @@ class Tank:
         self._breath = 0.4 if density < 800 else 0.0
         # from when on the fuel was warmer than the ground, and by how much then
         self._warmth = [(setting.start, 0.0)]
+        self._watched_from: int | None = None
+        self.drawn = 0.0
+        """Litres that nozzles took since the tank is watched."""
 
     def temperature(self, at: int) -> float:
         """Of the fuel: that of the ground, and for some days what a delivery left of its own."""
@@ -100,8 +103,14 @@ class Tank:
 
     def draw(self, since: int, until: int, litres: float, temperature: float) -> None:
         """A nozzle takes litres of this temperature out; petrol loses a little more as vapour."""
+        if self._watched_from is not None and since >= self._watched_from:
+            self.drawn += litres
         vapour = 1.0002 if self._breath else 1.0
         self.flow(since, until, -litres * to_20(temperature, self.density) * vapour)
+
+    def watch(self, since: int) -> None:
+        """Counts in ``drawn`` what nozzles take from now on."""
+        self._watched_from = since
 
     def content(self, at: int) -> float:
         """Litres at 20 Cel that are in it now; ``at`` never falls from call to call."""
