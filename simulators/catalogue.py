@@ -4,38 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from simulators import electricity_meter, fuel_dispenser, gas_meter, taximeter, water_meter
-from simulators.billing_faults import (
-    AmountRaised,
-    DoubleBooking,
-    NightRateByDay,
-    Overcharge,
-    TariffShifted,
+from simulators import (
+    electricity_meter,
+    feeder,
+    fuel_cheats,
+    fuel_dispenser,
+    gas_meter,
+    heat_meter,
+    station,
+    taximeter,
+    utility_cheats,
+    water_meter,
 )
+from simulators.billing_faults import NightRateByDay, Overcharge
+from simulators.cheats import ANY, Cheat, set_back
 from simulators.clock import HOUR, MINUTE
-from simulators.faults import Absurd, Case, ClockAhead, Fault, Hidden, SetBack, Unregistered
+from simulators.faults import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from simulators.instrument import Instrument, Setting
-
-
-def _anyone(index: int) -> bool:
-    return index >= 0
-
-
-class Cheat(NamedTuple):
-    """A cheat or fault: the flag code a good check raises, and how to make it.
-
-    ``code`` None is an honest trouble that only looks like one.  ``also`` are codes that may be
-    flagged rightly besides.  ``fits`` says for which numbers of devices it is possible.
-    """
-
-    code: str | None
-    make: Callable[[Case], Fault]
-    also: tuple[str, ...] = ()
-    fits: Callable[[int], bool] = _anyone
 
 
 class Kind(NamedTuple):
@@ -64,40 +53,16 @@ class Kind(NamedTuple):
             yield from self.together(settings[first : first + self.group])
 
 
-_ANY: Final = {
-    "clock_ahead": Cheat("future_timestamp", ClockAhead),
-    "unregistered_clone": Cheat("unregistered_device", Unregistered),
-}
-_LOST: Final = Cheat("sequence_gap", lambda case: Hidden(case, ("periodic",), 0.02))
-_BELOW_ZERO: Final = -3276.8
-"""What a broken 16-bit temperature channel shows; no temperature is below -273.15."""
-
-
-def _set_back(decimals: int, fields: dict[str, int], channel: str | None = None) -> Cheat:
-    return Cheat("register_decrease", lambda case: SetBack(case, fields, decimals, channel))
-
-
 KINDS: Final[dict[str, Kind]] = {
-    "fuel_dispenser": Kind(
+    "fuel_dispenser": Kind(fuel_dispenser.FuelDispenser, "fd", HOUR, fuel_cheats.FUEL),
+    "fuel_station": Kind(
         fuel_dispenser.FuelDispenser,
-        "fd",
+        "fs",
         HOUR,
-        {
-            "amount_raised": Cheat("amount_mismatch", AmountRaised),
-            "totaliser_set_back": _set_back(
-                2,
-                {
-                    "totaliser_volume": fuel_dispenser.VOLUME_SCALE,
-                    "totaliser_amount": fuel_dispenser.AMOUNT_SCALE,
-                },
-                channel="nozzle",
-            ),
-            "sales_hidden": Cheat(
-                "sequence_gap", lambda case: Hidden(case, ("transaction",), 0.15)
-            ),
-            "double_booking": Cheat("conflicting_duplicate", DoubleBooking),
-            **_ANY,
-        },
+        fuel_cheats.STATION,
+        group=station.SIZE,
+        registered_as="fuel_dispenser",
+        together=station.station,
     ),
     "taximeter": Kind(
         taximeter.Taximeter,
@@ -107,53 +72,33 @@ KINDS: Final[dict[str, Kind]] = {
             "overcharge": Cheat("fare_mismatch", Overcharge),
             "night_rate_by_day": Cheat("fare_mismatch", NightRateByDay),
             "trips_hidden": Cheat("sequence_gap", lambda case: Hidden(case, ("trip",), 0.2)),
-            "odometer_set_back": _set_back(2, {"total_distance": taximeter.FULL_SCALE}),
-            **_ANY,
+            "odometer_set_back": set_back(2, {"total_distance": taximeter.FULL_SCALE}),
+            **ANY,
         },
     ),
     "electricity_meter": Kind(
+        electricity_meter.ElectricityMeter, "em", 15 * MINUTE, utility_cheats.ELECTRICITY
+    ),
+    "water_meter": Kind(water_meter.WaterMeter, "wm", HOUR, utility_cheats.WATER),
+    "gas_meter": Kind(gas_meter.GasMeter, "gm", HOUR, utility_cheats.GAS),
+    "heat_meter": Kind(heat_meter.HeatMeter, "hm", HOUR, utility_cheats.HEAT),
+    "feeder": Kind(
         electricity_meter.ElectricityMeter,
-        "em",
+        "fe",
         15 * MINUTE,
-        {
-            "register_set_back": _set_back(
-                2, dict.fromkeys(("energy.import", "energy.T2"), electricity_meter.FULL_SCALE)
-            ),
-            "tariff_shifted": Cheat("tariff_sum_mismatch", TariffShifted),
-            "overvoltage": Cheat(
-                "value_out_of_range", lambda case: Absurd(case, "voltage.L1", 6553.5)
-            ),
-            "messages_lost": _LOST,
-            **_ANY,
-        },
+        utility_cheats.FEEDER,
+        group=feeder.SIZE,
+        registered_as="electricity_meter",
+        together=feeder.feeder,
     ),
-    "water_meter": Kind(
+    "district": Kind(
         water_meter.WaterMeter,
-        "wm",
+        "dw",
         HOUR,
-        {
-            "register_set_back": _set_back(3, {"volume": water_meter.FULL_SCALE}),
-            "sensor_absurd": Cheat(
-                "value_out_of_range", lambda case: Absurd(case, "temperature", _BELOW_ZERO)
-            ),
-            "messages_lost": _LOST,
-            **_ANY,
-        },
-    ),
-    "gas_meter": Kind(
-        gas_meter.GasMeter,
-        "gm",
-        HOUR,
-        {
-            "register_set_back": _set_back(
-                3, dict.fromkeys(("volume", "volume_base"), gas_meter.FULL_SCALE)
-            ),
-            "sensor_absurd": Cheat(
-                "value_out_of_range", lambda case: Absurd(case, "temperature", _BELOW_ZERO)
-            ),
-            "messages_lost": _LOST,
-            **_ANY,
-        },
+        utility_cheats.DISTRICT,
+        group=feeder.SIZE,
+        registered_as="water_meter",
+        together=feeder.district,
     ),
 }
 

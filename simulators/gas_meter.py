@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simulators.clock import HOUR, local_hour
-from simulators.instrument import Body, Setting, day_curve, shown, start_register
+from simulators.instrument import Body, Setting, day_curve, start_register
+from simulators.weather import heating_season, outdoors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,10 @@ def conversion_factor(pressure: float, temperature: float) -> float:
 
 
 class GasMeter:
-    """One G2.5 meter: cooking by the hour, heating in winter, a pilot never."""
+    """One G2.5 meter: cooking by the hour, heating by the weather, a pilot never.
+
+    A boiler burns at night too; it rests while nobody is at home, but for the coldest days.
+    """
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.random("make")
@@ -39,18 +43,18 @@ class GasMeter:
         self._volume = start_register(rng, (2_000, 3_000_000), FULL_SCALE, 200) * _FINE
         self._base = round(self._volume * rng.uniform(1.0, 1.05))
         self._cooking = rng.uniform(0.2, 0.6)
-        self._heating = rng.uniform(0.15, 0.5) if rng.random() < 0.4 else 0.0
+        self._heating = rng.uniform(0.015, 0.035) if rng.random() < 0.4 else 0.0
         self._pressure = rng.uniform(103.0, 104.0)
         self._indoors = rng.uniform(10, 18)
-        self._battery = rng.uniform(5.8, 6.2)
+        self._battery = round(rng.uniform(5.8, 6.2), 2)
 
     def parameters(self) -> Body:
-        """Zone and base conditions."""
+        """Zone, base conditions in kPa and degrees Celsius, flow limits of G2.5."""
         return {
             "time_zone": "Asia/Shanghai",
-            "base_pressure": 101.325,
-            "base_temperature": 20.0,
+            "conversion": {"p_base": 101.325, "t_base": 20.0},
             "q_max": 4.0,
+            "q_min": 0.025,
         }
 
     def readings(self) -> Iterator[tuple[int, Body]]:
@@ -70,8 +74,10 @@ class GasMeter:
         # in the long run the mean of a day is `cooking` m3 in about an hour and a half of flame
         if rng.random() < min(1.0, _COOK[hour] * 0.06 * max(1.0, hours)):
             flow = self._cooking * rng.uniform(0.6, 1.6)
-        if self._heating and (hour >= 17 or hour < 8):
-            flow += self._heating * rng.uniform(0.7, 1.3)
+        if self._heating and heating_season(until):
+            cold = 18.0 - outdoors(self._setting.seed, until)
+            if hour < 9 or hour >= 17 or cold > 24:
+                flow += self._heating * max(0.0, cold) * rng.uniform(0.7, 1.3)
         pressure = round(self._pressure + (rng.random() - 0.5) * 0.4, 2)
         temperature = round(self._indoors + (rng.random() - 0.5) * 3, 1)
         factor = round(conversion_factor(pressure, temperature), 5)
@@ -87,12 +93,12 @@ class GasMeter:
             "type": "periodic",
             "seq": 0,
             "ts": at,
-            "volume": shown(self._volume // _FINE, 3, FULL_SCALE),
-            "volume_base": shown(self._base // _FINE, 3, FULL_SCALE),
+            "volume": self._volume // _FINE % FULL_SCALE / 1000,
+            "volume_base": self._base // _FINE % FULL_SCALE / 1000,
             "flow_rate": round(flow, 3),
             "temperature": temperature,
             "pressure": pressure,
             "conversion_factor": factor,
-            "battery_voltage": round(self._battery, 2),
+            "battery_voltage": self._battery,
             "valve": "open",
         }

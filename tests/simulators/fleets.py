@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from simulators.catalogue import KINDS
 from simulators.clock import DAY, DEFAULT_START, HOUR
 from simulators.fleet import Fleet, Order, choose
 from simulators.line import NO_TROUBLES, Message, Troubles
@@ -55,3 +56,23 @@ def run(*kinds: str, **options: Any) -> tuple[list[Message], list[Event]]:
     messages = list(made.messages())
     made.finish(made.order.until or 0)
     return messages, events
+
+
+def compared(kind: str, cheat: str, *, also: bool = False, **options: Any) -> Any:
+    """Honest and cheating run of the first device that a cheat fits.
+
+    Returns its bodies by number, honest and spoilt, and the events; those that are not required
+    only with ``also``.
+    """
+    made = KINDS[kind]
+    first = next(index for index in range(100) if made.cheats[cheat].fits(index))
+    options = {"devices": first + 1} | options
+    honest, _ = run(kind, **options)
+    spoilt, events = run(kind, cheats=((cheat, 1.0),), **options)
+    name = f"{made.prefix}-110000-{first + 1:05d}"
+    by_number = [
+        {body["seq"]: body for device, body in reversed(bodies(messages)) if device == name}
+        for messages in (honest, spoilt)
+    ]
+    mine = [event for event in events if name in (event.device_id, event.suspect)]
+    return *by_number, [event for event in mine if also or event.required]

@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
+from simulators.catalogue import KINDS
 from simulators.cli import app
 from simulators.texts import LANGUAGES, Texts, language
 from tests.brokers import PASSWORD, USERNAME
@@ -310,10 +311,11 @@ def test_the_list_speaks_both_languages_and_machines():
     assert "加油机" in chinese
     assert by_environment == chinese
     kinds = json.loads(simulate("list", "--json").stdout)
-    assert len(kinds) == 5
+    assert list(kinds) == list(KINDS)
     for kind in kinds.values():
         assert len(kind["cheats"]) >= 3
-        assert all(cheat["code"] and cheat["what"] for cheat in kind["cheats"].values())
+        assert all(cheat["what"] for cheat in kind["cheats"].values())
+        assert sum(bool(cheat["code"]) for cheat in kind["cheats"].values()) >= 3
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -11,29 +11,31 @@ import pytest
 from simulators.catalogue import KINDS
 from simulators.clock import DAY, HOUR
 from simulators.fleet import TooManyCheats, UnknownCheat, choose
-from tests.simulators.fleets import START, bodies, device_of, fleet, run
+from tests.simulators.fleets import START, bodies, compared, device_of, fleet, run
 
-EVERY = [(kind, cheat) for kind, made in KINDS.items() for cheat in made.cheats]
-
-
-def compared(kind, cheat, **options):
-    """Honest and cheating run of one device: bodies by number, and the events."""
-    honest, _ = run(kind, devices=1, **options)
-    spoilt, events = run(kind, devices=1, cheats=((cheat, 1.0),), **options)
-    by_number = [
-        {body["seq"]: body for _, body in reversed(bodies(messages))}
-        for messages in (honest, spoilt)
-    ]
-    return *by_number, events
+EVERY = [
+    (kind, cheat)
+    for kind, made in KINDS.items()
+    for cheat, wrong in made.cheats.items()
+    if wrong.code
+]
+HONEST = [
+    (kind, cheat)
+    for kind, made in KINDS.items()
+    for cheat, wrong in made.cheats.items()
+    if not wrong.code
+]
 
 
 @pytest.mark.parametrize(("kind", "cheat"), EVERY)
 def test_every_cheat_leaves_a_truth_after_its_begin_and_honest_messages_before(kind, cheat):
-    honest, spoilt, events = compared(kind, cheat, days=3)
+    honest, spoilt, events = compared(kind, cheat, days=6 if cheat == "backlog" else 3, also=True)
     begin = START + 2 * HOUR
-    assert events
+    made = KINDS[kind].cheats[cheat]
+    assert made.code in {event.code for event in events if event.required}
     for event in events:
-        assert event.code == KINDS[kind].cheats[cheat].code
+        assert event.required or event.code != made.code
+        assert event.code == made.code or event.code in made.also
         assert event.cheat == cheat
         # a hole or a fall shows against the last message before it
         assert begin - DAY / 24 <= event.since <= event.until
@@ -41,6 +43,17 @@ def test_every_cheat_leaves_a_truth_after_its_begin_and_honest_messages_before(k
         before = {n: body for n, body in honest.items() if body["ts"] < begin}
         assert before
         assert all(spoilt[n] == body for n, body in before.items())
+
+
+@pytest.mark.parametrize(("kind", "cheat"), HONEST)
+def test_honest_troubles_leave_honest_messages_before_and_nothing_in_the_truth(kind, cheat):
+    honest, spoilt, events = compared(kind, cheat, days=3, also=True)
+    assert not events
+    assert set(spoilt) == set(honest)
+    before = [n for n, body in honest.items() if body["ts"] < START + 2 * HOUR]
+    if cheat != "daily_reset":
+        assert all(spoilt[n] == honest[n] for n in before)
+    assert spoilt != honest or cheat == "register_jitter"
 
 
 def test_a_raised_amount_is_in_the_truth_and_no_other_is():

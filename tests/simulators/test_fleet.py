@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import pytest
 
-from simulators.catalogue import KINDS
+from simulators.catalogue import KINDS, MIXTURE
 from simulators.clock import DAY
 from simulators.line import LONGEST_PENDING, SEQUENCES, Line, Troubles
 from tests.simulators.fleets import START, bodies, device_of, fleet, run
 
-ALL = tuple(KINDS)
+ALL = MIXTURE
 ROUGH = Troubles(duplicate=0.1, late=0.1, restarts=3, outages=2)
 
 
