@@ -182,10 +182,26 @@ def _bursts(
 
 
 def _incident(group: Sequence[Member]) -> Incident:
+    first = group[0]
+    if len(group) == 1:  # most are: no counting
+        return Incident(
+            id=f"inc-{first.id}",
+            since=first.since,
+            until=first.until,
+            count=1,
+            severity=first.severity,
+            codes={first.code: 1},
+            statuses={first.status: 1},
+            devices=[first.device_id],
+            sites=[] if first.site is None else [first.site],
+            regions=[] if first.region is None else [first.region],
+            kinds=[first.kind] if first.kind else [],
+            flags=[first.id],
+        )
     codes = Counter(member.code for member in group)
     return Incident(
-        id=f"inc-{group[0].id}",
-        since=group[0].since,
+        id=f"inc-{first.id}",
+        since=first.since,
         until=max(member.until for member in group),
         count=len(group),
         severity=max((member.severity for member in group), key=SEVERITIES.index),

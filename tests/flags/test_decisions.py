@@ -77,7 +77,7 @@ def test_what_a_state_does_not_allow_is_told_with_who_and_what_can_be_done(caseb
 def test_the_second_of_two_inspectors_gets_a_conflict(casebook):
     decide(casebook, "acknowledge", [flag(1)], actor="li")
     decide(casebook, "confirm", [flag(1)], actor="li", expected={"flag-1": 1})
-    with pytest.raises(DecisionConflict, match="is confirmed by li .* version 1, this is 2"):
+    with pytest.raises(DecisionConflict, match=r"is confirmed by li .* version 1, this is 2"):
         decide(casebook, "dismiss", [flag(1)], actor="wang", reason="x", expected={"flag-1": 1})
     # Also where the state would allow it: he has not seen what the other decided.
     decide(casebook, "reopen", [flag(1)], actor="li")

@@ -1,0 +1,51 @@
+"""Texts in two languages: the same keys, the same placeholders, and the right language."""
+
+import string
+
+import pytest
+
+from gateway.flags.states import ACTIONS, STATUSES
+from gateway.messages import LANGUAGES, Texts, language
+
+
+def placeholders(text):
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_both_languages_have_the_same_keys_and_placeholders():
+    one, other = (Texts(name) for name in LANGUAGES)
+    assert list(one.keys()) == list(other.keys())
+    for key in one.keys():  # noqa: SIM118 - no mapping
+        assert placeholders(one._texts[key]) == placeholders(other._texts[key]), key
+        assert one._texts[key].strip() == one._texts[key] != ""
+        assert other._texts[key].strip() == other._texts[key] != ""
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_every_status_and_every_decision_has_its_word(name):
+    keys = set(Texts(name).keys())
+    assert {f"status.{status}" for status in STATUSES} <= keys
+    assert {f"action.{action}" for action in ACTIONS} <= keys
+
+
+def test_a_text_is_filled_in_and_an_unknown_word_stands_for_itself():
+    texts = Texts("zh")
+    assert texts("flag.decided", count=3, action="确认") == "3 条标记：确认"
+    assert texts.word("status", "nonsense") == "nonsense"
+    with pytest.raises(KeyError):
+        texts("flag.nonsense")
+
+
+@pytest.mark.parametrize(
+    ("asked", "environ", "spoken"),
+    [
+        ("zh", {}, "zh"),
+        ("en", {"LANG": "zh_CN.UTF-8"}, "en"),
+        (None, {"LANG": "zh_CN.UTF-8"}, "zh"),
+        (None, {"LANG": "zh_CN.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        (None, {"LANG": "de_DE", "LC_ALL": "", "LC_MESSAGES": "zh_TW"}, "zh"),
+        (None, {}, "en"),
+    ],
+)
+def test_the_language_is_the_one_asked_for_else_of_the_locale(asked, environ, spoken):
+    assert language(asked, environ) == spoken
