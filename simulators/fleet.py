@@ -183,7 +183,7 @@ class Device(msgspec.Struct, frozen=True):
     region: str
     vendor: str
     model: str
-    profile: str
+    protocol: Protocol
     setting: Setting
     instrument: Instrument
     line: Line
@@ -199,7 +199,7 @@ class Device(msgspec.Struct, frozen=True):
         return {
             "device_id": device_id,
             "kind": self.kind,
-            "profile": self.profile,
+            "profile": self.protocol.profiles[self.kind],
             "vendor": self.vendor,
             "model": self.model,
             "serial_number": f"{rng.randrange(10**8):08d}",
@@ -212,7 +212,7 @@ class Device(msgspec.Struct, frozen=True):
             "verified_at": rfc3339(verified),
             "verified_until": rfc3339(verified + period),
             "certificate": f"SIM-{device_id}",
-            "parameters": self.instrument.parameters(),
+            "parameters": self.instrument.parameters() | self.protocol.parameters(self.setting),
         }
 
     def registrations(self) -> list[dict[str, Any]]:
@@ -222,7 +222,8 @@ class Device(msgspec.Struct, frozen=True):
         if isinstance(self.instrument, Versioned):
             for since, fields, parameters in self.instrument.versions():
                 begins = {"valid_from": rfc3339(since)}
-                lines.append(lines[-1] | fields | {"parameters": parameters} | begins)
+                known = parameters | self.protocol.parameters(self.setting)
+                lines.append(lines[-1] | fields | {"parameters": known} | begins)
         return lines
 
     def _site(self) -> str:
@@ -305,7 +306,7 @@ class Fleet:
                     region=group.region,
                     vendor=group.vendor,
                     model=model,
-                    profile=protocol.profiles[kind],
+                    protocol=protocol,
                     setting=setting,
                     instrument=instrument,
                     line=line,

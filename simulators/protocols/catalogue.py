@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from simulators.protocols import reference
+from simulators.protocols import (
+    cjt188,
+    dlt645,
+    dsmr,
+    lorawan,
+    mbus,
+    ocmf,
+    ocpp16,
+    reference,
+    senml,
+    sparkplug,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulators.instrument import Setting
     from simulators.protocols.packet import Encode
+
+
+def _nothing(setting: Setting) -> dict[str, Any]:
+    del setting
+    return {}
 
 
 class Protocol(NamedTuple):
@@ -22,12 +38,14 @@ class Protocol(NamedTuple):
         carries: what of a reading gets through, in the words of ``NEEDS``; None for all of it.
         identity: the id that the protocol forces on a device, from kind, region and number (from
             0); None leaves the id as it is.
+        parameters: what the registry must know to read it.
     """
 
     profiles: dict[str, str]
     encoder: Callable[[str, str, Setting], Encode]
     carries: frozenset[str] | None = None
     identity: Callable[[str, str, int], str] | None = None
+    parameters: Callable[[Setting], dict[str, Any]] = _nothing
 
     def device_id(self, kind: str, region: str, index: int) -> str | None:
         """The id of device number ``index``, or None where any will do."""
@@ -70,4 +88,14 @@ PROTOCOLS: Final[dict[str, Protocol]] = {
     "json": Protocol(reference.PROFILES, reference.json),
     "cbor": Protocol(reference.CBOR_PROFILES, reference.cbor),
     "msgpack": Protocol(reference.MSGPACK_PROFILES, reference.msgpack),
+    "senml": Protocol(senml.PROFILES, senml.encoder, senml.CARRIES),
+    "sparkplug": Protocol(sparkplug.PROFILES, sparkplug.encoder, sparkplug.CARRIES),
+    "mbus": Protocol(mbus.PROFILES, mbus.encoder, mbus.CARRIES, mbus.identity),
+    "dlt645": Protocol(dlt645.PROFILES, dlt645.encoder, dlt645.CARRIES, dlt645.identity),
+    "cjt188": Protocol(cjt188.PROFILES, cjt188.encoder, cjt188.CARRIES, cjt188.identity),
+    "dsmr": Protocol(dsmr.PROFILES, dsmr.encoder, dsmr.CARRIES),
+    "ttn": Protocol(lorawan.PROFILES, lorawan.things_stack, lorawan.CARRIES),
+    "chirpstack": Protocol(lorawan.PROFILES, lorawan.chirpstack, lorawan.CARRIES, lorawan.identity),
+    "ocpp16": Protocol(ocpp16.PROFILES, ocpp16.encoder, ocpp16.CARRIES),
+    "ocmf": Protocol(ocmf.PROFILES, ocmf.encoder, ocmf.CARRIES, parameters=ocmf.parameters),
 }
