@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.checks import overlaps
+from gateway.checks import (
+    distance_factor,
+    overlaps,
+    sessions,
+    speeds,
+    status_words,
+    trips,
+    verification,
+)
 from gateway.checks.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -14,6 +22,15 @@ if TYPE_CHECKING:
 SERIES: Final[tuple[Series, ...]] = (
     overlaps.TRIP_OVERLAP,
     overlaps.SESSION_OVERLAP,
+    sessions.SESSION_ENERGY_MISMATCH,
+    trips.DISTANCE_MISMATCH,
+    trips.WAITING_TIME_MISMATCH,
+    speeds.IMPOSSIBLE_SPEED,
+    distance_factor.DISTANCE_FACTOR_SHIFT,
+    status_words.TAMPER_ALARM,
+    status_words.DEVICE_FAULT,
+    status_words.SIGNATURE_INVALID,
+    verification.VERIFICATION_EXPIRED,
 )
 
 

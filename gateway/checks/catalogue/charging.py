@@ -29,7 +29,18 @@ CODES: Final = (
         zh="充电量与表码差不符",
         severity="critical",
         basis={"": f"JJG 1148, JJG 1149; {ACCURACY}"},
+        tolerance="one step of the energy or of the register as shown, the coarser",
+        evidence={
+            "difference": "observed minus expected",
+            "formula": "what was computed",
+            "inputs": "the quantities it was computed from; of the charge before also its place",
+            "judged_late": "whether it came after its successors were judged",
+        },
         kinds=EV,
+        doc="The energy of a charge is not the difference of its registers, or a charge begins "
+        "below the end of the one before on its connector. Critical where the customer pays more, "
+        "else major.",
+        implemented=True,
     ),
     CheckInfo(
         code="signature_invalid",
@@ -37,6 +48,18 @@ CODES: Final = (
         zh="数据签名无效",
         severity="critical",
         basis={"": RECORD},
+        tolerance="none: the signature fits the bytes and the key, or not",
+        evidence={
+            "key_id": "first 16 hex digits of SHA-256 over the text of the registry's key; by "
+            "serial number where it has several; null where it has none",
+            "formula": "what was verified",
+            "inputs": "event, channel, number and all status words of the first reading",
+            "count": "readings so far",
+            "judged_late": "whether it came after its successors were judged",
+        },
         kinds=EV,
+        doc="The signature of a record does not fit its bytes and the key; one flag until a record "
+        "is valid again.",
+        implemented=True,
     ),
 )

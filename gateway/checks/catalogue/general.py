@@ -119,6 +119,16 @@ CODES: Final = (
         zh="检定证书已过期",
         severity="major",
         basis={"": VERIFIED},
+        tolerance="the grace that is set, none by default",
+        evidence={
+            "formula": "what must hold",
+            "inputs": "certificate, its times, and when the version of the device began",
+            "count": "readings since",
+            "judged_late": "whether it came after its successors were judged",
+        },
+        doc="The device measures after its verification has expired, by the version of the "
+        "registry at the time; one flag from the expiry until a new certificate.",
+        implemented=True,
     ),
     CheckInfo(
         code="identity_clash",
@@ -147,6 +157,16 @@ CODES: Final = (
         zh="防作弊报警",
         severity="critical",
         basis={"": ACCURACY},
+        tolerance="none: the word is told or not",
+        evidence={
+            "formula": "where the word comes from",
+            "inputs": "event, channel, number and all status words of the first reading",
+            "count": "readings so far",
+            "judged_late": "whether it came after its successors were judged",
+        },
+        doc="The device says that a seal is broken, a cover open or a magnet near; one flag a word "
+        "until it is gone. Severity by the word.",
+        implemented=True,
     ),
     CheckInfo(
         code="device_fault",
@@ -154,6 +174,16 @@ CODES: Final = (
         zh="器具自报故障",
         severity="minor",
         basis={"": ACCURACY},
+        tolerance="none: the word is told or not",
+        evidence={
+            "formula": "where the word comes from",
+            "inputs": "event, channel, number and all status words of the first reading",
+            "count": "readings so far",
+            "judged_late": "whether it came after its successors were judged",
+        },
+        doc="The device says that a part of it fails; one flag a word until it is gone. "
+        "Severity by the word.",
+        implemented=True,
     ),
     CheckInfo(
         code="clock_drift",

@@ -48,8 +48,20 @@ CODES: Final = (
         en="Distance differs from the track",
         zh="计程与轨迹不符",
         severity="major",
-        basis={"": JJG517},
+        basis={"": f"{JJG517}; JJG(京)177-2025 (distance judged by the track)"},
+        tolerance="track: 10 % of it, at least 0.2 km, and one step; pulses: 0.2 % (MID MI-007), "
+        "one step and one pulse",
+        evidence={
+            "difference": "observed minus expected",
+            "formula": "what was computed",
+            "inputs": "the quantities it was computed from",
+            "judged_late": "whether it came after its successors were judged",
+        },
         kinds=TAXI,
+        doc="The distance of a trip is far from the length of its track, or is not that of its "
+        "pulses. Against the track major where the passenger pays more, else minor; against the "
+        "pulses critical and major.",
+        implemented=True,
     ),
     CheckInfo(
         code="waiting_time_mismatch",
@@ -57,7 +69,17 @@ CODES: Final = (
         zh="低速等候时间不合理",
         severity="major",
         basis={"": JJG517},
+        tolerance="two steps of the times as shown",
+        evidence={
+            "difference": "seconds that are missing",
+            "formula": "what must hold",
+            "inputs": "the quantities and parameters it was computed from",
+            "judged_late": "whether it came after its successors were judged",
+        },
         kinds=TAXI,
+        doc="The waiting time of a trip is longer than the trip, or leaves no time to drive its "
+        "distance. Critical where it is longer than the trip, else major.",
+        implemented=True,
     ),
     CheckInfo(
         code="impossible_speed",
@@ -65,14 +87,37 @@ CODES: Final = (
         zh="车速不合理",
         severity="minor",
         basis={"": JJG517},
+        tolerance="trips: two steps of the times and one of the distance; positions: 0.1 km",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "the quantities, positions and parameters it was computed from",
+            "judged_late": "whether it came after its successors were judged",
+        },
         kinds=TAXI,
+        doc="A trip's mean or highest speed, or the step from one position to the next, cannot "
+        "have been driven. A position that jumps and comes back is no finding.",
+        implemented=True,
     ),
     CheckInfo(
         code="distance_factor_shift",
         en="Pulses per km shifted",
         zh="里程常数偏移",
         severity="critical",
-        basis={"": JJG517},
+        basis={"": f"{JJG517}; JJG(京)177-2025 (distance judged by the track)"},
+        tolerance="track: +2 % and wear, -4 %, at least 6 standard errors; pulses: 0.2 % and two "
+        "steps of the odometer",
+        evidence={
+            "difference": "observed minus expected",
+            "against": "history: the taxi's own median before; limits: what a verified instrument "
+            "may show; k_constant: the constant of the registry",
+            "formula": "what was computed",
+            "inputs": "the ratios of the trips, or odometer and pulses at both ends",
+            "detectable": "the share that could have been seen",
+            "count": "trips or stretches so far",
+        },
         kinds=TAXI,
+        doc="Over many trips the meter counts more or less than before against its track, or it "
+        "counts with another constant than the registry has; one flag while it lasts.",
+        implemented=True,
     ),
 )
