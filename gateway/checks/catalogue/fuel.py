@@ -35,7 +35,21 @@ CODES: Final = (
         zh="泵码数与交易量不符",
         severity="critical",
         basis={"": JJG443},
+        tolerance="0.03 L and 0.03 CNY: two steps of the totaliser (0.01) and the rounding of "
+        "the sale",
+        evidence={
+            "difference": "observed minus expected",
+            "extreme": "farthest difference so far",
+            "count": "wrong readings so far",
+            "excess_amount": "money that no sale explains",
+            "formula": "what was computed",
+            "inputs": "what it was computed from",
+            "judged_late": "whether it came after the readings that followed it were judged",
+        },
         kinds=FUEL,
+        doc="A nozzle's totaliser stepped by another volume or amount than was sold. One flag "
+        "while it lasts.",
+        implemented=True,
     ),
     CheckInfo(
         code="unbilled_delivery",
@@ -43,7 +57,18 @@ CODES: Final = (
         zh="未计费出油",
         severity="major",
         basis={"": JJG443},
+        tolerance="0.3 L: a smaller growth is a mismatch and no delivery",
+        evidence={
+            "difference": "observed minus expected: what no sale explains",
+            "excess_amount": "money that no sale explains",
+            "formula": "what was computed",
+            "inputs": "what it was computed from",
+            "judged_late": "whether it came after the readings that followed it were judged",
+        },
         kinds=FUEL,
+        doc="A nozzle's totaliser grew by more than was sold, and no message number is missing "
+        "that could be a lost sale.",
+        implemented=True,
     ),
     CheckInfo(
         code="flow_rate_out_of_range",
@@ -51,7 +76,19 @@ CODES: Final = (
         zh="流量超出范围",
         severity="minor",
         basis={"": JJG443},
+        tolerance="10 % beyond the rated flow, and one step of the clock (1 s)",
+        evidence={
+            "difference": "observed minus expected",
+            "extreme": "farthest difference so far",
+            "count": "wrong readings so far",
+            "formula": "what was computed",
+            "inputs": "what it was computed from",
+            "judged_late": "whether it came after the readings that followed it were judged",
+        },
         kinds=FUEL,
+        doc="A delivery was faster than the rated maximum, or several in a row slower than the "
+        "minimum.",
+        implemented=True,
     ),
     CheckInfo(
         code="below_minimum_quantity",
@@ -59,15 +96,42 @@ CODES: Final = (
         zh="低于最小被测量",
         severity="info",
         basis={"": JJG443},
+        tolerance="none: MMQ is a limit of the instrument",
+        evidence={
+            "difference": "observed minus expected",
+            "extreme": "farthest difference so far",
+            "count": "wrong readings so far",
+            "formula": "what was computed",
+            "inputs": "what it was computed from",
+            "judged_late": "whether it came after the readings that followed it were judged",
+        },
         kinds=FUEL,
+        doc="A sale of less than the minimum measured quantity, for which the maximum "
+        "permissible error does not hold.",
+        implemented=True,
     ),
     CheckInfo(
         code="price_mismatch",
         en="Price is not the posted one",
         zh="单价与公示价不符",
         severity="major",
-        basis={"": JJG443},
+        basis={
+            "": f"{STATION}; {ACCURACY}",
+            "ev_charger": f"JJG 1148, JJG 1149 (price in force by time of use); {ACCURACY}",
+        },
+        tolerance="half a step of the posted price (0.005), and 15 min around a change of price",
+        evidence={
+            "difference": "observed minus expected",
+            "extreme": "farthest difference so far",
+            "count": "wrong readings so far",
+            "formula": "what was computed",
+            "inputs": "what it was computed from",
+            "judged_late": "whether it came after the readings that followed it were judged",
+        },
         kinds=(*FUEL, *EV),
+        doc="The price of a sale or a charge is not the one posted for its product and time. "
+        "Major where the customer pays more, minor where less.",
+        implemented=True,
     ),
     CheckInfo(
         code="delivery_factor_shift",
@@ -75,7 +139,28 @@ CODES: Final = (
         zh="脉冲当量偏移",
         severity="critical",
         basis={"": JJG443},
+        tolerance="one sale: rounding of pulses and volume, 1 pulse and 0.05 %; many: 0.05 % "
+        "and h = 17 sigma of a CUSUM (a false alarm in 160,000 device-days)",
+        evidence={
+            "difference": "observed minus expected",
+            "extreme": "farthest difference so far",
+            "count": "wrong readings so far",
+            "shift": "observed / expected - 1",
+            "statistic": "S of the CUSUM, or the pulses by which the one sale is off",
+            "reference": "k of the CUSUM in sigma at this sale",
+            "threshold": "h of the CUSUM, or the pulses that are allowed",
+            "sales": "n: how many sales made the statistic",
+            "chart": "which sales are summed",
+            "visible": "share by which the constant must be off to be seen: in this one sale, "
+            "or within 20",
+            "formula": "what was computed",
+            "inputs": "what it was computed from",
+            "judged_late": "whether it came after the readings that followed it were judged",
+        },
         kinds=FUEL,
+        doc="Pulses a litre are not those of the certificate, in one sale by arithmetic or in "
+        "many by CUSUM. Critical where less was delivered than shown, major where more.",
+        implemented=True,
     ),
     CheckInfo(
         code="wet_stock_surplus",
@@ -99,6 +184,19 @@ CODES: Final = (
         zh="整额加油短量",
         severity="critical",
         basis={"": JJG443},
+        tolerance="0.05 % and three sigma of rounding; alpha 1e-6 by Fisher's exact test",
+        evidence={
+            "difference": "observed minus expected",
+            "extreme": "farthest difference so far",
+            "count": "wrong readings so far",
+            "chance": "that so many of the short sales are round by accident",
+            "alpha": "chance below which it is told",
+            "visible": "share that must be missing for a sale to be short",
+            "formula": "what was computed",
+            "inputs": "what it was computed from",
+        },
         kinds=FUEL,
+        doc="Sales of round amounts are short by their pulses, others are not.",
+        implemented=True,
     ),
 )
