@@ -18,6 +18,9 @@ _STAMPS: Final = ("ts", "started_at", "ended_at")
 _NOTICED: Final = MINUTE
 """A clock within a minute counts as right (validation of series: 60 s minor, 5 min major)."""
 
+_APART: Final = 300
+"""Between two messages of a backlog, ms: more than links differ by, so order is kept."""
+
 BITS: Final = {
     "battery_low": 0, "cover_open": 1, "seal_broken": 2, "magnetic_field": 3, "clock_fault": 4,
     "memory_fault": 5, "sensor_fault": 6, "valve_fault": 11, "program_changed": 12,
@@ -26,16 +29,20 @@ BITS: Final = {
 
 
 class ClockDrift(Fault):
-    """The clock loses one to four minutes a day, for good; an event once it is a minute behind."""
+    """The clock loses one to four minutes a day, until it is 8 to 20 minutes behind for good.
+
+    It is an event once it is a minute behind.
+    """
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         self._rate = case.rng.uniform(60, 240) * SECOND / DAY
+        self._most = case.rng.randint(8, 20) * MINUTE
         self._span: tuple[int, int] | None = None
 
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
         """Every time in the message is behind."""
-        behind = round((at - self.case.begin) * self._rate)
+        behind = min(self._most, round((at - self.case.begin) * self._rate))
         for stamp in _STAMPS:
             if stamp in body:
                 body[stamp] -= behind
@@ -88,7 +95,7 @@ class Backlog(Fault):
         if self._from <= at < self._until:
             self._since = self._since or body["ts"]
             self._kept += 1
-            return ((self._until - at + self._kept * 50, body),)
+            return ((self._until - at + self._kept * _APART, body),)
         if self._since is not None and at >= self._until:
             self.finish(at)
         return ((0, body),)
