@@ -54,7 +54,7 @@ class SpeedSettings(Settings):
     """
 
     mean: Positive = 130.0
-    top: Positive = 200.0
+    top: Positive = 160.0
     own_share: NotNegative = 0.10
     time_interval: NotNegative = 1.0
     interval: NotNegative = 0.01

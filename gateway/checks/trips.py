@@ -31,13 +31,13 @@ class DistanceSettings(Settings):
     Attributes:
         track_share: of the track's length; an ordinary track is 1 to 2 % short on bends, and worse
             between high buildings.
-        track_floor: km, where the share is less: a fix that comes late at the beginning.
+        track_floor: km, where the share is less: fixes a few seconds apart, a corner that was cut.
         pulse_share: of the distance by pulses (MID MI-007: 0.2 %).
         interval: km, one step of the distance as shown.
     """
 
     track_share: Positive = 0.10
-    track_floor: NotNegative = 0.2
+    track_floor: NotNegative = 0.15
     pulse_share: NotNegative = 0.002
     interval: Positive = 0.01
 

@@ -48,7 +48,7 @@ def test_the_great_circle_is_that_of_known_places():
 
 
 def test_a_drive_is_right_up_to_the_highest_speed():
-    assert flags_of(drive(60, step=3.2)) == []
+    assert flags_of(drive(60, step=2.6)) == []
     assert flags_of(drive(60, step=0.0)) == []
 
 
@@ -67,8 +67,8 @@ def test_a_car_that_is_elsewhere_and_stays_there_is_flagged_once():
 
 
 def test_the_smallest_jump_that_is_seen():
-    assert flags_of(drive(10, 0, 0.1) + drive(10, 4.3, 0.1, first=10)) == []
-    assert len(flags_of(drive(10, 0, 0.1) + drive(10, 4.5, 0.1, first=10))) == 1
+    assert flags_of(drive(10, 0, 0.1) + drive(10, 3.6, 0.1, first=10)) == []
+    assert len(flags_of(drive(10, 0, 0.1) + drive(10, 3.75, 0.1, first=10))) == 1
 
 
 @pytest.mark.parametrize("length", [1, 2])

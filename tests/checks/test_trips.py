@@ -45,10 +45,10 @@ def flags_of(*trips, **given):
         (8.0, 7.2, "major"),
         (8.0, 8.8, None),
         (8.0, 9.0, "minor"),
-        # a short trip has a floor of 0.2 km and one step
-        (1.2, 1.0, None),
-        (1.22, 1.0, "major"),
-        (0.3, 0.1, None),
+        # a short trip has a floor of 0.15 km and one step
+        (1.15, 1.0, None),
+        (1.17, 1.0, "major"),
+        (0.25, 0.1, None),
     ],
 )
 def test_a_single_trip_may_be_a_tenth_off_its_track(distance, track, severity):
@@ -147,7 +147,8 @@ def test_times_of_whole_minutes_are_allowed_for():
     ("minutes", "distance", "top", "observed"),
     [
         (20, 8.0, 62.0, None),
-        (20, 8.0, 201.0, 201.0),
+        (20, 8.0, 160.0, None),
+        (20, 8.0, 161.0, 161.0),
         (20, 43.3, None, None),
         (20, 45.0, None, 134.8),
         # the mean is never above the highest

@@ -49,7 +49,7 @@ CODES: Final = (
         zh="计程与轨迹不符",
         severity="major",
         basis={"": f"{JJG517}; JJG(京)177-2025 (distance judged by the track)"},
-        tolerance="track: 10 % of it, at least 0.2 km, and one step; pulses: 0.2 % (MID MI-007), "
+        tolerance="track: 10 % of it, at least 0.15 km, and one step; pulses: 0.2 % (MID MI-007), "
         "one step and one pulse",
         evidence={
             "difference": "observed minus expected",
