@@ -14,12 +14,16 @@ from simulators.faults import Case, Event, Fault
 from simulators.instrument import Setting, Versioned
 from simulators.line import Line, Message, Troubles
 from simulators.protocols.catalogue import PROTOCOLS, Protocol, shows
+from simulators.windows import windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from random import Random
 
     from simulators.instrument import Instrument
+
+FIRST_OF_SITES: Final = 500_000
+"""Where a protocol forces ids, those of sites' devices begin here, behind the lone ones."""
 
 _GOLDEN: Final = 0.618_033_988_749_894_9
 _PERIOD: Final = {
@@ -30,6 +34,7 @@ _PERIOD: Final = {
     "water_meter": 6.0,
     "gas_meter": 10.0,
     "heat_meter": 3.0,
+    "ev_charger": 3.0,
 }
 
 
@@ -256,6 +261,7 @@ class Fleet:
     def __init__(self, order: Order, record: Callable[[Event], None]) -> None:
         self.order = order
         self._record = record
+        self._ahead: list[Event] | None = None
         self.devices: list[Device] = []
         self._numbers: Counter[tuple[str, str]] = Counter()
         self._offsets: dict[str, float] = {}
@@ -275,10 +281,12 @@ class Fleet:
         settings = []
         for index in numbers:
             origin = f"{made.prefix}-{group.region}-{index + 1:05d}"
+            number = index if made.group == 1 else index + FIRST_OF_SITES
+            forced = protocols[index].device_id(kind, group.region, number)
             settings.append(
                 Setting(
                     seed=order.seed,
-                    device_id=protocols[index].device_id(kind, group.region, index) or origin,
+                    device_id=forced or origin,
                     index=index,
                     start=order.start,
                     interval=group.interval or order.interval or made.interval,
@@ -375,7 +383,7 @@ class Fleet:
                 begin=self.order.cheats_from if choice.begin is None else choice.begin,
                 lag=self.order.lag,
                 rng=setting.random(f"cheat/{choice.cheat}"),
-                record=self._record,
+                record=self._note,
                 also=cheat.also,
                 twin=lambda: made.make(twin),
             )
@@ -383,15 +391,40 @@ class Fleet:
         fault.attach(instrument)
         return fault
 
-    def messages(self) -> Iterator[Message]:
-        """All devices' messages in the order of arrival; memory is a message or two a device."""
+    def messages(self, *, ahead: bool = False) -> Iterator[Message]:
+        """All devices' messages in the order of arrival; memory is a message or two a device.
+
+        Args:
+            ahead: some ten thousand messages are made ahead, which takes half the time; only for
+                runs of which nobody sees when a message is made.
+        """
         until = self.order.until
-        return merge(
-            *(device.line.messages(order, until) for order, device in enumerate(self.devices))
-        )
+        lines = (device.line.messages(order, until) for order, device in enumerate(self.devices))
+        if not ahead:
+            yield from merge(*lines)
+            return
+        self._ahead = []
+        for window in windows(lines, self.order.start):
+            yield from window
+            self._tell()
+
+    def _note(self, event: Event) -> None:
+        """An event waits until the messages that show it have been taken."""
+        if self._ahead is None:
+            self._record(event)
+        else:
+            self._ahead.append(event)
+
+    def _tell(self, until: int | None = None) -> None:
+        waiting, self._ahead = self._ahead or [], [] if self._ahead is not None else None
+        for event in waiting:
+            if until is None or event.since <= until:
+                self._record(event)
 
     def finish(self, until: int) -> None:
         """Ends the run at ``until`` (ms): what was still under way is recorded."""
+        self._tell(until)
+        self._ahead = None
         for device in self.devices:
             if device.fault is not None:
                 device.fault.finish(until)

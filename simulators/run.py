@@ -136,7 +136,7 @@ def _capture(
 
     def counted() -> Iterator[Message]:
         nonlocal last
-        for message in _reported(fleet.messages(), progress):
+        for message in _reported(fleet.messages(ahead=True), progress):
             if summary.stopped:
                 return
             summary.messages += 1

@@ -110,3 +110,23 @@ def test_a_run_ends_with_its_span_whatever_was_still_held_back():
     end = START + DAY // 10
     assert messages[-1].received_at <= end + 300
     assert sum(each.received_at == end + 300 for each in messages) > 10
+
+
+@pytest.mark.parametrize("devices", [1, 40])
+def test_messages_made_ahead_are_the_same_in_the_same_order(devices):
+    options = {"devices": devices, "days": 2, "cheats": (("all", 0.1),), "troubles": ROUGH}
+    (one, told_one), (other, told_other) = (fleet("electricity_meter", **options) for _ in range(2))
+    assert list(one.messages(ahead=True)) == list(other.messages())
+    one.finish(START + 2 * DAY)
+    other.finish(START + 2 * DAY)
+    assert sorted(told_one, key=repr) == sorted(told_other, key=repr)
+
+
+def test_a_run_made_ahead_that_is_stopped_tells_nothing_of_what_was_not_sent():
+    made, told = fleet("water_meter", devices=60, days=30, cheats=(("messages_lost", 1.0),))
+    for message in made.messages(ahead=True):
+        if message.received_at > START + 2 * DAY:
+            break
+    made.finish(START + 2 * DAY)
+    assert told
+    assert max(event.since for event in told) <= START + 2 * DAY
