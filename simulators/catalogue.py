@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simulators import (
+    charging_cheats,
     electricity_meter,
+    ev_charger,
     feeder,
     fuel_cheats,
     fuel_dispenser,
     gas_meter,
     heat_meter,
     station,
+    taxi_cheats,
     taximeter,
     utility_cheats,
     water_meter,
 )
-from simulators.billing_faults import NightRateByDay, Overcharge
-from simulators.cheats import ANY, Cheat, set_back
+from simulators.cheats import Cheat
 from simulators.clock import HOUR, MINUTE
-from simulators.faults import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -64,24 +65,14 @@ KINDS: Final[dict[str, Kind]] = {
         registered_as="fuel_dispenser",
         together=station.station,
     ),
-    "taximeter": Kind(
-        taximeter.Taximeter,
-        "tx",
-        MINUTE,
-        {
-            "overcharge": Cheat("fare_mismatch", Overcharge),
-            "night_rate_by_day": Cheat("fare_mismatch", NightRateByDay),
-            "trips_hidden": Cheat("sequence_gap", lambda case: Hidden(case, ("trip",), 0.2)),
-            "odometer_set_back": set_back(2, {"total_distance": taximeter.FULL_SCALE}),
-            **ANY,
-        },
-    ),
+    "taximeter": Kind(taximeter.Taximeter, "tx", MINUTE, taxi_cheats.TAXI),
     "electricity_meter": Kind(
         electricity_meter.ElectricityMeter, "em", 15 * MINUTE, utility_cheats.ELECTRICITY
     ),
     "water_meter": Kind(water_meter.WaterMeter, "wm", HOUR, utility_cheats.WATER),
     "gas_meter": Kind(gas_meter.GasMeter, "gm", HOUR, utility_cheats.GAS),
     "heat_meter": Kind(heat_meter.HeatMeter, "hm", HOUR, utility_cheats.HEAT),
+    "ev_charger": Kind(ev_charger.EvCharger, "ev", 15 * MINUTE, charging_cheats.CHARGING),
     "feeder": Kind(
         electricity_meter.ElectricityMeter,
         "fe",

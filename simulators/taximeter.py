@@ -1,24 +1,30 @@
-"""A taxi and its meter: trips by the hour, a speed profile, a track on a street grid, the fare.
+"""A taxi and its meter: trips by the hour, a speed profile, a track through the city, the fare.
 
-The meter counts steps of 10 m; its odometer and the trips are integers of them.
+The wheel gives pulses, somewhat more a kilometre the more its tyre is worn; the meter divides them
+by K and counts steps of 10 m, of which its odometer and the trips are integers.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simulators import tariffs
-from simulators.clock import HOUR, MINUTE, SECOND, local_hour
-from simulators.instrument import Body, Setting, day_curve, shown, start_register
+from simulators.clock import DAY, HOUR, LOCAL_OFFSET, MINUTE, SECOND, local_day, local_hour, rfc3339
+from simulators.instrument import Body, Setting, Version, day_curve, shown, start_register
+from simulators.streets import Drive
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-    from random import Random
+    from collections.abc import Callable, Generator, Iterator
 
 FULL_SCALE: Final = 10**9
 """Odometers have 7 digits before the point and 2 after it, in km."""
 
 _STEP: Final = 20 * SECOND
+_LONGEST: Final = 4 * HOUR
+_SHORTEST: Final = 80
+"""Nobody takes a taxi for less, in 10 m."""
+
+_YEAR: Final = 365 * DAY
 _DEMAND: Final = day_curve(
     (3, 2, 1, 1, 1, 2, 4, 8, 10, 8, 7, 7, 8, 7, 7, 7, 8, 10, 10, 9, 9, 8, 7, 5)
 )  # fmt: skip
@@ -26,80 +32,80 @@ _SPEED: Final = (55, 58, 60, 60, 60, 55, 45, 28, 24, 30, 34, 34, 34, 34, 34, 33,
 """Usual speed while moving, km/h, by hour."""
 
 
-class _Track:
-    """A point that drives along the lines of a street grid about the city's centre."""
+class Tuning(NamedTuple):
+    """How the meter measures a stretch: what a cheat may alter.
 
-    _CELL: Final = 400.0
-    _CENTRE: Final = (116.40, 39.90)
-    _REACH: Final = 40
-    # metres per degree at 39.9 degrees north
-    _PER_LONGITUDE: Final = 85_400.0
-    _PER_LATITUDE: Final = 111_000.0
+    It divides pulses by ``k_used`` and tells ``k_told``, both a km; ``pulses`` are given for each
+    true one, and ``idle`` ms of waiting are added to each ms driven.
+    """
 
-    def __init__(self, rng: Random) -> None:
-        self._rng = rng
-        self._x = rng.randint(-20, 20)
-        self._y = rng.randint(-20, 20)
-        self._heading = rng.choice(((1, 0), (-1, 0), (0, 1), (0, -1)))
-        self._along = 0.0
-
-    def drive(self, metres: float) -> None:
-        self._along += metres
-        while self._along >= self._CELL:
-            self._along -= self._CELL
-            self._x += self._heading[0]
-            self._y += self._heading[1]
-            self._turn()
-
-    def _turn(self) -> None:
-        dx, dy = self._heading
-        if abs(self._x) >= self._REACH or abs(self._y) >= self._REACH:
-            # at the edge of the city: straight back towards its centre
-            far_east = abs(self._x) >= abs(self._y)
-            sign = -1 if (self._x if far_east else self._y) > 0 else 1
-            self._heading = (sign, 0) if far_east else (0, sign)
-        elif self._rng.random() < 0.35:
-            self._heading = (dy, dx) if self._rng.random() < 0.5 else (-dy, -dx)
-
-    @property
-    def position(self) -> tuple[float, float]:
-        """Longitude, latitude in degrees, six decimals (0.1 m)."""
-        east = self._x * self._CELL + self._heading[0] * self._along
-        north = self._y * self._CELL + self._heading[1] * self._along
-        return (
-            round(self._CENTRE[0] + east / self._PER_LONGITUDE, 6),
-            round(self._CENTRE[1] + north / self._PER_LATITUDE, 6),
-        )
+    k_used: float
+    k_told: int
+    pulses: float = 1.0
+    idle: float = 0.0
 
 
 class Taximeter:
-    """One taxi.  It works one shift of 10 to 14 hours a day and stands still otherwise."""
+    """One taxi.  It works one shift of 10 to 14 hours a day and stands still otherwise.
+
+    Half of them are verified anew within two months, with other tyres and so another K.
+    """
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.random("make")
         self._setting = setting
         self._rng = setting.random("trips")
-        self._k = rng.choice((1000, 1000, 1000, 800, 1200))
+        first = rng.choice((1000, 1000, 1000, 800, 1200))
         self._odometer = start_register(rng, (2 * 10**6, 4 * 10**7), FULL_SCALE, 5_000)
         self._occupied = self._odometer * rng.randint(55, 70) // 100
-        self._pulses = self._odometer * self._k // 100
+        self._pulses = self._odometer * first // 100
         self._shift = (rng.choice((5, 6, 7, 16, 17)), rng.randint(10, 14))
-        self._short = rng.uniform(0.010, 0.017)
-        self._track = _Track(rng)
+        self._drive = Drive(setting.seed, setting.random("way"), rng.uniform(0.010, 0.016))
         self._due = setting.start + rng.randrange(setting.interval)
+        # error of the installed meter, within the -4 to +1 % of JJG 517, and what wear adds a year
+        self._error = rng.uniform(-0.012, 0.002)
+        self._wear = rng.uniform(0.0, 0.02)
+        self._parts = [0.0, 0.0]
         self._speed = 0.0
         self._step = min(_STEP, setting.interval)
         # the longest stretch of one step that still counts as waiting, in 10 m
         self._crawl = int(tariffs.SWITCHING_SPEED / 3.6 * self._step / SECOND / 10)
+        self._constants = [(0, first), *self._later(first)]
+        self.tune: Callable[[int, Tuning], Tuning] = _leave
+        """Set by a cheat; called with the begin of a trip or ride and how the meter measures."""
+
+    def _later(self, first: int) -> list[tuple[int, int]]:
+        """A verification in the hours off duty: since when another K holds."""
+        rng = self._setting.random("visit")
+        day = local_day(self._setting.start) + rng.randint(3, 60)
+        constant = round(first * (1 + rng.choice((-1, 1)) * rng.uniform(0.004, 0.012)))
+        if rng.random() < 0.5:
+            return []
+        return [(day * DAY - LOCAL_OFFSET + (self._shift[0] - 2) % 24 * HOUR, constant)]
 
     def parameters(self) -> Body:
         """K, tariff, zone and currency."""
         return {
             "time_zone": "Asia/Shanghai",
             "currency": "CNY",
-            "k_constant": self._k,
+            "k_constant": self._constants[0][1],
             "tariff": tariffs.NAME,
         }
+
+    def versions(self) -> list[Version]:
+        """The verification with another K."""
+        return [
+            Version(
+                since,
+                {
+                    "verified_at": rfc3339(since),
+                    "verified_until": rfc3339(since + _YEAR),
+                    "certificate": f"SIM-{self._setting.device_id}-2",
+                },
+                self.parameters() | {"k_constant": constant},
+            )
+            for since, constant in self._constants[1:]
+        ]
 
     def readings(self) -> Iterator[tuple[int, Body]]:
         """A position every interval, a trip when it ends."""
@@ -118,17 +124,18 @@ class Taximeter:
         begin, hours = self._shift
         return (local_hour(at) - begin) % 24 < hours
 
-    def _move(self, steps: int, speed: float) -> None:
-        """Advances by a number of 10 m steps."""
-        self._odometer += steps
-        self._pulses = self._odometer * self._k // 100
-        self._track.drive(steps * 10.0)
-        self._speed = speed
+    def _tuning(self, at: int) -> Tuning:
+        constant = self._certified(at)
+        return self.tune(at, Tuning(constant, constant))
+
+    def _certified(self, at: int) -> int:
+        return next(k for since, k in reversed(self._constants) if since <= at)
 
     def _reports(self, until: int, *, occupied: bool) -> Iterator[tuple[int, Body]]:
-        """The periodic messages due before ``until``."""
+        """The periodic messages due before ``until``; under the ground there is no position."""
         while self._due < until:
-            longitude, latitude = self._track.position
+            position = self._drive.position
+            place = {} if position is None else {"longitude": position[0], "latitude": position[1]}
             yield (
                 self._due,
                 {
@@ -138,8 +145,7 @@ class Taximeter:
                     "total_distance": shown(self._odometer, 2, FULL_SCALE),
                     "occupied_distance": shown(self._occupied, 2, FULL_SCALE),
                     "speed": self._speed,
-                    "longitude": longitude,
-                    "latitude": latitude,
+                    **place,
                     "occupied": occupied,
                     "pulses": self._pulses,
                 },
@@ -153,42 +159,81 @@ class Taximeter:
         return until
 
     def _cruise(self, now: int, until: int) -> Generator[tuple[int, Body], None, int]:
+        tuning = self._tuning(now)
         while now < until:
-            self._leg(now)
+            if self._drive.arrived:
+                self._drive.head_for(2_000)
+            self._leg(now, tuning)
             now += self._step
             yield from self._reports(now, occupied=False)
         return now
 
-    def _leg(self, now: int) -> int:
-        """Drives one step and returns its length in 10 m: a stop, a crawl or a drive."""
+    def _leg(self, now: int, tuning: Tuning) -> int:
+        """Drives one step, a stop, a crawl or a drive; gives what the meter counts, in 10 m."""
         rng = self._rng
         draw = rng.random()
         if draw < 0.14:
-            steps = 0
+            metres = 0.0
         elif draw < 0.22:
-            steps = rng.randint(0, self._crawl)
+            metres = rng.randint(0, self._crawl) * 10.0
         else:
             metres_a_second = _SPEED[local_hour(now)] / 3.6 * rng.uniform(0.6, 1.4)
-            steps = max(self._crawl + 1, round(metres_a_second * self._step / SECOND / 10))
-        self._move(steps, round(steps * 36 * SECOND / self._step, 1))
+            metres = max(self._crawl * 10.0 + 10, metres_a_second * self._step / SECOND)
+        driven = self._drive.go(metres)
+        return self._count(driven, now, tuning)
+
+    def _count(self, metres: float, now: int, tuning: Tuning) -> int:
+        """Turns the wheel: pulses, and the meter's steps of 10 m."""
+        worn = self._error + self._wear * (now - self._setting.start) / _YEAR
+        pulses = metres / 1000 * self._certified(now) * (1 + worn) * tuning.pulses
+        self._parts[0] += pulses
+        self._parts[1] += pulses * 100 / tuning.k_used
+        whole, steps = int(self._parts[0]), int(self._parts[1])
+        self._parts[0] -= whole
+        self._parts[1] -= steps
+        self._pulses += whole
+        self._odometer += steps
+        self._speed = round(steps * 36 * SECOND / self._step, 1)
         return steps
 
     def _trip(self, now: int) -> Generator[tuple[int, Body], None, int]:
         rng = self._rng
         # mostly short trips, now and then to the airport
-        target = rng.randint(1_600, 4_500) if rng.random() < 0.06 else rng.randint(120, 1_400)
-        started, fastest, fare = now, 0.0, tariffs.Fare()
-        while fare.distance < target:
-            steps = self._leg(now)
-            fare.add(steps, self._step if self._speed < tariffs.SWITCHING_SPEED else 0, now)
+        target = rng.uniform(16e3, 35e3) if rng.random() < 0.06 else rng.uniform(1.2e3, 14e3)
+        self._drive.head_for(target)
+        started, fastest, fare, tuning = now, 0.0, tariffs.Fare(), self._tuning(now)
+        tracked = self._drive.tracked
+        while now < started + _LONGEST:
+            if self._drive.arrived:
+                if fare.distance >= _SHORTEST:
+                    break
+                self._drive.head_for(2_000)
+            steps = self._leg(now, tuning)
+            waited = self._step if self._speed < tariffs.SWITCHING_SPEED else 0
+            fare.add(steps, waited + round(self._step * tuning.idle), now)
             self._occupied += steps
             fastest = max(fastest, self._speed)
             now += self._step
             yield from self._reports(now, occupied=True)
-        yield now, self._receipt(started, now, fare, fastest)
+        tracked = (self._drive.tracked - tracked) * (1 + rng.uniform(-0.003, 0.003))
+        yield (
+            now,
+            self._receipt(
+                started, now, fare, fastest=fastest, tracked=tracked, constant=tuning.k_told
+            ),
+        )
         return now + SECOND
 
-    def _receipt(self, started: int, ended: int, fare: tariffs.Fare, fastest: float) -> Body:
+    def _receipt(
+        self,
+        started: int,
+        ended: int,
+        fare: tariffs.Fare,
+        *,
+        fastest: float,
+        tracked: float,
+        constant: int,
+    ) -> Body:
         return {
             "type": "trip",
             "seq": 0,
@@ -199,11 +244,14 @@ class Taximeter:
             "waiting_time": fare.waiting // SECOND,
             "fare": float(fare.shown),
             "surcharge": tariffs.SURCHARGE,
-            "k_constant": self._k,
-            # a track cuts corners: 1 to 2 % short of the road
-            "gps_distance": round(
-                fare.distance / 100 * (1 - self._short - self._rng.uniform(-0.002, 0.003)), 2
-            ),
+            "k_constant": constant,
+            "gps_distance": round(tracked / 1000, 2),
             "max_speed": fastest,
             "tariff": tariffs.NAME,
         }
+
+
+def _leave(at: int, tuning: Tuning) -> Tuning:
+    """An honest meter measures as it was verified."""
+    del at
+    return tuning

@@ -91,41 +91,6 @@ def test_a_nozzle_sells_one_thing_at_a_time_and_more_by_day():
     assert hours.count(8) > 3 * hours.count(2)
 
 
-def test_an_odometer_moves_as_the_track_does():
-    messages, _ = run("taximeter", devices=3, days=0.5, interval=20_000)
-    moved = 0
-    for track in by_channel(bodies(messages, "periodic")).values():
-        for before, after in pairwise(track):
-            road = (after["total_distance"] - before["total_distance"]) % 10**7
-            east = abs(after["longitude"] - before["longitude"]) * 85.4
-            north = abs(after["latitude"] - before["latitude"]) * 111.0
-            # along a grid the road is the sum of both; a turn back and forth hides at most a cell
-            assert east + north <= road + 0.002
-            assert road <= 0.55
-            moved += road > 0
-            occupied = (after["occupied_distance"] - before["occupied_distance"]) % 10**7
-            assert occupied <= road + 1e-6
-    assert moved > 100
-
-
-def test_a_track_is_one_to_two_percent_short_and_the_trip_is_possible():
-    messages, _ = run("taximeter", devices=8, days=2)
-    trips = [trip for _, trip in bodies(messages, "trip")]
-    assert len(trips) > 100
-    shorts = [1 - trip["gps_distance"] / trip["distance"] for trip in trips]
-    assert 0.009 < sum(shorts) / len(shorts) < 0.021
-    for trip in trips:
-        seconds = (trip["ended_at"] - trip["started_at"]) / 1000
-        assert 0 <= trip["waiting_time"] <= seconds
-        assert trip["distance"] / seconds * 3600 <= trip["max_speed"] <= 130
-
-
-def test_trips_of_a_taxi_do_not_overlap():
-    messages, _ = run("taximeter", devices=4, days=2)
-    for trips in by_channel(bodies(messages, "trip")).values():
-        assert all(a["ended_at"] <= b["started_at"] for a, b in pairwise(trips))
-
-
 @pytest.mark.parametrize("interval", [60_000, 15 * MINUTE, 5 * HOUR])
 def test_tariff_registers_sum_to_the_total_but_for_the_last_digit(interval):
     messages, _ = run("electricity_meter", devices=20, interval=interval, days=1)

@@ -25,20 +25,23 @@ HONEST = [
     for cheat, wrong in made.cheats.items()
     if not wrong.code
 ]
+SLOW = ("backlog", "pulses_injected", "tank_leak")
+"""What takes days to be seen."""
 
 
 @pytest.mark.parametrize(("kind", "cheat"), EVERY)
 def test_every_cheat_leaves_a_truth_after_its_begin_and_honest_messages_before(kind, cheat):
-    honest, spoilt, events = compared(kind, cheat, days=6 if cheat == "backlog" else 3, also=True)
+    honest, spoilt, events = compared(kind, cheat, days=6 if cheat in SLOW else 3, also=True)
     begin = START + 2 * HOUR
     made = KINDS[kind].cheats[cheat]
     assert made.code in {event.code for event in events if event.required}
     for event in events:
-        assert event.required or event.code != made.code
-        assert event.code == made.code or event.code in made.also
+        assert event.code in (made.code, *made.also, "wet_stock_surplus", "wet_stock_loss")
+        assert event.code == made.code or not event.required
         assert event.cheat == cheat
-        # a hole or a fall shows against the last message before it
-        assert begin - DAY / 24 <= event.since <= event.until
+        # a hole or a fall shows against the last message before it; a car may charge for hours
+        earlier = (8 if kind == "ev_charger" else 1) * HOUR
+        assert begin - earlier <= event.since <= event.until
     if cheat != "unregistered_clone":
         before = {n: body for n, body in honest.items() if body["ts"] < begin}
         assert before
@@ -145,6 +148,7 @@ def test_hidden_messages_leave_holes_that_the_truth_names(kind, cheat, hidden):
 
 def test_a_double_booking_is_two_sales_under_one_number():
     messages, events = run("fuel_dispenser", devices=1, cheats=(("double_booking", 1.0),))
+    events = [event for event in events if event.required]
     by_number = defaultdict(list)
     for _, body in bodies(messages):
         by_number[body["seq"]].append(body)
