@@ -11,6 +11,7 @@ from gateway.checks import numbering, ranges, registers
 from gateway.checks.all_series import series_checks
 from gateway.checks.amounts import amount_checks
 from gateway.checks.fares import NEEDED, fare_check
+from gateway.checks.rhythm import pace_of
 from gateway.checks.series import recalled
 from gateway.checks.tariff_sums import QUANTITIES, tariff_sum_check
 
@@ -38,7 +39,9 @@ _SECOND = 10**9
 class Track:
     """Direct references to what is remembered for one channel under one layout: one look-up."""
 
-    __slots__ = ("bound", "conditions", "device", "dials", "line", "numbering", "series", "window")
+    __slots__ = (
+        "bound", "conditions", "device", "dials", "line", "numbering", "rhythm", "series", "window",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Track:
     ) -> None:
         self.bound = bound
         self.device = device
+        self.rhythm = device.rhythm
         self.numbering = numbering
         self.window = window
         self.dials = tuple((dial.index, dial.state, dial) for dial in dials)
@@ -101,6 +105,7 @@ class Bound:
         self.extras = self._extra_checks(devices, tariffs)
         self.devices = devices
         self.series = series_checks(self)
+        self.pace = pace_of(self)
 
     def _extra_checks(
         self, devices: Mapping[str, Device], tariffs: Mapping[str, Tariff]
@@ -156,6 +161,7 @@ def compile_run(  # noqa: C901, PLR0915 - see run
     trim: Callable[[Window, int], None],
     *,
     order: Order,
+    hear: Callable[[Track, Reading, list[Flag]], None],
     elsewhere: Callable[[Reading], Callable[[Reading, list[Flag]], bool] | None] | None = None,
 ) -> Callable[[Reading, list[Flag]], bool]:
     """The judgement of one reading as one function over value indexes.
@@ -226,6 +232,12 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                 window.offsets.append(offset)
             if len(keys) > window.limit:
                 trim(window, offset)
+        rhythm = track.rhythm
+        gap = reading.received_at - rhythm.heard
+        if gap > rhythm.pause or reading.received_at - measured > rhythm.late:
+            hear(track, reading, flags)
+        elif gap > 0:
+            rhythm.heard = reading.received_at
         for index, register, dial in track.dials:
             value = values[index]
             if value is not None:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.checks import state as memory
 from gateway.checks.bound import Bound, Track, compile_run
+from gateway.checks.clock_drift import model_of
 from gateway.checks.findings import finding
 from gateway.checks.order import HOLD, Held, Line, Order
 from gateway.checks.overrides import Overrides
 from gateway.checks.registers import Dial
 from gateway.checks.replacements import replacements, resetting
+from gateway.checks.rhythm import adopt
 from gateway.checks.series import memory_of
 from gateway.checks.settings import CheckSettings, parse
+from gateway.checks.silence import Silence
 from gateway.checks.state import ChannelState, DeviceState, Numbering, RegisterState
 from gateway.checks.window import Window
 from gateway.devices import since, versions_of
@@ -73,8 +76,9 @@ class BoundChecks:
 
         self.bound = bound
         self.run = compile_run(
-            bound, self.tracks, open_track, trim, order=judge.order, elsewhere=elsewhere
-        )
+            bound, self.tracks, open_track, trim,
+            order=judge.order, hear=judge.silence.hear, elsewhere=elsewhere,
+        )  # fmt: skip
 
 
 class Variants:
@@ -155,6 +159,7 @@ class Judge:
         self._bound: list[BoundChecks] = []
         self._variants: list[Variants] = []
         self.order = Order(_judge_series)
+        self.silence = Silence(self.state)
 
     def state(self) -> memory.State:
         """What is remembered now."""
@@ -206,6 +211,7 @@ class Judge:
         """
         clock = received_at // CLOCK_STEP * CLOCK_STEP
         self.order.advance(clock, flags)
+        self.silence.advance(self.order.clock, flags)
         return self.order.clock + CLOCK_STEP
 
     @property
@@ -219,7 +225,7 @@ class Judge:
         When more comes, the readings that wait are judged in their turn, and the same findings
         have the same ids.
         """
-        if not self.order.waiting:
+        if not self.order.waiting and not self.silence.waiting:
             return
         before = self.snapshot()
         self.advance(self.order.clock + HOLD + CLOCK_STEP, flags)
@@ -240,6 +246,7 @@ class Judge:
         for variants in self._variants:
             variants.forget()
         self.order.begin(self._state.clock)
+        self.silence.restore()
         by_block = {
             (v.usual.layout.profile, v.usual.layout.event, v.usual.layout.names): v
             for v in self._variants
@@ -274,6 +281,9 @@ class Judge:
         if self._registry_known and known is None and not device.unregistered:
             device.unregistered = True
             bound.emit(_unregistered(reading), flags)
+        if not device.rhythm.profile:
+            model_of(bound, reading.profile).devices += 1
+        adopt(device.rhythm, bound.pace, reading)
         versions = versions_of(self.devices, reading.device_id)
         name = "" if reading.channel is None else reading.channel
         channel = device.channels.setdefault(name, ChannelState())

@@ -22,6 +22,7 @@ from gateway.checks.all_series import SERIES
 from gateway.checks.catalogue import CATALOGUE
 from gateway.checks.local_days import BEIJING, zone
 from gateway.checks.parameters import Limits, NoSettings, NotNegative, Positive, Settings
+from gateway.checks.rhythm import BurstSettings, DriftSettings, SilentSettings
 from gateway.errors import ProfileError
 from gateway.quantities import BY_NAME
 
@@ -129,6 +130,9 @@ MODELS: dict[str, type[BaseModel]] = {
     "amount_mismatch": AmountSettings,
     "fare_mismatch": FareSettings,
     "tariff_sum_mismatch": TariffSumSettings,
+    "silent_device": SilentSettings,
+    "burst_after_silence": BurstSettings,
+    "clock_drift": DriftSettings,
     **{check.code: check.settings for check in SERIES},
 }
 

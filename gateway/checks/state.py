@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from gateway.checks.order import NEVER, Held, Line
+from gateway.checks.rhythm import Rhythm
 from gateway.checks.window import Memory, Window
 from gateway.records import Flag, Reading
 
@@ -116,7 +117,8 @@ class DeviceState:
     """
 
     __slots__ = (
-        "channels", "conditions", "lines", "numberings", "series", "sums", "unregistered",
+        "channels", "conditions", "lines", "numberings", "rhythm", "series", "sums",
+        "unregistered",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -127,6 +129,7 @@ class DeviceState:
         self.sums: TariffSums | None = None
         self.lines: dict[str, Line] = {}
         self.series: dict[str, Any] = {}
+        self.rhythm = Rhythm()
 
 
 class State:
@@ -206,6 +209,7 @@ class _PackedDevice(msgspec.Struct, array_like=True):
     sums: TariffSums | None
     lines: dict[str, _PackedLine]
     series: dict[str, bytes]
+    rhythm: Rhythm = msgspec.field(default_factory=Rhythm)
 
 
 class _Packed(msgspec.Struct):
@@ -277,6 +281,7 @@ def pack(state: State) -> bytes:
                 device.sums,
                 {name: _packed_line(line) for name, line in device.lines.items()},
                 {key: _bytes(kept) for key, kept in device.series.items()},
+                device.rhythm,
             )
             for device_id, device in state.devices.items()
         },
@@ -312,6 +317,7 @@ def unpack(blob: bytes) -> State:
         device.conditions = kept.conditions
         device.sums = kept.sums
         device.series = dict(kept.series)
+        device.rhythm = kept.rhythm
         device.lines = {name: _unpacked_line(line) for name, line in kept.lines.items()}
         for key, numbering in kept.numberings.items():
             device.numberings[key] = _unpacked(numbering, Numbering())

@@ -14,7 +14,7 @@ LAYOUT = water_layout()
 def numbered(*numbers, layout=LAYOUT, minutes=None):
     times = minutes or range(len(numbers))
     return [
-        reading(layout, n, t, offset=o, late=60, volume=float(t))
+        reading(layout, n, t, offset=o, late=0.5, volume=float(t))
         for o, (n, t) in enumerate(zip(numbers, times, strict=True))
     ]
 

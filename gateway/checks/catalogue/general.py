@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.checks.catalogue.info import ACCURACY, RECORD, STATION, VERIFIED, CheckInfo
+from gateway.checks.catalogue.info import ACCURACY, METERS, RECORD, STATION, VERIFIED, CheckInfo
 
 CODES: Final = (
     CheckInfo(
@@ -143,6 +143,17 @@ CODES: Final = (
         zh="计量程序变更",
         severity="major",
         basis={"": ACCURACY},
+        tolerance="none: the checksum is the registered one or not",
+        evidence={
+            "count": "wrong readings so far",
+            "formula": "what was computed",
+            "inputs": "what it was computed from",
+            "judged_late": "whether it came after the readings that followed it were judged",
+        },
+        doc="The program that the instrument tells is not the registered one, or changed with "
+        "no new version of the device in the registry; or it tells itself that its program "
+        "was changed.",
+        implemented=True,
     ),
     CheckInfo(
         code="constant_changed",
@@ -150,6 +161,19 @@ CODES: Final = (
         zh="仪表常数变更",
         severity="critical",
         basis={"": ACCURACY},
+        tolerance="0.05 % against the registry (the certificate rounds it), none against what "
+        "was told before",
+        evidence={
+            "difference": "observed minus expected",
+            "extreme": "farthest difference so far",
+            "count": "wrong readings so far",
+            "formula": "what was computed",
+            "inputs": "what it was computed from",
+            "judged_late": "whether it came after the readings that followed it were judged",
+        },
+        doc="The constant that the instrument tells is not the registered one, or changed with "
+        "no new version of the device in the registry.",
+        implemented=True,
     ),
     CheckInfo(
         code="tamper_alarm",
@@ -190,7 +214,17 @@ CODES: Final = (
         en="Clock drifts",
         zh="时钟漂移",
         severity="minor",
-        basis={"": RECORD},
+        basis={"": RECORD, "electricity_meter": f"JJG 691, DL/T 448 (?) (clock); {RECORD}"},
+        tolerance="60 s minor, 5 min major (VEE: clock)",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "from and to of the window, and how many messages",
+            "extreme": "farthest median so far, s",
+            "count": "windows since the flag was given",
+        },
+        doc="The median delay from measurement to receipt says that the clock is behind; one flag "
+        "while it lasts. A clock that is ahead is future_timestamp.",
+        implemented=True,
     ),
     CheckInfo(
         code="silent_device",
@@ -198,6 +232,14 @@ CODES: Final = (
         zh="器具长时间无数据",
         severity="minor",
         basis={"": RECORD},
+        tolerance="3 usual pauses and at least 6 h (VEE: gap, inactive device)",
+        evidence={
+            "last_received_at": "when the device was heard last, RFC 3339",
+            "days": "days that the usual pause is known from",
+        },
+        doc="Nothing comes of a device for much longer than it usually pauses; one flag while it "
+        "lasts. Where most devices are silent together nothing is said.",
+        implemented=True,
     ),
     CheckInfo(
         code="burst_after_silence",
@@ -205,6 +247,16 @@ CODES: Final = (
         zh="静默后集中补报",
         severity="info",
         basis={"": RECORD},
+        tolerance="2 messages, after 1 h of silence",
+        evidence={
+            "silence": "how long nothing came, s",
+            "silent_from": "when the device was heard before, RFC 3339",
+            "silent_to": "when it was heard again, RFC 3339",
+            "count": "messages of the silence that came after it",
+        },
+        doc="What was measured in a silence came together after it; one flag, whose from and to "
+        "are the measured span.",
+        implemented=True,
     ),
     CheckInfo(
         code="register_stuck",
@@ -212,6 +264,17 @@ CODES: Final = (
         zh="累计量停走",
         severity="minor",
         basis={"": ACCURACY},
+        tolerance="20 steps of the last digit, in 3 readings with flow or power (VEE: stuck)",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "since when it stands, the readings with flow or power, the last such rate",
+            "count": "readings since the flag was given",
+            "judged_late": "always false: a late reading is left out",
+        },
+        kinds=METERS,
+        doc="The register stands while the meter itself shows flow or power; where it shows "
+        "neither, after 60 days. `zero_consumption` tells of a register that stands first.",
+        implemented=True,
     ),
     CheckInfo(
         code="register_spike",
@@ -219,5 +282,18 @@ CODES: Final = (
         zh="累计量突变",
         severity="minor",
         basis={"": ACCURACY},
+        tolerance="5 times the 99th percentile of its own steps, and 1.25 times the largest rated "
+        "flow or power (VEE: spike)",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "both values, the time between, the usual and the largest rate, its source",
+            "outcome": "what the next reading showed",
+            "count": "always 1",
+            "judged_late": "always false: a late reading is left out",
+        },
+        kinds=METERS,
+        doc="A step that neither this register nor an instrument of its size can have made in the "
+        "time between; one glitch is one flag.",
+        implemented=True,
     ),
 )
