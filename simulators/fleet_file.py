@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from simulators.catalogue import KINDS
 from simulators.clock import parse_duration, parse_time
-from simulators.fleet import Choice, Group, Order
+from simulators.fleet import FIRST_OF_SITES, Choice, Group, Order
 from simulators.fleet_yaml import Places
 from simulators.line import NO_TROUBLES, Troubles
 from simulators.options import cheats_after
@@ -247,8 +247,14 @@ class FleetPlan:
         self._say = say
         for number, group in enumerate(file.devices):
             self._check(("devices", number), group)
-        if sum(group.devices for group in file.devices) > MOST_DEVICES:
-            self._fault(("devices",), "too_many_devices", limit=MOST_DEVICES)
+        forced = any(
+            name in PROTOCOLS and PROTOCOLS[name].identity
+            for group in file.devices
+            for name in group.protocols
+        )
+        most = FIRST_OF_SITES if forced else MOST_DEVICES
+        if sum(group.devices for group in file.devices) > most:
+            self._fault(("devices",), "too_many_devices", limit=most)
 
     def order(self, where: Where, now: int, *, seed: int | None, span: int) -> Order:
         """The order that the file stands for.
@@ -334,17 +340,9 @@ class FleetPlan:
 
 
 def spoken_by(kind: str) -> list[str]:
-    """The protocols that instruments of a kind can speak.
-
-    Devices of one site name each other in the registry, so they keep their ids.
-    """
-    made = KINDS[kind]
-    return [
-        name
-        for name, each in PROTOCOLS.items()
-        if (made.registered_as or kind) in each.profiles
-        and (made.group == 1 or each.identity is None)
-    ]
+    """The protocols that instruments of a kind can speak."""
+    registered = KINDS[kind].registered_as or kind
+    return [name for name, each in PROTOCOLS.items() if registered in each.profiles]
 
 
 _USUAL_SHARE: Final = 0.1

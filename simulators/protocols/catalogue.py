@@ -57,6 +57,8 @@ NEEDS: Final[dict[str, frozenset[str]]] = {
     for code, words in {
         "unregistered_device": "",
         "silent_device": "",
+        "burst_after_silence": "time",
+        "verification_expired": "",
         "future_timestamp": "time",
         "clock_drift": "time",
         "sequence_gap": "sequence",
@@ -67,11 +69,11 @@ NEEDS: Final[dict[str, frozenset[str]]] = {
         "zero_consumption": "register",
         "consumption_drop": "register",
         "leak_suspected": "register",
+        "energy_balance_mismatch": "register",
+        "power_energy_mismatch": "register power",
         "tariff_sum_mismatch": "tariffs",
         "voltage_out_of_limits": "voltage",
         "frequency_out_of_limits": "frequency",
-        "session_energy_mismatch": "session",
-        "session_overlap": "session",
     }.items()
 }
 """What a protocol must carry for a flag to be raised; a code that is not here needs all."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simulators.instrument import Body, Setting
 
 PROFILES: Final = {"electricity_meter": "dlt645-2007-meter"}
-CARRIES: Final = frozenset({"time", "register", "tariffs", "voltage", "frequency"})
+CARRIES: Final = frozenset({"time", "register", "power", "tariffs", "voltage", "frequency"})
 
 _BLOCKS: Final = (
     # DI, the parts in their order, digits after the point, bytes of each

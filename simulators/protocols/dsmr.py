@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from simulators.instrument import Body, Setting
 
 PROFILES: Final = {"electricity_meter": "dsmr-nl"}
-CARRIES: Final = frozenset({"time", "register", "tariffs", "voltage"})
+CARRIES: Final = frozenset({"time", "register", "power", "tariffs", "voltage"})
 
 _ZONE: Final = ZoneInfo("Europe/Amsterdam")
 _REGISTERS: Final = (

@@ -27,7 +27,7 @@ PROFILES: Final = {
     "gas_meter": "mbus-gas-meter",
     "heat_meter": "mbus-heat-meter",
 }
-CARRIES: Final = frozenset({"time", "register", "tariffs", "voltage", "frequency"})
+CARRIES: Final = frozenset({"time", "register", "power", "tariffs", "voltage", "frequency"})
 
 _MEDIA: Final = {
     # kind: medium (EN 13757-3, table 3), digit in the identification number

@@ -27,7 +27,7 @@ PROFILES: Final = {
     "gas_meter": "senml-gas-meter",
     "heat_meter": "senml-heat-meter",
 }
-CARRIES: Final = frozenset({"time", "register", "voltage", "frequency"})
+CARRIES: Final = frozenset({"time", "register", "power", "voltage", "frequency"})
 
 _Name = tuple[str, str, str, float]
 """Path in the body, name, unit, and what the body's number is multiplied with."""

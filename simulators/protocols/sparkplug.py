@@ -27,7 +27,7 @@ PROFILES: Final = {
     "gas_meter": "sparkplug-gas-meter",
     "heat_meter": "sparkplug-heat-meter",
 }
-CARRIES: Final = frozenset({"time", "register", "tariffs", "voltage", "frequency"})
+CARRIES: Final = frozenset({"time", "register", "power", "tariffs", "voltage", "frequency"})
 
 _DOUBLE: Final = 10
 _UINT64: Final = 8

@@ -160,8 +160,8 @@ def fleet(plain: bool) -> Fleet:
         kinds=tuple({kind for _, kind in PAIRS}),
         devices=2 * len(PAIRS),
         seed=11,
-        start=START,
-        until=START + 6 * HOUR,
+        start=START + 13 * HOUR,
+        until=START + 22 * HOUR,
         cheats_from=START,
         troubles=NO_TROUBLES,
         groups=groups,
@@ -218,7 +218,7 @@ def test_what_comes_out_is_what_the_instrument_showed(readings, protocol, kind):
     for device, other in pairs[REGIONS[protocol, kind]]:
         truth = {key(reading, lost): reading for reading in plain[device]}
         shown |= {name for reading in plain[device] for name in reading} - ABOUT
-        assert len(spoken[other]) > 3
+        assert spoken[other]
         for reading in spoken[other]:
             assert reading["profile"].split("@")[0] == PROTOCOLS[protocol].profiles[kind]
             expected = truth[key(reading, lost)]
