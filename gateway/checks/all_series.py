@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gateway.checks import (
+    certified,
+    deliveries,
+    delivery_factor,
     distance_factor,
     overlaps,
+    prices,
+    round_amounts,
     sessions,
     speeds,
     status_words,
+    totalisers,
     trips,
     verification,
 )
@@ -31,6 +37,16 @@ SERIES: Final[tuple[Series, ...]] = (
     status_words.DEVICE_FAULT,
     status_words.SIGNATURE_INVALID,
     verification.VERIFICATION_EXPIRED,
+    totalisers.TOTALISER_MISMATCH,
+    totalisers.UNBILLED_DELIVERY,
+    deliveries.FLOW_RATE,
+    deliveries.BELOW_MINIMUM,
+    prices.PRICE_MISMATCH,
+    delivery_factor.DELIVERY_FACTOR,
+    round_amounts.ROUND_AMOUNT,
+    certified.CONSTANT_CHANGED,
+    certified.FIRMWARE_CHANGED,
+    certified.PROGRAM_ALARM,
 )
 
 

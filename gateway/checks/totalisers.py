@@ -242,6 +242,11 @@ class _Totalisers:
             self.bound.not_judged(UNBILLED, missing)
             self._accept(memory, shown)
             return
+        if shown.measured_at > shown.at and not less:
+            # Behind a clock that is ahead, readings have no sure order.
+            self.bound.not_judged(UNBILLED, "the instrument's clock is ahead")
+            self._accept(memory, shown)
+            return
         if step.excess > self.tolerance and not self.sale:
             memory.growing = memory.growing or shown
             return
