@@ -15,6 +15,7 @@ from gateway.cli.output import Data, examples, existing, moment, progress_consol
 from gateway.devices import Registry
 from gateway.errors import ConfigError
 from gateway.flags.query import Desk, with_status
+from gateway.quality.codes import QUALITY_CODES, code_of
 from gateway.quantities import KINDS
 from gateway.records import Flag
 from gateway.store.duckdb import DuckDBStore
@@ -35,6 +36,13 @@ class What(StrEnum):
     FLAGS = "flags"
     QUARANTINE = "quarantine"
     DEVICES = "devices"
+
+
+class QualityCodes(StrEnum):
+    """Whose codes of quality."""
+
+    ESPI = "espi"
+    IEC_61968_9 = "iec61968-9"
 
 
 class Format(StrEnum):
@@ -70,6 +78,10 @@ def export(
     device: Annotated[str | None, typer.Option(help="Only this device.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only this kind of instrument.")] = None,
     code: Annotated[str | None, typer.Option(help="Only this flag code.")] = None,
+    quality_codes: Annotated[
+        QualityCodes | None,
+        typer.Option(help="Readings get a quality_code, in the codes of this system, too."),
+    ] = None,
 ) -> None:
     """Writes readings, flags, quarantine or devices out of the store.
 
@@ -84,7 +96,8 @@ def export(
         raise ConfigError(f"--kind: unknown kind {kind!r}; known are {', '.join(KINDS)}")
     if code is not None and code not in CATALOGUE:
         raise ConfigError(f"--code: unknown flag code {code!r}; known are {', '.join(CATALOGUE)}")
-    _only_for(what, since=since, until=until, device=device, kind=kind, code=code)
+    given = {"since": since, "until": until, "device": device, "kind": kind, "code": code}
+    _only_for(what, **given, **{"quality-codes": quality_codes})
     begin, end = moment(since, "--since"), moment(until, "--until")
     chosen = str(format_ or _by_suffix(output))
     if chosen == Format.LP and what not in (What.READINGS, What.FLAGS):
@@ -92,13 +105,22 @@ def export(
             f"export {what}: --format lp is for readings and flags, which have a time; "
             "take jsonl, csv or parquet"
         )
+    if chosen == Format.LP and quality_codes is not None:
+        raise ConfigError("--quality-codes: not with --format lp, whose fields are fixed")
     store = DuckDBStore(existing(data, "store.duckdb") / "store.duckdb", read_only=True)
     try:
         with _opened(output) as out:
             match what:
                 case What.READINGS:
                     written = export_readings(
-                        store, out, chosen, kind=kind, device_id=device, since=begin, until=end
+                        store,
+                        out,
+                        chosen,
+                        kind=kind,
+                        device_id=device,
+                        since=begin,
+                        until=end,
+                        quality_codes=_codes(quality_codes),
                     )
                 case What.FLAGS:
                     written = export_flags(
@@ -131,6 +153,12 @@ def _registry(data: Path) -> Registry | None:
         return casebook.devices()
 
 
+def _codes(scheme: QualityCodes | None) -> dict[str, int | str | None] | None:
+    if scheme is None:
+        return None
+    return {word: code_of(word, str(scheme)) for word in QUALITY_CODES}
+
+
 def _restated(store: DuckDBStore, data: Path) -> Callable[[Iterator[Flag]], Iterator[Flag]] | None:
     """What gives flags the status by people's decisions, if there is a casebook."""
     if not (data / FILE_NAME).exists():
@@ -146,7 +174,7 @@ def _restated(store: DuckDBStore, data: Path) -> Callable[[Iterator[Flag]], Iter
 def _only_for(what: What, **given: str | None) -> None:
     """Options that would be silently without effect are refused."""
     allowed = {
-        What.READINGS: {"since", "until", "device", "kind"},
+        What.READINGS: {"since", "until", "device", "kind", "quality-codes"},
         What.FLAGS: {"since", "until", "device", "kind", "code"},
     }.get(what, set())
     stray = [name for name, value in given.items() if value is not None and name not in allowed]

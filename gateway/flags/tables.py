@@ -95,10 +95,18 @@ def read_case_ids(connection: sa.Connection) -> list[str]:
     return list(connection.scalars(query))
 
 
-def read_in_state(connection: sa.Connection, state: str) -> list[str]:
-    """The flags that are in a state by the last decision."""
-    query = sa.select(STATE.c.flag_id).where(STATE.c.state == state).order_by(STATE.c.flag_id)
-    return list(connection.scalars(query))
+def read_dismissed(connection: sa.Connection) -> list[str]:
+    """The flags of which people said last that nothing is wrong, also where that is closed."""
+    closed = sa.and_(
+        STATE.c.state == "closed",
+        sa.exists().where(
+            EVENT.c.flag_id == STATE.c.flag_id,
+            EVENT.c.number == STATE.c.version,
+            EVENT.c.before == "dismissed",
+        ),
+    )
+    query = sa.select(STATE.c.flag_id).where(sa.or_(STATE.c.state == "dismissed", closed))
+    return list(connection.scalars(query.order_by(STATE.c.flag_id)))
 
 
 def read_events(connection: sa.Connection, flag_id: str) -> list[Event]:

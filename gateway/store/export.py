@@ -63,14 +63,28 @@ def export_readings(
     device_id: str | None = None,
     since: int | None = None,
     until: int | None = None,
+    quality_codes: Mapping[str, int | str | None] | None = None,
 ) -> int:
-    """Readings in the order of the store; bounds in ns UTC on ``measured_at``."""
+    """Readings in the order of the store; bounds in ns UTC on ``measured_at``.
+
+    ``quality_codes`` gives a key ``quality_code`` more: by the word of the quality, in the codes of
+    another system; nothing where that has none.
+    """
     found = store.readings(kind=kind, device_id=device_id, since=since, until=until)
     if format_ == "lp":
         serialise = lines.ReadingLines().line
         return writers.write_lines(map(serialise, found), out)
     table = {} if format_ == "jsonl" else _reading_columns(store, kind)
-    return _write(map(reading_record, found), out, format_, table)
+    records: Iterable[dict[str, Any]] = map(reading_record, found)
+    if quality_codes is not None:
+        table = table and {**table, "quality_code": "text"}
+        records = (_coded(record, quality_codes) for record in records)
+    return _write(records, out, format_, table)
+
+
+def _coded(record: dict[str, Any], codes: Mapping[str, int | str | None]) -> dict[str, Any]:
+    code = codes.get(record["quality"])
+    return record if code is None else record | {"quality_code": str(code)}
 
 
 def export_flags(

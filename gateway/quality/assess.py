@@ -1,0 +1,298 @@
+"""Data quality day by day, by device, model, vendor or region; and what is behind a device's.
+
+All functions give records and print nothing: the command line, the API and the console show them.
+"""
+# ruff: noqa: S608 - what is put into statements is our own names; users' values are parameters
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from gateway.flags import tables
+from gateway.quality.counts import DAY, Day, DeviceDay, Terms, latest_receipt
+from gateway.quality.dimensions import OF_CODE, Counts, Scores, scores
+from gateway.quantities import KINDS
+from gateway.store.schema import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gateway.casebook import Casebook
+    from gateway.devices import Registry
+    from gateway.records import Device
+    from gateway.store.duckdb import DuckDBStore
+
+By = Literal["device", "model", "vendor", "region"]
+BY: Final[tuple[By, ...]] = ("device", "model", "vendor", "region")
+UNKNOWN_DEVICE: Final = ""
+"""The group of messages in quarantine of which the device is not known."""
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class Assessment(msgspec.Struct, frozen=True):
+    """The quality of one group on one day, or over all days that were asked for.
+
+    ``date`` is the day in the zone asked for, None of a total.  ``group`` is a device, model,
+    vendor or region; None where none is registered, ``UNKNOWN_DEVICE`` where it is not known whose
+    the messages were.  ``kind`` is given by device.
+    """
+
+    group: str | None
+    date: dt.date | None
+    kind: str | None
+    counts: Counts
+    scores: Scores
+
+
+class CountedFlag(msgspec.Struct, frozen=True):
+    """A flag that counts, with the readings within its span on the days asked for."""
+
+    id: str
+    code: str
+    dimension: str
+    since: int
+    until: int
+    readings: int
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """What is behind the quality of one device."""
+
+    device_id: str
+    total: Assessment
+    days: list[Assessment]
+    flags: list[CountedFlag]
+    quarantine: dict[str, int]
+
+
+class Instruments:
+    """Vendor and model of devices: as registered, else as their profile says.
+
+    Args:
+        devices: the registry.
+        of_profile: vendor and model by the name of the profile.
+    """
+
+    def __init__(
+        self,
+        devices: Registry,
+        of_profile: Mapping[str, tuple[str | None, str | None]] | None = None,
+    ) -> None:
+        self._devices = devices
+        self._of_profile = of_profile or {}
+
+    def group(self, by: By, device_id: str, profile: str | None, at: int) -> str | None:
+        """The group that a device belongs to at a time."""
+        if by == "device":
+            return device_id
+        device = self._registered(device_id, at)
+        if device is not None and (told := getattr(device, by)) is not None:
+            return str(told)
+        if by == "region" or profile is None:
+            return None
+        vendor, model = self._of_profile.get(profile.partition("@")[0], (None, None))
+        return vendor if by == "vendor" else model
+
+    def _registered(self, device_id: str, at: int) -> Device | None:
+        if device_id not in self._devices:
+            return None
+        return self._devices.at(device_id, at) or self._devices.versions(device_id)[0]
+
+
+def days(first: dt.date, last: dt.date, zone: dt.tzinfo) -> Iterator[tuple[dt.date, int, int]]:
+    """Each day from ``first`` to ``last`` with its beginning and end in ns UTC.
+
+    A day is what a calendar in this zone says, so it may have 23 or 25 hours.
+    """
+    day = first
+    while day <= last:
+        following = day + dt.timedelta(days=1)
+        yield day, _midnight(day, zone), _midnight(following, zone)
+        day = following
+
+
+def _midnight(day: dt.date, zone: dt.tzinfo) -> int:
+    at = dt.datetime.combine(day, dt.time(), tzinfo=zone).astimezone(dt.UTC)
+    return ((at - _EPOCH) // dt.timedelta(microseconds=1)) * 1_000
+
+
+def terms_of(
+    casebook: Casebook | None, *, on_time: int | None = None, device_id: str | None = None
+) -> Terms:
+    """What is counted over, with the flags that people have dismissed."""
+    dismissed: frozenset[str] = frozenset()
+    if casebook is not None:
+        with casebook.transaction(reading=True) as connection:
+            dismissed = frozenset(tables.read_dismissed(connection))
+    given = {} if on_time is None else {"on_time": on_time}
+    return Terms(dismissed=dismissed, device_id=device_id, **given)
+
+
+def assess(
+    store: DuckDBStore,
+    devices: Registry,
+    first: dt.date,
+    last: dt.date,
+    *,
+    zone: dt.tzinfo,
+    by: By = "device",
+    terms: Terms | None = None,
+    instruments: Instruments | None = None,
+    total: bool = False,
+) -> list[Assessment]:
+    """The quality of every group that has, or should have, data; by day and group.
+
+    Args:
+        store: the embedded store.
+        devices: the registry.
+        first: the first day.
+        last: the last day, included.
+        zone: in which days begin.
+        by: what makes a group.
+        terms: what is counted over.
+        instruments: vendor and model of devices.
+        total: one assessment of a group over all days, instead of one a day.
+    """
+    chosen = terms or Terms()
+    named = instruments or Instruments(devices)
+    clock = latest_receipt(store) or 0
+    made: list[Assessment] = []
+    sums: dict[tuple[str, str | None], _Sum] = {}
+    for date, begin, end in days(first, last, zone):
+        if not total:
+            sums = {}
+        day = Day(store, begin, end, clock=clock, devices=devices, terms=chosen)
+        for (device_id, kind), row in day.counted().items():
+            group = _group(named, by, device_id, row, end - 1)
+            key = (f"+{group}" if group is not None else "", kind if by == "device" else None)
+            held = sums.setdefault(key, _Sum(group, key[1], Counts(), set()))
+            held.counts.add(row.counts)
+            if device_id is not None:
+                held.devices.add(device_id)
+        if not total:
+            made += _assessed(sums, date)
+    if total:
+        made = _assessed(sums, None)
+    return made
+
+
+class _Sum(msgspec.Struct):
+    group: str | None
+    kind: str | None
+    counts: Counts
+    devices: set[str]
+
+
+def _group(
+    named: Instruments, by: By, device_id: str | None, row: DeviceDay, at: int
+) -> str | None:
+    if device_id is None:
+        return UNKNOWN_DEVICE
+    return named.group(by, device_id, row.profile, at)
+
+
+def _assessed(
+    sums: Mapping[tuple[str, str | None], _Sum], date: dt.date | None
+) -> list[Assessment]:
+    made = []
+    for _, held in sorted(sums.items(), key=lambda item: (item[0][0], item[0][1] or "")):
+        held.counts.devices = len(held.devices)
+        made.append(Assessment(held.group, date, held.kind, held.counts, scores(held.counts)))
+    return made
+
+
+def detail(
+    store: DuckDBStore,
+    devices: Registry,
+    first: dt.date,
+    last: dt.date,
+    *,
+    zone: dt.tzinfo,
+    terms: Terms,
+) -> Detail:
+    """What is behind the quality of the device that ``terms`` name: days, flags, quarantine.
+
+    Args:
+        store: the embedded store.
+        devices: the registry.
+        first: the first day.
+        last: the last day, included.
+        zone: in which days begin.
+        terms: with the device.
+    """
+    if terms.device_id is None:
+        raise ValueError("detail is of one device: terms.device_id")
+    daily = assess(store, devices, first, last, zone=zone, terms=terms)
+    whole = Counts()
+    for each in daily:
+        whole.add(each.counts)
+    whole.devices = min(1, whole.devices)
+    kinds = {each.kind for each in daily}
+    begin, end = _midnight(first, zone), _midnight(last + dt.timedelta(days=1), zone)
+    return Detail(
+        device_id=terms.device_id,
+        total=Assessment(
+            terms.device_id, None, kinds.pop() if len(kinds) == 1 else None, whole, scores(whole)
+        ),
+        days=daily,
+        flags=_flags(store, begin, end, terms),
+        quarantine=_quarantine(store, begin, end, terms),
+    )
+
+
+def _flags(store: DuckDBStore, begin: int, end: int, terms: Terms) -> list[CountedFlag]:
+    every = " UNION ALL ".join(
+        f"SELECT '{kind}' AS kind, channel, epoch_ns(measured_at) AS measured FROM {table(kind)} "
+        "WHERE device_id = ? AND measured_at >= make_timestamp_ns(?) "
+        "AND measured_at < make_timestamp_ns(?)"
+        for kind in KINDS
+    )
+    rows = store.ask(
+        f"WITH r AS ({every}) SELECT f.id, any_value(f.code), any_value(epoch_ns(f.since)), "
+        "any_value(epoch_ns(f.until)), count(r.measured) FROM flags f "
+        "LEFT JOIN r ON r.kind = f.kind AND (f.channel IS NULL OR f.channel = r.channel) "
+        "AND r.measured >= epoch_ns(f.since) "
+        "AND r.measured <= epoch_ns(f.until) + CASE WHEN f.status = 'open' AND "
+        f"(f.evidence->'$.count') IS NOT NULL THEN {DAY} ELSE 0 END "
+        "WHERE f.device_id = ? AND f.status <> 'withdrawn' "
+        "AND f.code IN (SELECT unnest(?::VARCHAR[])) AND f.id NOT IN (SELECT unnest(?::VARCHAR[])) "
+        "AND f.since < make_timestamp_ns(?) AND f.until >= make_timestamp_ns(?) "
+        "GROUP BY f.id ORDER BY 3, 1",
+        [
+            *[terms.device_id, begin, end] * len(KINDS),
+            terms.device_id, sorted(OF_CODE), sorted(terms.dismissed), end, begin - DAY,
+        ],
+    )  # fmt: skip
+    return [
+        CountedFlag(flag_id, code, OF_CODE[code], since, until, readings)
+        for flag_id, code, since, until, readings in rows
+        if readings or until >= begin
+    ]
+
+
+def _quarantine(store: DuckDBStore, begin: int, end: int, terms: Terms) -> dict[str, int]:
+    rows = store.ask(
+        "SELECT reason, count(*) FROM quarantine WHERE device_id = ? AND stage NOT LIKE 'sink:%' "
+        "AND received_at >= make_timestamp_ns(?) AND received_at < make_timestamp_ns(?) "
+        "GROUP BY reason ORDER BY 2 DESC, 1",
+        [terms.device_id, begin, end],
+    )
+    return dict(rows)
+
+
+def assessment_line(each: Assessment, by: By = "device") -> dict[str, Any]:
+    """An assessment as JSON: group, day, scores (shares to six digits), then the counts."""
+    line: dict[str, Any] = {by: each.group}
+    if each.date is not None:
+        line["date"] = each.date.isoformat()
+    if each.kind is not None:
+        line["kind"] = each.kind
+    for name in Scores.__struct_fields__:
+        value = getattr(each.scores, name)
+        if value is not None:
+            line[name] = round(value, 2 if name == "overall" else 6)
+    return line | {"expected": each.counts.expected} | msgspec.structs.asdict(each.counts)
