@@ -4,7 +4,10 @@ Signed with ECDSA over secp256r1 and SHA-256; the nonce is that of RFC 6979, so 
 gives the same record.  The key is the charger's own, made of the run's seed; the registry knows the
 public one.
 
-What it can't carry: prices and amounts, which connector, periodic readings, numbers of messages
+The topic is a charging point's, so only connector 1 is sent: records of two under one name would
+be two registers and overlapping charges.
+
+What it can't carry: prices and amounts, other connectors, periodic readings, numbers of messages
 (the page of a record counts records only).
 """
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 PROFILES: Final = {"ev_charger": "ocmf-record"}
 CARRIES: Final = frozenset({"time"})
 
+_CONNECTOR: Final = "1"
+
 
 def _key(setting: Setting) -> SigningKey:
     secret = setting.random("ocmf key").randrange(1, NIST256p.order)
@@ -47,7 +52,7 @@ def encoder(kind: str, region: str, setting: Setting) -> Encode:
 
     def encode(body: Body) -> Iterable[Packet]:
         nonlocal page
-        if body["type"] != "session":
+        if body["type"] != "session" or body["connector"] != _CONNECTOR:
             return ()
         page += 1
         record = msgspec.json.encode(_record(body, setting, page))
