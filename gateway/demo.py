@@ -281,7 +281,7 @@ def _outcome(data: Path, truth: Path, status: Status, sent: int, seconds: float)
 
 
 def _cheats(truth: Path, reached: dict[str, int]) -> dict[str, int]:
-    """Codes that the instruments' own record asks for; one still going on may not show yet.
+    """Codes that the instruments' own record demands; one still going on may not show yet.
 
     Args:
         truth: the record.
@@ -293,6 +293,8 @@ def _cheats(truth: Path, reached: dict[str, int]) -> dict[str, int]:
     with truth.open(encoding="utf-8") as lines:
         for line in lines:
             event: dict[str, Any] = json.loads(line)
+            if event.get("required") is False:
+                continue
             until = min(reached.get(event["device_id"], 0), middle) - _GRACE
             if nanoseconds(event["to"]) <= until:
                 codes[event["code"]] = codes.get(event["code"], 0) + 1
