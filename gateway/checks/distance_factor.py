@@ -204,6 +204,12 @@ def _judge(
     at: int,
     flags: list[Flag],
 ) -> None:
+    near, far = memory.reference, min(settings.rise, settings.fall)
+    if near is not None and memory.shift.flag is None and not memory.shift.seen:
+        # Nearly all windows are far from every limit, and need no scatter.
+        rough = sorted(recent)[len(recent) // 2] * _UNIT
+        if -far < rough - near < far and -settings.lowest < rough < settings.highest:
+            return
     middle, error = _middle(recent)
     verdict = _verdict(memory, middle, error, settings, at)
     shift = memory.shift

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CODE: Final = "session_energy_mismatch"
 _REMEMBERED: Final = 16
+_SURE: Final = 0.99
 _SPAN: Final = 0.05
 """A register that fell and is this near to its full scale, in shares of it, has passed it."""
 
@@ -65,18 +66,20 @@ def _make(bound: Bound) -> SeriesCheck | None:
     lasts = "energy_start" in layout.registers
     interval = bound.settings.of(CODE, SessionEnergySettings).interval
     step = shown(max(interval, (register and register.resolution) or 0.0))
+    within = _SURE * float(step)
     full = shown((register and register.full_scale) or 0.0)
 
     def run(
         memory: Charges, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
     ) -> None:
         start, end = reading.values[at_start], reading.values[at_end]
-        if not isinstance(start, float | int) or not isinstance(end, float | int):
+        if not isinstance(start, float) or not isinstance(end, float):
             return
         wrong = False
         if at_energy is not None:
             energy = reading.values[at_energy]
-            if isinstance(energy, float | int):
+            # Floats of what is shown are exact to far less than a step: these are surely within.
+            if isinstance(energy, float) and not -within < energy - (end - start) < within:
                 flag = _energy(reading, energy, start, end, step=step, full=full, late=late)
                 wrong = flag is not None
                 bound.emit(flag, flags)

@@ -83,7 +83,7 @@ class Times:
 def number(reading: Reading, place: int | None) -> float | None:
     """A number of a reading; None where it has none."""
     value = None if place is None else reading.values[place]
-    return float(value) if isinstance(value, float | int) else None
+    return value if isinstance(value, float) else None
 
 
 def place_of(names: tuple[str, ...], name: str) -> int | None:
