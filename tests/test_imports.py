@@ -24,6 +24,9 @@ ALLOWED = {
     "sources": {"records", "errors"},
     "ledger": {"records", "errors"},
     "store": VOCABULARY,
+    "messages": set(),
+    "flags": VOCABULARY | {"times", "store", "registry", "casebook"},
+    "quality": VOCABULARY | {"times", "store", "registry", "casebook", "flags"},
     "intake": {"records", "errors", "sources", "ledger"},
     "pipeline": VOCABULARY
     | {"profiles", "decode", "normalise", "moments", "checks", "ledger", "store"},

@@ -31,6 +31,7 @@ from gateway.quality.assess import (
 )
 from gateway.quality.counts import Terms, latest_receipt
 from gateway.quality.dimensions import Counts, Scores
+from gateway.registry.tables import read_versions
 from gateway.store.duckdb import DuckDBStore
 from gateway.store.export import rfc3339
 
@@ -122,7 +123,14 @@ def _people(data: Path, on_time: int, device: str | None) -> tuple[Registry, Ter
     if not (data / FILE_NAME).exists():
         return Registry(), terms_of(None, on_time=on_time, device_id=device)
     with Casebook(data) as casebook:
-        return casebook.devices(), terms_of(casebook, on_time=on_time, device_id=device)
+        devices = casebook.devices() if device is None else _one(casebook, device)
+        return devices, terms_of(casebook, on_time=on_time, device_id=device)
+
+
+def _one(casebook: Casebook, device_id: str) -> Registry:
+    """The registry of one device, empty where that is not registered."""
+    with casebook.transaction(reading=True) as connection:
+        return read_versions(connection, [device_id])
 
 
 def _of_profile(by: By, profiles: list[Path] | None) -> dict[str, tuple[str | None, str | None]]:

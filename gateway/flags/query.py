@@ -16,13 +16,14 @@ from gateway.flags import tables
 from gateway.flags.records import Case, Event, FlagView, Occurrence, Suppression
 from gateway.flags.states import merged
 from gateway.flags.suppressions import Windows, registered
+from gateway.registry.tables import read_versions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from gateway.casebook import Casebook
     from gateway.devices import Registry
-    from gateway.records import Flag
+    from gateway.records import Device, Flag
     from gateway.store import Store
 
 _CHUNK: Final = 500
@@ -70,13 +71,14 @@ class Desk:
     Args:
         store: of flags.
         casebook: of decisions and windows.
-        devices: the registry; read from the casebook when None.
+        devices: the registry; when None, the devices of the flags looked at are read from the
+            casebook, which has a million others, too.
     """
 
     def __init__(self, store: Store, casebook: Casebook, devices: Registry | None = None) -> None:
         self.store = store
         self.casebook = casebook
-        self.devices = casebook.devices() if devices is None else devices
+        self._devices = devices
         self.windows = Windows(suppressions(casebook))
 
     def views(self, choice: Choice) -> Iterator[FlagView]:
@@ -122,13 +124,17 @@ class Desk:
         """Flags of the store, looked up in the casebook some hundred at a time."""
         stream = iter(flags)
         while chunk := list(islice(stream, _CHUNK)):
-            with self.casebook.transaction(reading=True) as connection:
-                cases = tables.read_cases(connection, [flag.id for flag in chunk])
-            for flag in chunk:
-                yield self._view(flag, cases.get(flag.id))
+            yield from self._views(chunk)
 
-    def _view(self, flag: Flag, case: Case | None) -> FlagView:
-        device = registered(self.devices, flag)
+    def _views(self, flags: Sequence[Flag]) -> list[FlagView]:
+        with self.casebook.transaction(reading=True) as connection:
+            cases = tables.read_cases(connection, [flag.id for flag in flags])
+            devices = self._devices
+            if devices is None:
+                devices = read_versions(connection, {flag.device_id for flag in flags})
+        return [self._view(flag, cases.get(flag.id), registered(devices, flag)) for flag in flags]
+
+    def _view(self, flag: Flag, case: Case | None, device: Device | None) -> FlagView:
         window = self.windows.around(flag, device) if self.windows else None
         state = None if case is None else case.state
         status = merged(state, flag.status, suppressed=window is not None)
@@ -158,9 +164,11 @@ class Desk:
                 continue
             with self.casebook.transaction(reading=True) as connection:
                 cases = tables.read_cases(connection, lost)
-            for case in cases.values():
-                flag = msgspec.structs.replace(case.flag, status="withdrawn")
-                yield msgspec.structs.replace(self._view(flag, case), gone=True)
+            flags = [
+                msgspec.structs.replace(case.flag, status="withdrawn") for case in cases.values()
+            ]
+            for view in self._views(flags):
+                yield msgspec.structs.replace(view, gone=True)
 
 
 def _newest_first(view: FlagView) -> tuple[int, str]:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from gateway.records import Device, Flag
 
 
-def registered(devices: Registry | None, flag: Flag) -> Device | None:
+def registered(devices: Registry, flag: Flag) -> Device | None:
     """What was registered of a flag's device when it began; else the first that is known of it."""
-    if devices is None or flag.device_id not in devices:
+    if flag.device_id not in devices:
         return None
     return devices.at(flag.device_id, flag.since) or devices.versions(flag.device_id)[0]
 

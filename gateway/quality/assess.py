@@ -15,6 +15,7 @@ from gateway.flags import tables
 from gateway.quality.counts import DAY, Day, DeviceDay, Terms, latest_receipt
 from gateway.quality.dimensions import OF_CODE, Counts, Scores, scores
 from gateway.quantities import KINDS
+from gateway.registry.tables import any_device
 from gateway.store.schema import table
 
 if TYPE_CHECKING:
@@ -123,13 +124,21 @@ def _midnight(day: dt.date, zone: dt.tzinfo) -> int:
 def terms_of(
     casebook: Casebook | None, *, on_time: int | None = None, device_id: str | None = None
 ) -> Terms:
-    """What is counted over, with the flags that people have dismissed."""
+    """What is counted over, with the flags that people have dismissed.
+
+    Args:
+        casebook: where they have; None where there is none.
+        on_time: ns after which a reading is late; None for the default.
+        device_id: only this device.
+    """
     dismissed: frozenset[str] = frozenset()
+    registry_known = False
     if casebook is not None:
         with casebook.transaction(reading=True) as connection:
             dismissed = frozenset(tables.read_dismissed(connection))
+            registry_known = any_device(connection)
     given = {} if on_time is None else {"on_time": on_time}
-    return Terms(dismissed=dismissed, device_id=device_id, **given)
+    return Terms(dismissed=dismissed, device_id=device_id, registry_known=registry_known, **given)
 
 
 def assess(

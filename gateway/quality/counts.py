@@ -48,11 +48,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     ``on_time`` is the delay in ns after which a reading is late.  ``dismissed`` are flags that do
     not count, since people said that nothing is wrong.  ``device_id`` narrows to one device.
+    ``registry_known`` is whether a device that is not registered should be; None: where any is.
     """
 
     on_time: int = 600 * 10**9
     dismissed: frozenset[str] = frozenset()
     device_id: str | None = None
+    registry_known: bool | None = None
 
 
 class DeviceDay(msgspec.Struct):
@@ -72,7 +74,8 @@ class Day:
         begin: ns, included.
         end: ns, not included.
         clock: the latest time of receipt in the store: what is after it cannot be missing yet.
-        devices: the registry; without any device in it, nothing is said of traceability.
+        devices: the registry; without any device, and where ``terms`` do not say otherwise,
+            nothing is said of traceability.
         terms: what is counted over.
     """
 
@@ -110,7 +113,8 @@ class Day:
             counts.quarantined += messages
             counts.quarantined_readings += round(messages * a_message.get(device_id, 1.0))
         untraced = {(device_id, kind): broken for kind, device_id, _, _, _, broken in covered}
-        if self._devices:
+        known = self._terms.registry_known
+        if bool(self._devices) if known is None else known:
             self._traced(untraced)
         return self._rows
 

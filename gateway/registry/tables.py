@@ -96,6 +96,20 @@ def read_registry(connection: sa.Connection) -> Registry:
     return Registry(_devices(connection, sa.true()))
 
 
+def any_device(connection: sa.Connection) -> bool:
+    """Whether at least one device is registered."""
+    return connection.scalar(sa.select(DEVICE.c.device_id).limit(1)) is not None
+
+
+def read_versions(connection: sa.Connection, device_ids: Iterable[str]) -> Registry:
+    """Every version of these devices; those that are not registered are not in it."""
+    return Registry(
+        device
+        for part in _parts(sorted(device_ids))
+        for device in _devices(connection, DEVICE.c.device_id.in_(part))
+    )
+
+
 def read_numbered(connection: sa.Connection, numbers: Iterable[str]) -> list[Device]:
     """Every version of the devices that have one of these as their id or serial number."""
     found: dict[str, None] = {}

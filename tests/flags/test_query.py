@@ -165,7 +165,7 @@ def test_a_window_suppresses_what_lies_in_it_wholly(desk, casebook):
     decide(casebook, "acknowledge", [flags[0]], actor="li")
     assert looked.look(["flag-1"])[0].status == "acknowledged"
     unsuppress(casebook, window.id, actor="li")
-    assert Desk(looked.store, casebook, looked.devices).look(["flag-6"])[0].status == "ended"
+    assert Desk(looked.store, casebook).look(["flag-6"])[0].status == "ended"
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,8 @@ def test_a_reading_is_traceable_while_a_certificate_of_its_device_is_valid(fille
         name: (each.counts.registered, each.counts.verified, each.scores.traceability)
         for name, each in found.items()
     }
+    one = Terms(device_id="who", registry_known=True)
+    assert of(filled, terms=one)["who"].scores.traceability == 0
     assert told == {
         "good": (24, 24, 1), "never": (24, 0, 0), "over": (24, 13, 13 / 24),
         "new": (24, 12, 0.5), "who": (0, 0, 0),
