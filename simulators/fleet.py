@@ -72,7 +72,8 @@ class Order(msgspec.Struct, frozen=True):
     """What to simulate.  Times are milliseconds; ``until`` None is a run without end.
 
     ``interval`` None takes each kind's usual one; ``lag`` is how far ``start`` lies behind the
-    wall clock of the receiver (0 for a capture).  With ``groups`` these are the devices; without,
+    wall clock of the receiver (0 for a capture).  Each device's cheat begins at a time of its own
+    within ``cheats_spread`` after ``cheats_from``.  With ``groups`` these are the devices; without,
     ``devices`` are spread over the kinds.
     """
 
@@ -82,6 +83,7 @@ class Order(msgspec.Struct, frozen=True):
     start: int
     until: int | None
     cheats_from: int
+    cheats_spread: int = 0
     region: str = "110000"
     interval: int | None = None
     lag: int = 0
@@ -217,7 +219,8 @@ class Device(msgspec.Struct, frozen=True):
             "verified_at": rfc3339(verified),
             "verified_until": rfc3339(verified + period),
             "certificate": f"SIM-{device_id}",
-            "parameters": self.instrument.parameters() | self.protocol.parameters(self.setting),
+            "parameters": self.instrument.parameters()
+            | self.protocol.parameters(self.kind, self.setting),
         }
 
     def registrations(self) -> list[dict[str, Any]]:
@@ -227,7 +230,7 @@ class Device(msgspec.Struct, frozen=True):
         if isinstance(self.instrument, Versioned):
             for since, fields, parameters in self.instrument.versions():
                 begins = {"valid_from": rfc3339(since)}
-                known = parameters | self.protocol.parameters(self.setting)
+                known = parameters | self.protocol.parameters(self.kind, self.setting)
                 lines.append(lines[-1] | fields | {"parameters": known} | begins)
         return lines
 
@@ -374,13 +377,17 @@ class Fleet:
     def _fault(self, setting: Setting, choice: Choice, instrument: Instrument) -> Fault:
         made = KINDS[choice.kind]
         cheat = made.cheats[choice.cheat]
+        begin = choice.begin
+        if begin is None:
+            late = setting.random("begin").random() * self.order.cheats_spread
+            begin = self.order.cheats_from + int(late)
         twin = msgspec.structs.replace(setting, origin=f"{setting.origin}/twin")
         fault = cheat.make(
             Case(
                 device_id=setting.device_id,
                 cheat=choice.cheat,
                 code=cheat.code,
-                begin=self.order.cheats_from if choice.begin is None else choice.begin,
+                begin=begin,
                 lag=self.order.lag,
                 rng=setting.random(f"cheat/{choice.cheat}"),
                 record=self._note,

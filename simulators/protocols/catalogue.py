@@ -24,9 +24,36 @@ if TYPE_CHECKING:
     from simulators.protocols.packet import Encode
 
 
-def _nothing(setting: Setting) -> dict[str, Any]:
-    del setting
+def _nothing(kind: str, setting: Setting) -> dict[str, Any]:
+    del kind, setting
     return {}
+
+
+_DIGITS: Final = {
+    "electricity_meter": dict.fromkeys(
+        ("energy_import", "energy_export", "energy_reactive_import", "energy_reactive_export"), 6
+    ),
+    "water_meter": {"volume": 6, "volume_reverse": 6},
+    "gas_meter": {"volume": 6, "volume_base": 6},
+    "heat_meter": {"energy": 8, "volume": 6},
+    "ev_charger": dict.fromkeys(("energy_import", "energy_start", "energy_end"), 8),
+}
+"""Digits before the point of the instruments' registers, in canonical units."""
+
+
+def _faces(kind: str, setting: Setting) -> dict[str, Any]:
+    """The digits of the registers: these profiles are for meters of any size."""
+    del setting
+    return {"register_digits": _DIGITS[kind]}
+
+
+def _cjt188_faces(kind: str, setting: Setting) -> dict[str, Any]:
+    """The frame has six digits before the point, whatever the heat meter's display has."""
+    return {"register_digits": {"energy": 6}} if kind == "heat_meter" else _nothing(kind, setting)
+
+
+def _ocmf_parameters(kind: str, setting: Setting) -> dict[str, Any]:
+    return _faces(kind, setting) | ocmf.parameters(setting)
 
 
 class Protocol(NamedTuple):
@@ -38,14 +65,15 @@ class Protocol(NamedTuple):
         carries: what of a reading gets through, in the words of ``NEEDS``; None for all of it.
         identity: the id that the protocol forces on a device, from kind, region and number (from
             0); None leaves the id as it is.
-        parameters: what the registry must know to read it.
+        parameters: what the registry must know to read it, from kind and setting: a key, or the
+            digits of registers where the profile does not tell them.
     """
 
     profiles: dict[str, str]
     encoder: Callable[[str, str, Setting], Encode]
     carries: frozenset[str] | None = None
     identity: Callable[[str, str, int], str] | None = None
-    parameters: Callable[[Setting], dict[str, Any]] = _nothing
+    parameters: Callable[[str, Setting], dict[str, Any]] = _nothing
 
     def device_id(self, kind: str, region: str, index: int) -> str | None:
         """The id of device number ``index``, or None where any will do."""
@@ -90,14 +118,20 @@ PROTOCOLS: Final[dict[str, Protocol]] = {
     "json": Protocol(reference.PROFILES, reference.json),
     "cbor": Protocol(reference.CBOR_PROFILES, reference.cbor),
     "msgpack": Protocol(reference.MSGPACK_PROFILES, reference.msgpack),
-    "senml": Protocol(senml.PROFILES, senml.encoder, senml.CARRIES),
-    "sparkplug": Protocol(sparkplug.PROFILES, sparkplug.encoder, sparkplug.CARRIES),
-    "mbus": Protocol(mbus.PROFILES, mbus.encoder, mbus.CARRIES, mbus.identity),
+    "senml": Protocol(senml.PROFILES, senml.encoder, senml.CARRIES, parameters=_faces),
+    "sparkplug": Protocol(
+        sparkplug.PROFILES, sparkplug.encoder, sparkplug.CARRIES, parameters=_faces
+    ),
+    "mbus": Protocol(mbus.PROFILES, mbus.encoder, mbus.CARRIES, mbus.identity, _faces),
     "dlt645": Protocol(dlt645.PROFILES, dlt645.encoder, dlt645.CARRIES, dlt645.identity),
-    "cjt188": Protocol(cjt188.PROFILES, cjt188.encoder, cjt188.CARRIES, cjt188.identity),
-    "dsmr": Protocol(dsmr.PROFILES, dsmr.encoder, dsmr.CARRIES),
-    "ttn": Protocol(lorawan.PROFILES, lorawan.things_stack, lorawan.CARRIES),
-    "chirpstack": Protocol(lorawan.PROFILES, lorawan.chirpstack, lorawan.CARRIES, lorawan.identity),
-    "ocpp16": Protocol(ocpp16.PROFILES, ocpp16.encoder, ocpp16.CARRIES),
-    "ocmf": Protocol(ocmf.PROFILES, ocmf.encoder, ocmf.CARRIES, parameters=ocmf.parameters),
+    "cjt188": Protocol(
+        cjt188.PROFILES, cjt188.encoder, cjt188.CARRIES, cjt188.identity, _cjt188_faces
+    ),
+    "dsmr": Protocol(dsmr.PROFILES, dsmr.encoder, dsmr.CARRIES, parameters=_faces),
+    "ttn": Protocol(lorawan.PROFILES, lorawan.things_stack, lorawan.CARRIES, parameters=_faces),
+    "chirpstack": Protocol(
+        lorawan.PROFILES, lorawan.chirpstack, lorawan.CARRIES, lorawan.identity, _faces
+    ),
+    "ocpp16": Protocol(ocpp16.PROFILES, ocpp16.encoder, ocpp16.CARRIES, parameters=_faces),
+    "ocmf": Protocol(ocmf.PROFILES, ocmf.encoder, ocmf.CARRIES, parameters=_ocmf_parameters),
 }

@@ -75,6 +75,12 @@ def _cut(body: Body, path: str) -> bytes:
     return (None if number is None else bcd(number // 10 % 10**8, 4)) or b"\xff" * 4
 
 
+def _kilowatt_hours(body: Body) -> bytes:
+    """Energy in six digits before the point: what goes beyond them begins again at zero."""
+    number = scaled(body, "energy.heating", 100)
+    return (None if number is None else bcd(number % 10**8, 4)) or b"\xff" * 4
+
+
 def _volumes(body: Body) -> bytes:
     unit = bytes([_CUBIC_METRES])
     return _cut(body, "volume") + unit + bytes(4) + unit
@@ -85,7 +91,7 @@ def _heat(body: Body) -> bytes:
         (
             bytes(4),
             bytes([_KWH]),
-            _number(body, "energy.heating", 2, 4),
+            _kilowatt_hours(body),
             bytes([_KWH]),
             _number(body, "power", 2, 4),
             bytes([_KW]),
