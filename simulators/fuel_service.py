@@ -1,6 +1,6 @@
 """What honestly happens to a dispenser in months: a verification visit, and another dispenser.
 
-A visit closes the dispenser for two hours: every nozzle fills a test can of 20 L three times, which
+A visit closes the dispenser for a morning: every nozzle fills a test can of 20 L three times, which
 goes back into the tank within minutes; then K is adjusted and a new certificate holds.  One
 dispenser in eight is replaced: another K, another program, totalisers that begin at nothing.
 """
@@ -20,6 +20,9 @@ PERIOD: Final = 182 * DAY
 
 VISIT: Final = 2 * HOUR
 """How long before the new certificate holds the test sales begin at most."""
+
+_CLOSES: Final = 7 * HOUR // 2
+"""How long before that nobody can buy any more: no sale ends within three hours of it."""
 
 _TESTS: Final = 3
 _NEW_SHARE: Final = 0.125
@@ -79,7 +82,7 @@ class Service:
     def closed(self, at: int) -> bool:
         """Whether nobody can buy now."""
         return (
-            self._visit - VISIT <= at <= self._visit or self._new - HOUR <= at <= self._new + HOUR
+            self._visit - _CLOSES <= at <= self._visit or self._new - HOUR <= at <= self._new + HOUR
         )
 
     def is_new(self, nozzle: str, at: int) -> bool:
