@@ -2,8 +2,8 @@
 
 E = ∫ k Δθ dV.  The heat coefficient k is the density of the water where it is metered times its
 enthalpy difference over Δθ; both come from the table of saturated water below (IAPWS-IF97; at
-16 bar k is 0.1 % more).  Judged over windows, of steps whose Δθ is at least twice Δθmin: below that
-the permissible error of a heat meter grows without bound.
+16 bar k is 0.1 % more).  Judged over windows, of steps whose Δθ is at least Δθmin; where their mean
+is less than twice Δθmin, by the error in service, which is twice the one at verification.
 """
 
 from __future__ import annotations
@@ -198,8 +198,7 @@ class _Balance:
         flow, back = (memory.flow + flow) / 2, (memory.back + back) / 2
         delta = flow - back
         shown = told if isinstance(told, float) else now[0] - now[1]
-        least = meter.delta_theta_min
-        if delta < 2 * least or min(memory.flow - memory.back, shown) < least:
+        if min(memory.flow - memory.back, delta, shown) < meter.delta_theta_min:
             memory.apart = True
             return
         in_flow, in_back = (heat_coefficient(flow, back, pipe) for pipe in (flow, back))
@@ -230,7 +229,8 @@ class _Balance:
         share = permissible_error(
             meter.accuracy_class, delta, meter.delta_theta_min, flow, meter.nominal_flow
         )
-        share += self._settings.sampling
+        in_service = delta < 2 * meter.delta_theta_min
+        share = share * (1 + in_service) + self._settings.sampling
         allowed = share * balance.expected
         if balance.slack > allowed:
             return  # less heat than rounding hides: the window goes on

@@ -147,11 +147,7 @@ class Silence:
         silent = rhythm.silent
         if silent is not None:
             lasted = {"observed": (watch.returned - watch.since) // SECOND}
-            flags.append(
-                renewed(
-                    silent, lasted, until=watch.returned, measured_at=watch.returned, status="ended"
-                )
-            )
+            flags.append(renewed(silent, lasted, until=watch.returned, status="ended"))
             rhythm.silent = None
         if rhythm.pace.silence and watch.count >= rhythm.pace.messages:
             flags.append(_burst(device_id, rhythm, watch))
@@ -162,7 +158,7 @@ class Silence:
         """A day is over: its longest pause is remembered, and a silence that stands grows."""
         fleet = self._fleet()
         if rhythm.silent is not None:
-            rhythm.silent = renewed(rhythm.silent, {}, until=clock, measured_at=clock)
+            rhythm.silent = renewed(rhythm.silent, {}, until=clock)
             flags.append(rhythm.silent)
         elif not fleet.down and fleet.up < rhythm.rolled:
             going = min(clock - rhythm.heard, rhythm.allowance())
