@@ -79,6 +79,7 @@ class _Judge:
         self, settings: TariffSumSettings, track: Track, reading: Reading, flags: list[Flag]
     ) -> None:
         self._bound = track.bound
+        self._dials = track.dials
         self._settings = settings
         self._conditions = track.device.conditions
         self._reading = reading
@@ -143,11 +144,11 @@ class _Judge:
 
     def _within_scale(self, quantity: str, residual: float) -> float:
         """The residual without whole turns: total and tariffs roll over at different times."""
-        register = self._bound.layout.registers.get(quantity)
-        if register is None or register.full_scale is None:
+        sizes = (dial.full_scale for _, _, dial in self._dials if dial.quantity == quantity)
+        full_scale = next(sizes, 0.0)
+        if not full_scale:
             return residual
-        turns = round(residual / register.full_scale)
-        return residual - turns * register.full_scale
+        return residual - round(residual / full_scale) * full_scale
 
     def _level(
         self, quantity: str, measured_at: int, evidence: dict[str, object], *, off: bool

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from gateway.checks import Judge
 from gateway.profiles.layout import Layout, Register
+from gateway.records import Device
 from tests.checks.support import final, judged, reading
 
 LAYOUT = Layout(
@@ -41,15 +42,18 @@ def test_totals_that_add_up_within_display_rounding_are_no_finding():
     assert judge_all(*messages) == ([], {})
 
 
-def test_a_total_that_rolls_over_before_its_tariffs_still_adds_up():
-    rolling = replace(LAYOUT, registers={"energy_import": Register(1_000_000.0, 0.01)})
+@pytest.mark.parametrize(
+    ("full_scale", "parameters"), [(1_000_000.0, {}), (None, {"register_digits": 6})]
+)
+def test_a_total_that_rolls_over_before_its_tariffs_still_adds_up(full_scale, parameters):
+    rolling = replace(LAYOUT, registers={"energy_import": Register(full_scale, 0.01)})
     values = ((999_999.0, 600_000.0, 399_999.0), (1.0, 600_001.0, 400_000.0))
     readings = [
         reading(rolling, n, n, offset=n, channel=channel, energy_import=value)
         for n, row in enumerate(values)
         for channel, value in zip(("total", "T1", "T2"), row, strict=True)
     ]
-    judge = Judge({}, {})
+    judge = Judge({"d1": Device(device_id="d1", parameters=parameters)}, {})
     flags = judged(judge, judge.bind(rolling, {}, "t"), readings)[1]
     assert [f.code for f in flags] == ["register_rollover"]
 
