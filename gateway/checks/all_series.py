@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.checks import (
     certified,
+    conversion,
     deliveries,
     delivery_factor,
     distance_factor,
+    heat_balance,
     overlaps,
+    phases,
+    power_energy,
     prices,
     round_amounts,
     sessions,
     speeds,
     status_words,
+    supply,
     totalisers,
     trips,
     verification,
@@ -47,6 +52,12 @@ SERIES: Final[tuple[Series, ...]] = (
     certified.CONSTANT_CHANGED,
     certified.FIRMWARE_CHANGED,
     certified.PROGRAM_ALARM,
+    supply.VOLTAGE_OUT_OF_LIMITS,
+    supply.FREQUENCY_OUT_OF_LIMITS,
+    phases.PHASE_LOSS,
+    conversion.CONVERSION_MISMATCH,
+    heat_balance.HEAT_BALANCE_MISMATCH,
+    power_energy.POWER_ENERGY_MISMATCH,
 )
 
 
