@@ -12,6 +12,7 @@ from gateway.quality.dimensions import DIMENSIONS, formula
 
 Span = tuple[dt.date, dt.date, str]
 
+_SHOWN = 100
 _COUNTS = ("readings", "missing", "late", "inaccurate", "inconsistent", "quarantined")
 
 
@@ -27,6 +28,11 @@ def _score(value: float | None) -> str | None:
     return None if value is None else f"{value:.1f}"
 
 
+def _badness(each: Assessment) -> tuple[float, str, str]:
+    overall = each.scores.overall
+    return 101 if overall is None else overall, str(each.date), each.group or ""
+
+
 def _group(group: str | None, texts: Texts) -> str:
     if group is None:
         return texts("quality.no_group")
@@ -34,10 +40,11 @@ def _group(group: str | None, texts: Texts) -> str:
 
 
 def print_assessments(found: Sequence[Assessment], span: Span, texts: Texts) -> None:
-    """Groups as a table: scores, then the counts that matter most."""
+    """Groups as a table, the worst first: scores, then the counts that matter most."""
     if not found:
         console().print(texts("quality.nothing"))
         return
+    worst = sorted(found, key=_badness)[:_SHOWN]
     since, until, zone = span
     columns = [
         texts("quality.group"),
@@ -56,9 +63,11 @@ def print_assessments(found: Sequence[Assessment], span: Span, texts: Texts) -> 
             *(_share(getattr(each.scores, name)) for name in DIMENSIONS),
             *(f"{getattr(each.counts, name):,}" for name in _COUNTS),
         )
-        for each in found
+        for each in worst
     ]
     print_table(texts("quality.title", since=since, until=until, zone=zone), columns, rows)
+    if len(found) > _SHOWN:
+        console().print(texts("quality.more", shown=_SHOWN, count=len(found)))
 
 
 def print_detail(told: Detail, span: Span, texts: Texts) -> None:

@@ -1,6 +1,8 @@
 """Data quality on the command line."""
 
+import contextlib
 import csv
+import datetime as dt
 import io
 import json
 import shutil
@@ -77,6 +79,26 @@ def test_a_table_is_in_the_language_of_the_reader_and_csv_is_for_machines(qualit
     rows = list(csv.DictReader(io.StringIO(quality("--csv", *DATE).stdout)))
     assert [row["device"] for row in rows[:2]] == ["e1", "e2"]
     assert (rows[0]["readings"], rows[0]["traceability"]) == ("10", "")
+
+
+def test_a_long_table_has_the_worst():
+    from gateway.cli.quality_report import print_assessments  # noqa: PLC0415
+    from gateway.messages import Texts  # noqa: PLC0415
+    from gateway.quality.assess import Assessment  # noqa: PLC0415
+    from gateway.quality.dimensions import Counts, scores  # noqa: PLC0415
+
+    many = [
+        Assessment(f"d{n:03d}", None, None, counts, scores(counts))
+        for n in range(120)
+        for counts in [Counts(readings=1000, late=120 - n)]
+    ]
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        day = dt.date(2026, 3, 1)
+        print_assessments(many, (day, day, "UTC"), Texts("en"))
+    assert "the 100 worst of 120" in told.getvalue()
+    assert "d000" in told.getvalue()
+    assert "d119" not in told.getvalue()
 
 
 def test_several_days_are_told_one_by_one_or_as_one(quality):
