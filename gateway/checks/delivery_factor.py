@@ -92,21 +92,23 @@ def _make(bound: Bound) -> SeriesCheck | None:
             return
         due = sale.k * sale.volume
         off, limit = sale.pulses - due, sale.rounding + lost + allowance * due
-        charts = memory.charts
-        worst: tuple[int, Chart] | None = None
-        z, reference = sale.shift / sale.sigma, drift + allowance / sale.sigma
-        if not late and (charts or not -reference < z < reference):
-            steps = -z - reference, z - reference
-            worst = _add(charts, sale, reading, steps, threshold)
         if not -limit <= off <= limit:
             found = _single(reading, sale, limit, settings, late=late)
-        elif worst is not None:
-            found = _summed(reading, sale, worst, settings)
-        else:
-            if memory.episode.now.flag is not None and not late:
-                right(memory.episode, reading, settle_after, flags)
+            wrong(memory.episode, reading, found, flags, late=late)
             return
-        wrong(memory.episode, reading, found, flags, late=late)
+        if late:
+            return
+        charts, worst = memory.charts, None
+        z, reference = sale.shift / sale.sigma, drift + allowance / sale.sigma
+        if charts or not -reference < z < reference:
+            worst = _add(charts, sale, reading, (-z - reference, z - reference), threshold)
+        if worst is not None:
+            found = _summed(reading, sale, worst, settings)
+            wrong(memory.episode, reading, found, flags, late=False)
+        elif memory.episode.now.flag is not None and all(
+            chart.statistic <= threshold for chart in charts.values()
+        ):
+            right(memory.episode, reading, settle_after, flags)
 
     return SeriesCheck(CODE, Charts, True, run)
 

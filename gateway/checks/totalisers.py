@@ -192,8 +192,10 @@ class _Totalisers:
             if base.at != NEVER and not (right_so and memory.growing is None):
                 self._unexpected(memory, Now(track, reading, shown, late, flags))
                 return
-            if sale and memory.episode.now.flag is not None:
-                right(memory.episode, reading, self.settle_after, flags)
+            if sale:
+                memory.share = 0.0
+                if memory.episode.now.flag is not None:
+                    right(memory.episode, reading, self.settle_after, flags)
             self._accept(memory, shown)
 
         return SeriesCheck(MISMATCH, Totals, True, run)
@@ -201,7 +203,7 @@ class _Totalisers:
     @staticmethod
     def _accept(memory: Totals, now: Shown) -> None:
         memory.base = now
-        memory.sold = memory.billed = memory.share = 0.0
+        memory.sold = memory.billed = 0.0
         memory.growing = None
         memory.odd = False
 
@@ -255,7 +257,7 @@ class _Totalisers:
         extra = not usual and self._time_for_it(now.reading, memory.base, step)
         self._tell(memory, now, step, extra=extra)
         self._accept(memory, shown)
-        memory.share = share
+        memory.share = share if self.sale else memory.share
 
     def _tell(self, memory: Totals, now: Now, step: Step, *, extra: bool) -> None:
         """Flags what no sale explains: a delivery of its own where it can be one."""
