@@ -7,8 +7,7 @@ from random import Random
 
 import pytest
 
-from gateway.checks.delivery_factor import Charts, DeliveryFactorSettings
-from gateway.checks.pulse_factors import Factors
+from gateway.checks.delivery_factor import DeliveryFactorSettings
 from gateway.devices import Registry
 from tests.checks.forecourt import REGISTERED, Forecourt, device
 from tests.checks.runs import codes, found, the_same_however_it_comes
@@ -81,7 +80,7 @@ def test_a_shift_below_that_adds_up_within_the_sales_that_visible_promises():
     assert evidence["sales"] <= 20
     assert evidence["visible"] < 0.0009
     assert evidence["inputs"]["pulses"] / evidence["inputs"]["volume"] == pytest.approx(
-        99.925, abs=0.01
+        99.9, abs=0.01
     )
 
 
@@ -190,11 +189,6 @@ def test_in_control_with_the_whole_allowance_used_up_the_charts_stay_low():
         total = max(0.0, total + (rng.random() + rng.random() - 1) * 6**0.5 - 0.5)
         highest = max(highest, total)
     assert highest < DeliveryFactorSettings().threshold
-
-
-def test_memory_of_honest_sales_is_empty():
-    assert Charts().charts == {}
-    assert Factors.of.__doc__
 
 
 @pytest.mark.parametrize("seed", range(4))
