@@ -142,6 +142,9 @@ def run(
     cheats_after: Annotated[
         str | None, typer.Option(help=SAY("run.cheats_after"), metavar="DURATION", **_WHEN)
     ] = None,
+    cheats_spread: Annotated[
+        str | None, typer.Option(help=SAY("run.cheats_spread"), metavar="DURATION", **_WHEN)
+    ] = None,
     broker: ToBroker = None,
     username: Username = None,
     password_env: PasswordEnv = None,
@@ -169,6 +172,7 @@ def run(
         devices=devices,
         cheats=tuple(cheat or ()),
         cheats_after=cheats_after,
+        cheats_spread=cheats_spread,
         seed=seed,
         start=start,
         days=days,

@@ -167,6 +167,7 @@ class Glitch(Fault):
         self._zero = case.rng.random() < 0.5
         self._at = case.begin + case.rng.randrange(DAY)
         self._old: list[float] = []
+        self._before: list[float] = []
         self._old_at = 0
         self._done = False
 
@@ -177,7 +178,7 @@ class Glitch(Fault):
         places = [(holder(body, each.place), each.place[-1]) for each in self._registers]
         true = [place.get(name, 0.0) for place, name in places]
         shown = [0.0] * len(true) if self._zero else self._old
-        if at >= self._at and shown and self._falls(true, shown):
+        if at >= self._at and shown and self._falls(self._before, shown):
             for (place, name), value in zip(places, shown, strict=True):
                 if name in place:
                     place[name] = value
@@ -185,11 +186,13 @@ class Glitch(Fault):
             self.case.happened(body["ts"], body["ts"])
         if not self._old or (body["ts"] >= self._old_at + 12 * HOUR and at < self._at):
             self._old, self._old_at = true, body["ts"]
+        self._before = true
         return ((0, body),)
 
-    def _falls(self, true: list[float], shown: list[float]) -> bool:
+    def _falls(self, before: list[float], shown: list[float]) -> bool:
+        """Whether no register would rise over the message before, and the main one fall."""
         lower: list[float] = [
             (now - then) * 10**register.decimals
-            for now, then, register in zip(true, shown, self._registers, strict=True)
+            for now, then, register in zip(before, shown, self._registers, strict=True)
         ]
         return min(lower) >= 0 and lower[0] > 3

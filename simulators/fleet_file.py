@@ -19,7 +19,7 @@ from simulators.clock import parse_duration, parse_time
 from simulators.fleet import FIRST_OF_SITES, Choice, Group, Order
 from simulators.fleet_yaml import Places
 from simulators.line import NO_TROUBLES, Troubles
-from simulators.options import cheats_after
+from simulators.options import when_cheats_begin
 from simulators.protocols.catalogue import PROTOCOLS, shows
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ class FleetOf(_Part):
     region: Region = "110000"
     interval: Duration | None = None
     cheats_after: Duration | None = None
+    cheats_spread: Duration | None = None
     troubles: TroublesOrNot | None = None
     devices: Annotated[list[GroupOf], Field(min_length=1, max_length=10_000)]
 
@@ -270,7 +271,7 @@ class FleetPlan:
         """
         file = self.file
         start, until = where.span(span or file.duration or 0, file.start, now)
-        after = cheats_after(start, until) if file.cheats_after is None else file.cheats_after
+        after, spread = when_cheats_begin(start, until, file.cheats_after, file.cheats_spread)
         groups = tuple(self._group(group, start) for group in file.devices)
         return Order(
             kinds=tuple(dict.fromkeys(group.kind for group in groups)),
@@ -279,6 +280,7 @@ class FleetPlan:
             start=start,
             until=until,
             cheats_from=start + after,
+            cheats_spread=spread,
             region=file.region,
             interval=file.interval,
             lag=where.lag(start, now),

@@ -129,6 +129,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     devices: int = 10
     cheats: tuple[str, ...] = ()
     cheats_after: str | None = None
+    cheats_spread: str | None = None
     seed: int = 1
     start: str | None = None
     days: float = 0.0
@@ -162,9 +163,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             raise Refused("unknown_cheat", got=error.name, known=", ".join(error.known)) from error
         except TooManyCheats as error:
             raise Refused("too_many", kind=error.kind, share=f"{error.share:g}") from error
-        begin = (
-            parse_duration(self.cheats_after) if self.cheats_after else cheats_after(start, until)
-        )
+        told = parse_duration(self.cheats_after) if self.cheats_after else None
+        within = parse_duration(self.cheats_spread) if self.cheats_spread else None
+        begin, spread = when_cheats_begin(start, until, told, within)
         order = Order(
             kinds=kinds,
             devices=self.devices,
@@ -172,6 +173,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             start=start,
             until=until,
             cheats_from=start + begin,
+            cheats_spread=spread,
             region=self.region,
             interval=parse_duration(self.interval) if self.interval else None,
             lag=self.where.lag(start, now),
@@ -188,9 +190,21 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return (self.kind,)
 
 
-def cheats_after(start: int, until: int | None) -> int:
-    """How long after the start cheats begin unless told: a quarter of the span, or 5 min."""
-    return 5 * MINUTE if until is None else (until - start) // 4
+def when_cheats_begin(
+    start: int, until: int | None, after: int | None, spread: int | None
+) -> tuple[int, int]:
+    """How long after the start the first cheats begin, and within what span all do, ms.
+
+    Unless told: after a quarter of the run, or 5 min in one without end; within another quarter
+    where that is a run of a week or more, at once in others.
+    """
+    quarter = None if until is None else (until - start) // 4
+    if spread is None:
+        long = after is None and quarter is not None and 4 * quarter >= 7 * DAY
+        spread = quarter if long and quarter is not None else 0
+    if after is None:
+        after = 5 * MINUTE if quarter is None else quarter
+    return after, spread
 
 
 def _factor(speed: str) -> float:

@@ -25,6 +25,7 @@ def fleet(
     troubles: Troubles = NO_TROUBLES,
     interval: int | None = None,
     start: int = START,
+    cheats_spread: int = 0,
 ) -> tuple[Fleet, list[Event]]:
     events: list[Event] = []
     order = Order(
@@ -34,6 +35,7 @@ def fleet(
         start=start,
         until=start + round(days * DAY),
         cheats_from=start + 2 * HOUR,
+        cheats_spread=cheats_spread,
         interval=interval,
         choices=choose(kinds, list(cheats)),
         troubles=troubles,

@@ -11,6 +11,7 @@ import pytest
 from simulators.catalogue import KINDS, MIXTURE
 from simulators.clock import DAY
 from simulators.line import LONGEST_PENDING, SEQUENCES, Line, Troubles
+from simulators.options import when_cheats_begin
 from tests.simulators.fleets import START, bodies, device_of, fleet, run
 
 ALL = MIXTURE
@@ -130,3 +131,16 @@ def test_a_run_made_ahead_that_is_stopped_tells_nothing_of_what_was_not_sent():
     made.finish(START + 2 * DAY)
     assert told
     assert max(event.since for event in told) <= START + 2 * DAY
+
+
+def test_cheats_of_a_long_run_begin_at_times_of_their_own():
+    after, spread = when_cheats_begin(START, START + 60 * DAY, None, None)
+    assert (after, spread) == (15 * DAY, 15 * DAY)
+    assert when_cheats_begin(START, START + 3 * DAY, None, None) == (3 * DAY // 4, 0)
+    assert when_cheats_begin(START, START + 60 * DAY, 5, None) == (5, 0)
+    assert when_cheats_begin(START, None, None, DAY) == (5 * 60_000, DAY)
+    made, _ = fleet("water_meter", devices=60, cheats=(("leak", 1.0),), cheats_spread=10 * DAY)
+    begins = sorted(device.fault.case.begin - made.order.cheats_from for device in made.devices)
+    assert 0 <= begins[0] < DAY
+    assert 9 * DAY < begins[-1] < 10 * DAY
+    assert len(set(begins)) == 60
