@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.checks import (
     certified,
+    consumption,
     conversion,
     deliveries,
     delivery_factor,
     distance_factor,
+    energy_balance,
     heat_balance,
     overlaps,
     phases,
@@ -23,6 +25,7 @@ from gateway.checks import (
     totalisers,
     trips,
     verification,
+    wet_stock,
 )
 from gateway.checks.catalogue import CATALOGUE
 
@@ -58,6 +61,10 @@ SERIES: Final[tuple[Series, ...]] = (
     conversion.CONVERSION_MISMATCH,
     heat_balance.HEAT_BALANCE_MISMATCH,
     power_energy.POWER_ENERGY_MISMATCH,
+    energy_balance.ENERGY_BALANCE,
+    wet_stock.WET_STOCK_SURPLUS,
+    wet_stock.WET_STOCK_LOSS,
+    *consumption.CONSUMPTION,
 )
 
 

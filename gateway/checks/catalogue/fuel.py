@@ -168,7 +168,19 @@ CODES: Final = (
         zh="罐存下降少于销量 (短量)",
         severity="critical",
         basis={"": JJG443},
+        tolerance="0.5 % of what was sold (GB/T 1885 at 20 Cel; meters +-0.3 %, JJG 443; "
+        "evaporation 0.1 %) and five standard deviations of the gauge's noise (1.5 L a reading)",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "litres sold, how often the gauge's noise entered, shares; or both gauge "
+            "readings",
+            "days": "over how many days (1, 3 or 7); 0 where it went at once",
+            "count": "days of the condition so far",
+        },
         kinds=FUEL,
+        doc="Over a day, three or seven, a tank dropped by less than its nozzles sold: short "
+        "measure, whatever the pumps say of their pulses. One flag while it lasts.",
+        implemented=True,
     ),
     CheckInfo(
         code="wet_stock_loss",
@@ -176,7 +188,19 @@ CODES: Final = (
         zh="罐存下降多于销量",
         severity="major",
         basis={"": JJG443},
+        tolerance="0.5 % of what was sold (GB/T 1885 at 20 Cel; meters +-0.3 %, JJG 443; "
+        "evaporation 0.1 %) and five standard deviations of the gauge's noise (1.5 L a reading)",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "litres sold, how often the gauge's noise entered, shares; or both gauge "
+            "readings",
+            "days": "over how many days (1, 3 or 7); 0 where it went at once",
+            "count": "days of the condition so far",
+        },
         kinds=FUEL,
+        doc="Over a day, three or seven, or at once between two gauge readings, a tank "
+        "dropped by more than its nozzles sold: leak, theft, or sales that are not told.",
+        implemented=True,
     ),
     CheckInfo(
         code="round_amount_shortfall",

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.checks.catalogue.info import ACCURACY, EV, FLOW, POWER, WATER, CheckInfo
+from gateway.checks.catalogue.info import (
+    ACCURACY,
+    EV,
+    FLOW,
+    METERS,
+    PIPES,
+    POWER,
+    SUPPLY,
+    WATER,
+    CheckInfo,
+)
 
 CODES: Final = (
     CheckInfo(
@@ -83,31 +93,71 @@ CODES: Final = (
         zh="电能反向",
         severity="major",
         basis={"": ACCURACY},
+        tolerance="0.1 kWh before a day without any (lifts and cranes brake)",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "the register, and since when it grew",
+            "count": "readings in which it grew since the flag was given",
+            "judged_late": "always false: a late reading is left out",
+        },
         kinds=POWER,
+        doc="The export register grows where the registry does not say that something generates; "
+        "one flag until a day has passed without.",
+        implemented=True,
     ),
     CheckInfo(
         code="leak_suspected",
         en="Leak suspected",
         zh="疑似漏损",
         severity="minor",
-        basis={"": WATER},
-        kinds=FLOW,
+        basis={"": WATER, "gas_meter": f"GB/T 6968; {ACCURACY}"},
+        tolerance="3 L/h in every hour of 5 nights, and a tenth of the day's mean flow",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "the nights, their hours and flows, and what it makes a day",
+            "count": "nights since the flag was given",
+            "judged_late": "always false: a late reading is left out",
+        },
+        kinds=PIPES,
+        doc="The least hourly flow of each of the last nights (gas: of whole days) is above "
+        "nothing, and much the same; one flag while it lasts.",
+        implemented=True,
     ),
     CheckInfo(
         code="burst_suspected",
         en="Burst suspected",
         zh="疑似爆管",
         severity="major",
-        basis={"": WATER},
-        kinds=FLOW,
+        basis={"": WATER, "gas_meter": f"GB/T 6968; {ACCURACY}"},
+        tolerance="0.8 Q3 (gas: 0.8 Qmax) for 30 min, and twice the largest usual flow",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "the register before, and how many times the usual flow it takes",
+            "count": "readings above since the flag was given",
+            "judged_late": "always false: a late reading is left out",
+        },
+        kinds=PIPES,
+        doc="A flow near the largest that the meter is made for, for longer than half an hour, "
+        "where it never has such; one flag while it lasts.",
+        implemented=True,
     ),
     CheckInfo(
         code="backflow",
         en="Flow is backwards",
         zh="倒流",
         severity="minor",
-        basis={"": WATER},
+        basis={"": WATER, "gas_meter": f"GB/T 6968; {ACCURACY}"},
+        tolerance="20 L before a day without any (pressure shocks)",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "the register, and since when it grew or fell",
+            "count": "readings in which it went on since the flag was given",
+            "judged_late": "always false: a late reading is left out",
+        },
         kinds=FLOW,
+        doc="The reverse register grows, or the main register falls while the meter itself tells "
+        "of reverse flow (major); one flag until a day has passed without.",
+        implemented=True,
     ),
     CheckInfo(
         code="consumption_drop",
@@ -115,6 +165,20 @@ CODES: Final = (
         zh="用量持续下降",
         severity="minor",
         basis={"": ACCURACY},
+        tolerance="half of the use of the same weekdays before, for 14 days, and 3.5 standard "
+        "deviations",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "the ratio, and the use of each day before and after, null where not known",
+            "visible_ratio": "the ratio below which a drop of this meter is seen",
+            "looks_empty": "whether next to nothing is used: then it is only information",
+            "count": "days since the flag was given",
+            "judged_late": "always false: a late reading is left out",
+        },
+        kinds=SUPPLY,
+        doc="From some day on much less is consumed, and longer than holidays last, while the "
+        "peers consume as before.",
+        implemented=True,
     ),
     CheckInfo(
         code="zero_consumption",
@@ -122,14 +186,38 @@ CODES: Final = (
         zh="零用量",
         severity="info",
         basis={"": ACCURACY},
+        tolerance="3 times the longest usual pause, at least 24 h (VEE: zero)",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "the register, its value, and since when it stands",
+            "count": "readings since the flag was given",
+            "judged_late": "always false: a late reading is left out",
+        },
+        kinds=METERS,
+        doc="Nothing is consumed for much longer than this meter usually pauses; one flag while it "
+        "lasts.",
+        implemented=True,
     ),
     CheckInfo(
         code="energy_balance_mismatch",
         en="Feeder and meters do not balance",
         zh="台区电量不平衡",
         severity="major",
-        basis={"": ACCURACY},
+        basis={"": f"DL/T 448, GB/T 16934 (?) (line loss of a feeder); {ACCURACY}"},
+        tolerance="1.5 % of the day's energy beyond the technical loss learned from the feeder's "
+        "own days, and five standard deviations of them; 12 % while nothing is learned",
+        evidence={
+            "formula": "what was computed",
+            "inputs": "day, master energy, hours, both loss factors, sum of P^2 t, days learned",
+            "beyond": "unexplained loss since the condition began, kWh",
+            "suspects": "members whose own series tells the unexplained loss: confidence (0..1), "
+            "share of the registered energy that is missing",
+            "count": "days off so far",
+        },
         kinds=POWER,
+        doc="The master meter of a feeder and its members differ by more than the technical loss; "
+        "one flag while it lasts, with the members that the loss follows.",
+        implemented=True,
     ),
     CheckInfo(
         code="conversion_mismatch",

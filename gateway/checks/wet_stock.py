@@ -1,0 +1,478 @@
+"""``wet_stock_surplus`` and ``wet_stock_loss``: what left a tank against what was sold from it.
+
+Book and gauge, both at 20 Cel: the *variance* over a span is what the gauge rose by plus what the
+nozzles sold.  It is 0 where pumps measure right; above 0 the tank dropped by less than was sold
+(short measure, whatever the pump says of its pulses), below 0 by more (leak, theft, sales that are
+not told).  Gauge readings in the middle of a sale are left out, so is a delivery; between
+deliveries the gauge's noise enters at both ends only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+
+import msgspec
+from pydantic import Field
+
+from gateway.checks.findings import finding, renewed
+from gateway.checks.lasting import Lasting, begin, end, go_on
+from gateway.checks.parameters import Positive, Settings
+from gateway.checks.petroleum import at_20
+from gateway.checks.series import Series, SeriesCheck
+from gateway.devices import having, valid_at, versions_of
+from gateway.records import Flag
+from gateway.times import rfc3339
+
+if TYPE_CHECKING:
+    from gateway.checks.bound import Bound, Track
+    from gateway.records import Device, Reading
+
+SURPLUS: Final = "wet_stock_surplus"
+LOSS: Final = "wet_stock_loss"
+_SECOND: Final = 10**9
+_HOUR: Final = 3_600 * _SECOND
+_DAY: Final = 24 * _HOUR
+_QUIET: Final = 60 * _SECOND
+"""Nanoseconds around a sale in which the gauge is not believed."""
+_LONGEST_SALE: Final = 1_800 * _SECOND
+_TEST: Final = 3 * _HOUR
+"""Before a verification: test sales are poured back."""
+_WINDOWS: Final = (1, 3, 7)
+_MEASURES: Final = (5.0, 10.0, 20.0, 50.0, 100.0)
+"""Litres that test measures hold (JJG 443), filled to 1 %."""
+_MOST_POINTS: Final = 96
+_MOST_SALES: Final = 4_096
+_UNTOLD: Final = 0.05
+"""Litres of a totaliser's step beyond the sale that are more than its display."""
+_GASOLINE: Final = 745.0
+"""kg/m3 at 15 Cel, where neither registry nor sale tells it."""
+
+
+class WetStockSettings(Settings):
+    """When a tank does not balance.
+
+    Attributes:
+        share: of the litres sold that the variance may be.
+        gauge_noise: L, one standard deviation of a gauge reading.
+        noises: standard deviations that it may be beyond the share.
+        sudden: L that may be missing at once.
+        delivery: L by which the level rises at once only when a tanker delivers.
+        wait: hours that a dispenser's sales are waited for.
+    """
+
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.005
+    gauge_noise: Positive = 1.5
+    noises: Positive = 5.0
+    sudden: Positive = 100.0
+    delivery: Positive = 250.0
+    wait: Positive = 48.0
+
+
+class Point(NamedTuple):
+    """A gauge reading: when, litres at 20 Cel, where it lies in the ledger."""
+
+    at: int
+    volume: float
+    offset: int
+
+
+class Sale(NamedTuple):
+    """A sale: beginning and end, litres at 20 Cel."""
+
+    started_at: int
+    ended_at: int
+    volume: float
+
+
+class Book(msgspec.Struct, array_like=True):
+    """A day, or the sum of several: variance and litres sold, and how often the gauge's noise."""
+
+    day: int = 0
+    variance: float = 0.0
+    sold: float = 0.0
+    ends: int = 1
+
+
+class Tank(msgspec.Struct, array_like=True):
+    """What is remembered of one tank.
+
+    ``latest`` are variance and sales of the last span that counted; ``settling`` says that the one
+    after a delivery is still to come.
+    """
+
+    gauge: tuple[str, str, str] = ("", "", "")
+    points: list[Point] = []
+    sales: list[Sale] = []
+    seen: dict[str, int] = {}
+    temperature: float = 20.0
+    anchor: Point | None = None
+    latest: tuple[float, float] = (0.0, 0.0)
+    settling: bool = False
+    today: Book = msgspec.field(default_factory=Book)
+    days: list[Book] = []
+    sudden: Flag | None = None
+    surplus: Lasting = msgspec.field(default_factory=Lasting)
+    loss: Lasting = msgspec.field(default_factory=Lasting)
+
+
+class Nozzle(msgspec.Struct, array_like=True):
+    """The totaliser after the last sale, and when that ended."""
+
+    totaliser: float = -1.0
+    ended_at: int = 0
+
+
+def _make(bound: Bound) -> SeriesCheck | None:
+    names = bound.layout.names
+    if not having(bound.devices, "tank_channel"):
+        return None
+    stock = _Stock(bound)
+    if bound.layout.event == "transaction" and {"volume", "started_at", "ended_at"} <= set(names):
+        return SeriesCheck(SURPLUS, Nozzle, per_channel=True, run=stock.sale)
+    if bound.layout.event == "periodic":
+        gauge = "tank_volume" in names
+        return SeriesCheck(
+            SURPLUS, Nozzle, per_channel=True, run=stock.gauge if gauge else stock.alive
+        )
+    return None
+
+
+def _make_loss(bound: Bound) -> SeriesCheck | None:
+    """One memory judges both; where the one is off, the other does it."""
+    return _make(bound) if SURPLUS in bound.settings.off else None
+
+
+class _Stock:
+    """The tanks of a registry, for one layout."""
+
+    def __init__(self, bound: Bound) -> None:
+        self._bound = bound
+        self._index = {name: index for index, name in enumerate(bound.layout.names)}
+        self._settings = bound.settings.of(SURPLUS, WetStockSettings)
+        self._drawing: dict[tuple[str, str], list[str]] = {}
+        self._relations: dict[tuple[str, int | None], _Relation] = {}
+        for name, versions in having(bound.devices, "tank_channel").items():
+            for version in versions:
+                for nozzle in _nozzles(version):
+                    tank = _tank_of(version, nozzle)
+                    if tank is not None and name not in self._drawing.setdefault(tank, []):
+                        self._drawing[tank].append(name)
+
+    def sale(
+        self,
+        nozzle: Nozzle,
+        _track: Track,
+        reading: Reading,
+        at: int,
+        _late: bool,
+        flags: list[Flag],
+    ) -> None:
+        """A sale leaves its tank."""
+        relation = self._relation(reading.device_id, at)
+        found = relation.by_nozzle.get(reading.channel or "") if relation else None
+        if relation is None or found is None:
+            return
+        tank = self._tank(found)
+        volume, started, ended = (
+            self._value(reading, name) for name in ("volume", "started_at", "ended_at")
+        )
+        if volume is not None and started is not None and ended is not None:
+            warmth = self._value(reading, "temperature")
+            density = self._density(found) or self._value(reading, "density") or _GASOLINE
+            factor = at_20(tank.temperature if warmth is None else warmth, density)
+            total = self._value(reading, "totaliser_volume")
+            if total is not None:
+                untold = total - nozzle.totaliser - volume if nozzle.totaliser >= 0 else 0.0
+                if _UNTOLD < untold < self._settings.delivery * 10:
+                    span = (nozzle.ended_at, int(started))
+                    tank.sales.append(Sale(*span, untold * factor))
+                nozzle.totaliser, nozzle.ended_at = total, int(ended)
+            if not _poured_back(relation, int(ended), volume):
+                tank.sales.append(Sale(int(started), int(ended), volume * factor))
+            del tank.sales[:-_MOST_SALES]
+        self._seen(relation, reading, at, flags)
+
+    def alive(
+        self,
+        _nozzle: Nozzle,
+        _track: Track,
+        reading: Reading,
+        at: int,
+        _late: bool,
+        flags: list[Flag],
+    ) -> None:
+        """A dispenser that reports something has told of all sales before it."""
+        self._seen(self._relation(reading.device_id, at), reading, at, flags)
+
+    def gauge(
+        self,
+        _nozzle: Nozzle,
+        _track: Track,
+        reading: Reading,
+        at: int,
+        late: bool,
+        flags: list[Flag],
+    ) -> None:
+        """A level of a tank."""
+        found = (reading.device_id, reading.channel or "")
+        volume = self._value(reading, "tank_volume")
+        if found in self._drawing and volume is not None and not late:
+            tank = self._tank(found)
+            warmth = self._value(reading, "tank_temperature")
+            if warmth is not None:
+                tank.temperature = warmth
+            factor = at_20(tank.temperature, self._density(found) or _GASOLINE)
+            tank.gauge = (reading.device_id, reading.channel or "", reading.profile)
+            tank.points.append(Point(at, volume * factor, reading.ledger_offset))
+            del tank.points[:-_MOST_POINTS]
+            self._judge(found, tank, reading, flags)
+        self._seen(self._relation(reading.device_id, at), reading, at, flags)
+
+    def _value(self, reading: Reading, name: str) -> float | None:
+        index = self._index.get(name)
+        value = None if index is None else reading.values[index]
+        return None if value is None or isinstance(value, str) else float(value)
+
+    def _tank(self, found: tuple[str, str]) -> Tank:
+        return self._bound.group(SURPLUS, "\t".join(found), Tank)
+
+    def _density(self, found: tuple[str, str]) -> float | None:
+        gauge = self._bound.devices.get(found[0])
+        tanks = gauge.parameters.get("tanks") if gauge else None
+        told = tanks.get(found[1]) if isinstance(tanks, dict) else None
+        density = told.get("density_15") if isinstance(told, dict) else None
+        return float(density) if isinstance(density, int | float) else None
+
+    def _relation(self, name: str, at: int) -> _Relation | None:
+        """What a device draws from, by its registry as of then."""
+        device = valid_at(self._bound.devices, name, at)
+        if device is None:
+            return None
+        key = (name, device.valid_from)
+        relation = self._relations.get(key)
+        if relation is None:
+            by_nozzle = {nozzle: _tank_of(device, nozzle) for nozzle in _nozzles(device)}
+            drawn = {nozzle: tank for nozzle, tank in by_nozzle.items() if tank is not None}
+            verified = [v.verified_at for v in versions_of(self._bound.devices, name)]
+            relation = self._relations[key] = _Relation(
+                drawn, tuple(sorted(set(drawn.values()))), [at for at in verified if at is not None]
+            )
+        return relation
+
+    def _seen(
+        self, relation: _Relation | None, reading: Reading, at: int, flags: list[Flag]
+    ) -> None:
+        """The device has told of all its sales up to now."""
+        for found in relation.tanks if relation is not None else ():
+            tank = self._tank(found)
+            if at > tank.seen.get(reading.device_id, 0):
+                tank.seen[reading.device_id] = at
+            if tank.points and tank.points[0].at + _LONGEST_SALE <= at:
+                self._judge(found, tank, reading, flags)
+
+    def _judge(
+        self, found: tuple[str, str], tank: Tank, reading: Reading, flags: list[Flag]
+    ) -> None:
+        """Takes the gauge readings up to which all sales are known."""
+        while tank.points:
+            point = tank.points[0]
+            known = not any(
+                tank.seen.get(name, 0) < point.at + _LONGEST_SALE
+                and self._draws(name, found, point.at)
+                for name in self._drawing[found]
+            )
+            if not known:
+                if self._bound.clock <= point.at + self._settings.wait * _HOUR:
+                    return
+                tank.anchor = None  # sales may be missing: begin anew
+                self._bound.not_judged(SURPLUS, "a dispenser of the tank is silent")
+            del tank.points[0]
+            if known:
+                stub = msgspec.structs.replace(
+                    reading,
+                    device_id=tank.gauge[0],
+                    channel=tank.gauge[1],
+                    profile=tank.gauge[2],
+                    measured_at=point.at,
+                    ledger_offset=point.offset,
+                )
+                self._take(tank, point, stub, flags)
+
+    def _draws(self, name: str, found: tuple[str, str], at: int) -> bool:
+        relation = self._relation(name, at)
+        return relation is not None and found in relation.tanks
+
+    def _take(self, tank: Tank, point: Point, reading: Reading, flags: list[Flag]) -> None:
+        """One gauge reading, in order."""
+        if any(s.started_at - _QUIET <= point.at <= s.ended_at + _QUIET for s in tank.sales):
+            return
+        sold = sum(sale.volume for sale in tank.sales if sale.ended_at < point.at)
+        tank.sales = [sale for sale in tank.sales if sale.ended_at >= point.at]
+        if (point.at - 1) // _DAY != tank.today.day:
+            if tank.today.sold > 0:
+                self._close_day(tank, reading, flags)
+            tank.today = Book((point.at - 1) // _DAY)
+            tank.latest = (0.0, 0.0)
+        anchor, tank.anchor = tank.anchor, point
+        if anchor is None or point.at <= anchor.at:
+            return
+        settings = self._settings
+        variance = point.volume - anchor.volume + sold
+        if variance > settings.delivery:
+            # The spans beside may have a part of it.
+            self._count(tank, -tank.latest[0], -tank.latest[1])
+            tank.latest, tank.settling = (0.0, 0.0), True
+            tank.today.ends += 1
+        elif tank.settling:
+            tank.settling = False
+        elif variance < -settings.sudden - settings.share * sold:
+            tank.today.ends += 1
+            self._sudden(tank, (anchor, variance, sold), reading, flags)
+            return
+        else:
+            self._count(tank, variance, sold)
+        tank.sudden = None
+
+    @staticmethod
+    def _count(tank: Tank, variance: float, sold: float) -> None:
+        tank.today.variance += variance
+        tank.today.sold += sold
+        tank.latest = (variance, sold)
+
+    def _sudden(
+        self,
+        tank: Tank,
+        gone: tuple[Point, float, float],
+        reading: Reading,
+        flags: list[Flag],
+    ) -> None:
+        """Much is gone between two gauge readings; what goes on is the same flag."""
+        anchor, variance, sold = gone
+        if tank.sudden is not None:
+            flag = renewed(
+                tank.sudden,
+                {"observed": tank.sudden.evidence["observed"] + variance},
+                until=reading.measured_at,
+                measured_at=reading.measured_at,
+            )
+        else:
+            evidence = {
+                "observed": variance,
+                "expected": 0.0,
+                "tolerance": self._settings.sudden + self._settings.share * sold,
+                "unit": "L",
+                "formula": "variance = gauge - gauge before + sold, at 20 Cel",
+                "inputs": {
+                    "gauge": anchor.volume + variance - sold,
+                    "gauge_before": anchor.volume,
+                    "gauge_before_at": rfc3339(anchor.at),
+                    "sold": sold,
+                },
+                "days": 0,
+            }
+            flag = finding(
+                reading,
+                LOSS,
+                evidence,
+                occasion=f"sudden {anchor.at}",
+                channel=reading.channel,
+                since=anchor.at,
+            )
+        tank.sudden = flag
+        self._bound.emit(flag, flags)
+
+    def _close_day(self, tank: Tank, reading: Reading, flags: list[Flag]) -> None:
+        tank.days.append(tank.today)
+        del tank.days[: -_WINDOWS[-1]]
+        found: dict[str, dict[str, Any]] = {}
+        for window in _WINDOWS:
+            days = [book for book in tank.days if book.day > tank.today.day - window]
+            book = Book(
+                days[0].day,
+                sum(day.variance for day in days),
+                sum(day.sold for day in days),
+                1 + sum(day.ends - 1 for day in days),
+            )
+            tolerance = self._tolerance(book)
+            if abs(book.variance) > tolerance:
+                code = SURPLUS if book.variance > 0 else LOSS
+                found.setdefault(code, self._evidence(book, tolerance, window))
+        until = (tank.today.day + 1) * _DAY
+        for code, lasting in ((SURPLUS, tank.surplus), (LOSS, tank.loss)):
+            evidence = found.get(code)
+            own: list[Flag] = []
+            if evidence is not None and lasting.flag is not None:
+                go_on(lasting, until, evidence, own)
+            elif evidence is not None:
+                since = (tank.today.day + 1 - evidence["days"]) * _DAY
+                flag = finding(
+                    reading,
+                    code,
+                    evidence,
+                    occasion=f"{tank.today.day}",
+                    channel=reading.channel,
+                    since=since,
+                    until=until,
+                )
+                begin(lasting, flag, own)
+            elif lasting.flag is not None:
+                end(lasting, own)
+            for flag in own:
+                self._bound.emit(flag, flags)
+
+    def _tolerance(self, book: Book) -> float:
+        settings = self._settings
+        noise: float = settings.gauge_noise * (2 * book.ends) ** 0.5
+        return settings.share * book.sold + settings.noises * noise
+
+    def _evidence(self, book: Book, tolerance: float, days: int) -> dict[str, Any]:
+        return {
+            "observed": book.variance,
+            "expected": 0.0,
+            "tolerance": tolerance,
+            "unit": "L",
+            "formula": "variance = sum of (gauge - gauge before + sold), at 20 Cel; "
+            "tolerance = share x sold + noises x gauge_noise x sqrt(2 x ends)",
+            "inputs": {
+                "sold": book.sold,
+                "ends": book.ends,
+                "share": self._settings.share,
+                "noises": self._settings.noises,
+                "gauge_noise": self._settings.gauge_noise,
+            },
+            "days": days,
+        }
+
+
+class _Relation(NamedTuple):
+    """What a device draws from: tanks by nozzle, all of them, and when it was verified."""
+
+    by_nozzle: dict[str, tuple[str, str]]
+    tanks: tuple[tuple[str, str], ...]
+    verified: list[int]
+
+
+def _poured_back(relation: _Relation, ended: int, volume: float) -> bool:
+    """Whether it is a test sale of a verification."""
+    return any(0 <= verified - ended <= _TEST for verified in relation.verified) and any(
+        abs(volume - full) <= full / 100 for full in _MEASURES
+    )
+
+
+def _nozzles(device: Device) -> list[str]:
+    told = device.parameters.get("tank_channel")
+    return list(told) if isinstance(told, dict) else []
+
+
+def _tank_of(device: Device, nozzle: str) -> tuple[str, str] | None:
+    """Gauge and channel of a nozzle's tank; the dispenser's own gauge where none is told."""
+    channels, gauges = device.parameters.get("tank_channel"), device.parameters.get("tank")
+    channel = channels.get(nozzle) if isinstance(channels, dict) else None
+    gauge = gauges.get(nozzle) if isinstance(gauges, dict) else gauges
+    if channel is None:
+        return None
+    return str(gauge) if isinstance(gauge, str) else device.device_id, str(channel)
+
+
+WET_STOCK_SURPLUS: Final = Series(SURPLUS, WetStockSettings, _make)
+WET_STOCK_LOSS: Final = Series(LOSS, WetStockSettings, _make_loss)
