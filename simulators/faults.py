@@ -180,9 +180,13 @@ class Hidden(Fault):
                     self._since = began(body)
                 return ()
         if self._since is not None:
-            self.case.happened(self._since, body["ts"])
+            self.shown(self._since, body["ts"])
             self._since = None
         return ((0, body),)
+
+    def shown(self, since: int, until: int) -> None:
+        """A later message shows the hole."""
+        self.case.happened(since, until)
 
 
 class SetBack(Fault):

@@ -6,7 +6,6 @@ from typing import Final
 
 from simulators.billing_faults import AmountRaised, DoubleBooking
 from simulators.cheats import ANY, Cheat, set_back
-from simulators.faults import Hidden
 from simulators.fuel_dispenser import AMOUNT_SCALE, VOLUME_SCALE
 from simulators.fuel_faults import (
     BelowMinimum,
@@ -17,6 +16,7 @@ from simulators.fuel_faults import (
     ProgramChanged,
     PulsesInjected,
     RoundAmounts,
+    SalesHidden,
     SalesUnbooked,
     TankLeak,
     TankTheft,
@@ -35,11 +35,7 @@ _DISPENSER: Final = {
         channel="nozzle",
         also=_BOOKS,
     ),
-    "sales_hidden": Cheat(
-        "sequence_gap",
-        lambda case: Hidden(case, ("transaction",), 0.15),
-        (*_BOOKS, "wet_stock_loss"),
-    ),
+    "sales_hidden": Cheat("sequence_gap", SalesHidden, _BOOKS),
     "double_booking": Cheat("conflicting_duplicate", DoubleBooking, _BOOKS),
     "constant_raised": Cheat("constant_changed", ConstantTold, (_FACTOR,)),
     "constant_secret": Cheat(_FACTOR, ConstantSilent),

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from simulators.clock import DAY, HOUR, LOCAL_OFFSET, MINUTE, local_day
-from simulators.faults import Case, Fault, Sent
+from simulators.faults import Case, Fault, Hidden, Sent
 from simulators.fuel_dispenser import AMOUNT_SCALE, MMQ, Q_MAX, VOLUME_SCALE, Dispenser, Draft
 from simulators.instrument import shown, units_of
 from simulators.line import SEQUENCES
@@ -245,6 +245,24 @@ class ProgramChanged(BoardFault):
         """One event; nothing is short."""
         self._stock = None
         super().finish(until)
+
+
+class SalesHidden(Hidden):
+    """Sales are withheld and their numbers are missing; the tank drops by more than is told."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case, ("transaction",), 0.15)
+        self._gauge: str | None = None
+
+    def attach(self, instrument: Instrument) -> None:
+        """Notes the gauge."""
+        self._gauge = instrument.gauge if isinstance(instrument, Stocked) else None
+
+    def shown(self, since: int, until: int) -> None:
+        """A hole; a balance of the day may show it, too."""
+        super().shown(since, until)
+        if self._gauge is not None:
+            self.case.may_show(self._gauge, ("wet_stock_loss",), since, until + DAY)
 
 
 class SalesUnbooked(Fault):

@@ -148,7 +148,9 @@ class Line:
         rng, troubles = self._rng, self._troubles
         latency = 30 + int(rng.random() * (_LONGEST_LATENCY - 30))
         if at < self._away_until:
-            self._hold(self._away_until + latency + self._held % 1000 * 20, packet)
+            # what was to come later than the link is back comes in its own time
+            back = max(self._away_until, at + delay)
+            self._hold(back + latency + self._held % 1000 * 20, packet)
             if len(self._pending) >= LONGEST_PENDING:
                 self._away_until = at
             return 0
