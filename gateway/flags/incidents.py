@@ -2,9 +2,12 @@
 
 Two flags belong together when
 
-* they are of one device, or of devices that have a *place* in common (site, feeder, tank), and one
-  began at most `Rules.gap` after the other's span ended (a span counts for `Rules.reach` at most: a
-  certificate that has been expired for a year does not draw a year of flags together); or
+* they are of one device, and one began at most `Rules.gap` after the other's span ended (a span
+  counts for `Rules.reach` at most: a certificate that has been expired for a year does not draw a
+  year of flags together); or
+* their devices have a *place* in common (site, feeder, tank), and the troubles of the devices, each
+  grouped as above, *began* within `Rules.gap` of each other: a meter that is in trouble for weeks
+  does not draw in what begins at its neighbours meanwhile; or
 * they are of one *storm*: one code, one region, at least `Rules.storm_devices` devices, all begun
   within `Rules.storm`; and storms of one code that begin within `Rules.storm` of each other, in
   whichever regions, are one (a broker or a grid that was down).
@@ -16,6 +19,7 @@ the result depends on the set of flags alone, not on their order.  Cost: sorting
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -108,6 +112,7 @@ def incidents(members: Iterable[Member], rules: Rules | None = None) -> list[Inc
     chosen = rules or Rules()
     ordered = sorted(members, key=lambda member: (member.since, member.id))
     sets = _Sets(len(ordered))
+    _join_devices(ordered, sets, chosen)
     _join_places(ordered, sets, chosen)
     _join_storms(ordered, sets, chosen)
     groups: dict[int, list[Member]] = {}
@@ -118,19 +123,33 @@ def incidents(members: Iterable[Member], rules: Rules | None = None) -> list[Inc
     return made
 
 
-def _join_places(ordered: Sequence[Member], sets: _Sets, rules: Rules) -> None:
-    """Joins what is near in time at one device or place: spans in the order of their beginnings."""
+def _join_devices(ordered: Sequence[Member], sets: _Sets, rules: Rules) -> None:
+    """Joins what is near in time at one device: spans in the order of their beginnings."""
     last: dict[str, tuple[int, int]] = {}
     for position, member in enumerate(ordered):
         end = max(member.since, min(member.until, member.since + rules.reach))
+        before = last.get(member.device_id)
+        if before is not None and member.since <= before[0] + rules.gap:
+            sets.join(before[1], position)
+            end = max(end, before[0])
+        last[member.device_id] = end, position
+
+
+def _join_places(ordered: Sequence[Member], sets: _Sets, rules: Rules) -> None:
+    """Joins the troubles of devices of one place that began near each other."""
+    # The first of a device's trouble is its lowest position, and its root.
+    heads = [sets.find(position) for position in range(len(ordered))]
+    begun: dict[str, set[int]] = {}
+    for head, member in zip(heads, ordered, strict=True):
         for place in (f"device:{member.device_id}", *member.places):
-            before = last.get(place)
-            if before is not None and member.since <= before[0] + rules.gap:
-                sets.join(before[1], position)
-                end_here = max(end, before[0])
-            else:
-                end_here = end
-            last[place] = end_here, position
+            begun.setdefault(place, set()).add(head)
+    for found in begun.values():
+        if len(found) < 2:
+            continue
+        together = sorted(found)
+        for one, other in pairwise(together):
+            if ordered[other].since - ordered[one].since <= rules.gap:
+                sets.join(one, other)
 
 
 def _join_storms(ordered: Sequence[Member], sets: _Sets, rules: Rules) -> None:

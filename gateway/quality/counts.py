@@ -36,6 +36,10 @@ LEAST_HISTORY: Final = 3
 """Of them at least so many must have readings."""
 EARLY: Final = 60 * 10**9
 """A reading measured later than this after its receipt is ahead of time; as `future_timestamp`."""
+MOST_MISSING: Final = 10
+"""A device misses at most so many times the readings that it sent, where no day before tells."""
+MOST_A_DAY: Final = 86_400
+"""Nor more than one a second, where it sent nothing."""
 WORDS: Final = ("raw", "valid", "questionable", "estimated", "derived")
 
 Span = tuple[int, int]
@@ -260,8 +264,10 @@ class Day:
             self._row_of(device_id).numbered = True
         left = dict(missing)
         for key, row in self._rows.items():
+            of_a_message = a_message.get(key[0], 1.0)
             numbers = left.pop(key[0], 0.0) if key[0] is not None else 0.0
-            by_number = round(numbers * a_message.get(key[0], 1.0))
+            most = usual.get(key, MOST_MISSING * row.counts.readings or MOST_A_DAY)
+            by_number = round(min(numbers * of_a_message, most))
             by_rhythm = 0
             if key in usual:
                 by_rhythm = max(0, round(usual[key] * passed) - row.periodic)
@@ -269,7 +275,7 @@ class Day:
                 continue
             row.counts.assessed = row.counts.readings
             row.counts.missing = max(by_number, by_rhythm)
-            row.counts.missing_numbers = round(numbers)
+            row.counts.missing_numbers = round(by_number / of_a_message)
 
     def _traced(self, untraced: dict[Key, int]) -> None:
         """Readings measured while their device was registered, and its certificate valid."""

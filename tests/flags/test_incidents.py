@@ -3,6 +3,7 @@
 import random
 import time
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,14 @@ def test_devices_of_a_site_or_a_feeder_are_drawn_together():
     subs = [member(n, f"sub{n}", n * MINUTE, places=("device:feeder",)) for n in (2, 3)]
     assert groups([feeder, *subs]) == [["f00001", "f00002", "f00003"]]
     assert groups(subs) == [["f00002", "f00003"]]
+
+
+def test_a_long_trouble_draws_in_nothing_that_begins_meanwhile_at_its_neighbours():
+    long = [member(n, "d1", n * HOUR, places=("site:s",)) for n in range(50)]
+    short = [member(100 + n, f"e{n}", n * 5 * HOUR, places=("site:s",)) for n in range(1, 9)]
+    found = {incident.devices[0]: incident.count for incident in incidents(long + short)}
+    assert found["d1"] == 50
+    assert len(found) == 9
 
 
 def test_a_storm_of_one_code_in_a_region_is_one_incident():
@@ -159,15 +168,35 @@ def test_the_order_of_flags_does_not_matter_and_each_is_in_one_incident(told, ch
     assert sum(incident.count for incident in found) == len(members)
 
 
+def groups_of(members, rules):
+    """The set that each flag is in, by its id."""
+    found = incidents(members, rules)
+    return {each: frozenset(i.flags) for i in found for each in i.flags}
+
+
 @given(FLAGS)
-def test_what_is_near_at_one_device_or_place_is_together_by_the_plain_definition(told):
+def test_what_is_near_at_one_device_is_together_by_the_plain_definition(told):
     members = made(told)
-    of = {each: index for index, i in enumerate(incidents(members, RULES)) for each in i.flags}
+    of = groups_of(members, RULES)
     for one in members:
         for other in members:
-            if one.since > other.since:
-                continue
             near = other.since <= min(one.until, one.since + RULES.reach) + RULES.gap
+            if one.device_id == other.device_id and one.since <= other.since and near:
+                assert of[one.id] == of[other.id]
+
+
+@given(FLAGS)
+def test_what_began_together_at_one_place_is_together_by_the_plain_definition(told):
+    members = made(told)
+    of = groups_of(members, RULES)
+    alone = {}  # what each device's trouble is, without places and storms
+    for device in {member.device_id for member in members}:
+        own = [msgspec.structs.replace(m, places=()) for m in members if m.device_id == device]
+        alone |= groups_of(own, msgspec.structs.replace(RULES, storm_devices=1_000))
+    begin = {each: min(m.since for m in members if m.id in group) for each, group in alone.items()}
+    for one in members:
+        for other in members:
+            near = abs(begin[one.id] - begin[other.id]) <= RULES.gap
             shared = {f"device:{one.device_id}", *one.places} & {
                 f"device:{other.device_id}", *other.places,
             }  # fmt: skip

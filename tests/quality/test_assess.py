@@ -112,6 +112,17 @@ def test_numbers_that_are_missing_count_with_the_readings_of_a_message(filled):
     assert of(filled)["w1"].scores.completeness == 20 / 30
 
 
+def test_a_counter_that_jumps_far_has_lost_no_more_than_could_have_come(filled):
+    filled.take([reading("w1", hour * HOUR, sequence=hour) for hour in range(4)])
+    wild = {"missing": 4_000_000_000}
+    filled.take(flags=[flag("g", "w1", "sequence_gap", HOUR, HOUR, evidence=wild)])
+    counts = of(filled)["w1"].counts
+    assert (counts.missing, counts.missing_numbers) == (40, 40)
+    filled.take(hourly("w2", range(4)) + hourly("w2", range(4, 5), range(23)))
+    filled.take(flags=[flag("h", "w2", "sequence_gap", 4 * DAY, 4 * DAY, evidence=wild)])
+    assert of(filled, first=later(4), last=later(4))["w2"].counts.missing == 24
+
+
 def test_a_gap_of_several_days_is_spread_over_them(filled):
     filled.take([reading("w1", -1, sequence=1), reading("w1", 4 * DAY, sequence=98)])
     filled.take(flags=[flag("g", "w1", "sequence_gap", 0, 4 * DAY, evidence={"missing": 96})])
