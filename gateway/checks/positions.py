@@ -64,7 +64,11 @@ class SpeedSettings(Settings):
 
 
 class Place(msgspec.Struct, array_like=True, gc=False):
-    """A position in degrees, since when it was shown, and when that was received, ns."""
+    """A position in degrees, since when it was shown, and when that was received, ns.
+
+    ``at`` is the instrument's word, whatever its place in the order: of a clock that is ahead the
+    differences are right.
+    """
 
     at: int
     received: int
@@ -117,7 +121,7 @@ def positions_check(bound: Bound) -> SeriesCheck:
         last = way.last
         if not _on_earth(longitude, latitude) or (last is not None and at <= way.seen):
             return
-        here = Place(at, reading.received_at, longitude, latitude)
+        here = Place(reading.measured_at, reading.received_at, longitude, latitude)
         fresh = last is None or at - way.seen > gap
         way.seen = at
         if fresh or last is None:
@@ -171,7 +175,8 @@ class _Follower:
         near = self._near
         if abs(b.latitude - a.latitude) < near and abs(b.longitude - a.longitude) < near:
             return True
-        return great_circle(a, b) - self._accuracy <= self._top * seconds_between(a, b) / _HOUR
+        seconds = seconds_between(a, b)
+        return seconds <= 0 or great_circle(a, b) - self._accuracy <= self._top * seconds / _HOUR
 
 
 def _doubt(way: Way, here: Place) -> None:

@@ -107,6 +107,17 @@ def test_a_clock_that_was_set_back_makes_no_speed():
     assert flags_of(places) == []
 
 
+def test_a_clock_that_is_ahead_makes_no_speed_when_a_backlog_comes_at_once():
+    # All are measured a day ahead; ten are kept and received within a second, the last out of turn.
+    places = []
+    for n in range(60):
+        received = n if not 20 <= n < 30 else 30
+        ahead = 1440.0
+        places.append(at(n, n * 1.5, minute=n + ahead, late=received - n - ahead + n * 1e-4))
+    places[40], places[41] = places[41], places[40]
+    assert flags_of(places) == []
+
+
 def test_two_cars_on_one_identity_are_left_to_another_check():
     mixed = [at(n, n * 0.5 + (80.0 if n % 2 else 0.0)) for n in range(60)]
     assert flags_of(mixed) == []
