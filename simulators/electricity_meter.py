@@ -49,14 +49,19 @@ class ElectricityMeter:
     """One meter: four in five are single-phase homes, the fifth a three-phase shop.
 
     One home in eight has solar panels and exports what it can't use.
+
+    Args:
+        setting: its own.
+        three: whether it is a shop, where its number does not decide it.
     """
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, *, three: bool | None = None) -> None:
         rng = setting.random("make")
         self._setting = setting
         self._rng = setting.random("load")
         self._show = setting.random("show").random
-        three = has_three_phases(setting.index)
+        if three is None:
+            three = has_three_phases(setting.index)
         self._phases = _PHASES if three else _PHASES[:1]
         self._curve = _SHOP if three else _HOME
         self.mean_kw = rng.uniform(2.0, 9.0) if three else rng.uniform(0.15, 0.7)

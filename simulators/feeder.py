@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from simulators.clock import DAY, MINUTE
-from simulators.electricity_meter import ElectricityMeter
+from simulators.electricity_meter import ElectricityMeter, generates, has_three_phases
 from simulators.instrument import Body, Setting
 from simulators.water_meter import WaterMeter
 
@@ -36,6 +34,21 @@ def is_member(index: int) -> bool:
 def is_master(index: int) -> bool:
     """Whether a device's number is that of a master."""
     return not is_member(index)
+
+
+def is_residential(index: int) -> bool:
+    """Whether a device's number puts it on a feeder of homes alone: every other feeder."""
+    return index // SIZE % 2 == 1
+
+
+def may_steal(index: int) -> bool:
+    """Whether theft by this device can be seen: it takes more than a hundredth of its feeder.
+
+    That is a shop where there are shops, else any home without panels.
+    """
+    if is_residential(index):
+        return is_member(index) and not generates(index)
+    return is_member(index) and has_three_phases(index)
 
 
 class _Absences:
@@ -81,7 +94,10 @@ class FeederMember(ElectricityMeter):
     """
 
     def __init__(self, setting: Setting, parent: str) -> None:
-        super().__init__(setting)
+        homes = is_residential(setting.index)
+        super().__init__(setting, three=False if homes else None)
+        if homes:
+            self.mean_kw = setting.random("home").uniform(0.35, 0.7)
         self._parent = parent
         self._absences = _Absences(setting)
 
@@ -112,10 +128,10 @@ class FeederMaster(ElectricityMeter):
     """
 
     def __init__(self, setting: Setting, members: Sequence[Setting]) -> None:
-        # the master of every group has three phases and no panels
-        super().__init__(msgspec.structs.replace(setting, index=4))
+        super().__init__(setting, three=True)
         rng = setting.random("feeder")
         self._members = [FeederMember(each, setting.device_id) for each in members]
+        self._panels = 0.0
         self._sag = 0.06
         usual = sum(member.mean_kw for member in self._members)
         self._iron = rng.uniform(0.004, 0.008) * usual

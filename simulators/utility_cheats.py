@@ -10,7 +10,7 @@ from simulators.cheats import ANY, BELOW_ZERO, LOST, Cheat, set_back
 from simulators.device_faults import Alarmed, Glitch
 from simulators.electricity_meter import generates, has_three_phases
 from simulators.faults import Absurd
-from simulators.feeder import is_master, is_member
+from simulators.feeder import is_master, may_steal
 from simulators.honest import ClockSet, DailyReset, Jitter, Replaced, Visited
 from simulators.registers import Dials, Register
 from simulators.supply_faults import FrequencyOff, VoltageOff
@@ -227,7 +227,7 @@ FEEDER: Final = {
         "energy_balance_mismatch",
         lambda case: ShareOfMember(case, ELECTRICITY_DIALS, 300, 600, flows=True),
         (_DROP,),
-        lambda index: is_member(index) and has_three_phases(index),
+        may_steal,
     ),
     "illegal_tap": Cheat(
         "energy_balance_mismatch", _share(ELECTRICITY_DIALS, 1150, 1300), fits=is_master
@@ -235,7 +235,7 @@ FEEDER: Final = {
     "messages_lost": LOST,
     **_IN_GROUPS,
 }
-"""Of feeders: theft by a shop, or by somebody who has no meter at all."""
+"""Of feeders: theft by a member, or by somebody who has no meter at all."""
 
 DISTRICT: Final = {
     "district_leak": Cheat(

@@ -117,6 +117,18 @@ def test_theft_of_a_member_shows_at_the_master_and_names_the_member():
     assert master[0] == master[1]
 
 
+def test_every_other_feeder_is_of_homes_any_of_which_may_steal():
+    made, _ = fleet("feeder", devices=2 * SIZE, cheats=(("feeder_theft", 1.0),))
+    shops = [line["parameters"]["phases"] for line in made.registry()]
+    assert shops[:SIZE].count(3) == 3
+    assert shops[SIZE:].count(3) == 1
+    thieves = [device.setting.index for device in made.devices if device.fault]
+    assert thieves == [4, 9, *(n for n in range(SIZE, 2 * SIZE - 1) if n != 17)]
+    homes = [device.instrument.mean_kw for device in made.devices[SIZE:-1]]
+    # each takes so much that half of it is more than a fiftieth of the feeder
+    assert min(homes) / sum(homes) > 0.045
+
+
 def test_an_illegal_tap_shows_at_the_master_and_suspects_nobody():
     messages, [event] = run("feeder", devices=SIZE, days=6, cheats=(("illegal_tap", 1.0),))
     assert (event.device_id, event.suspect) == ("fe-110000-00013", None)
