@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 CODE: Final = "clock_drift"
 _WINDOWS: Final = 2
 """Windows in a row that must agree, so that the others of the model have shown theirs."""
+_MOST: Final = 0.75
+"""Of a window: a clock delays every message, a bad network many of them."""
 _FEW: Final = 3
 """Messages after which a suspicion is dropped when most of them are in time."""
 _FLEET: Final = 5
@@ -96,12 +98,16 @@ def _judge(
     model.behind[reading.device_id] = behind
     expected, slack = _expected(model, settings)
     # Half of the tolerance ends what stands: a median that wavers about it is one condition.
-    enough = settings.minor / (1 if drift.lasting.flag is None else 2)
+    standing = drift.lasting.flag is not None
+    enough = settings.minor / (2 if standing else 1)
     if behind - expected > enough + slack:
-        _behind(
-            rhythm, drift, reading,
-            behind=behind, right=(expected, slack), settings=settings, flags=flags,
-        )  # fmt: skip
+        if standing or _most_behind(drift, expected + settings.minor + slack):
+            _behind(
+                rhythm, drift, reading,
+                behind=behind, right=(expected, slack), settings=settings, flags=flags,
+            )  # fmt: skip
+        else:
+            drift.windows = 0
     elif behind > settings.expected + enough:
         bound.not_judged(CODE, "most devices of the profile are behind alike")
         end(drift.lasting, flags)
@@ -112,6 +118,11 @@ def _judge(
     gone = settings.messages // 4
     drift.delays, drift.measured = drift.delays[gone:], drift.measured[gone:]
     drift.passed_over = 0
+
+
+def _most_behind(drift: Drift, limit: float) -> bool:
+    late = sum(delay > limit * SECOND for delay in drift.delays)
+    return late >= _MOST * len(drift.delays)
 
 
 def _behind(

@@ -153,15 +153,19 @@ class Rhythm(msgspec.Struct, array_like=True):
         self.days = self.days[-2 * (DAYS - 1) :] + minutes.to_bytes(2)
 
     def usual(self) -> int:
-        """The usual longest pause of a day: the second longest of the last days.
+        """The longest pause of the last days: a night, or a day off each week."""
+        return MINUTE * self._pauses()[-1] if self.days else self.longest
 
-        One outage of the way in two weeks is no habit; a day off every week is one.
-        """
-        days = self.days
-        if not days:
+    def typical(self) -> int:
+        """The longest pause of a day as it mostly is."""
+        if not self.days:
             return self.longest
-        longest = sorted(int.from_bytes(days[at : at + 2]) for at in range(0, len(days), 2))
-        return MINUTE * (longest[-2] if len(longest) > _NEW else longest[-1])
+        pauses = self._pauses()
+        return MINUTE * pauses[len(pauses) // 2]
+
+    def _pauses(self) -> list[int]:
+        days = self.days
+        return sorted(int.from_bytes(days[at : at + 2]) for at in range(0, len(days), 2))
 
     def allowance(self) -> int:
         """The pause that is silence."""
@@ -171,16 +175,16 @@ class Rhythm(msgspec.Struct, array_like=True):
 
     def attend(self) -> None:
         """Sets what is remarkable from now on."""
-        self.pause = min(self.longest, self.back_after(self.usual()))
+        self.pause = min(self.longest, self.back_after())
         if self.silent is not None:
             self.pause = 0
         watched = self.watch is not None or self.drift is not None
         self.late = NEVER if watched else self.pace.limit
 
-    def back_after(self, usual: int) -> int:
-        """The pause after which a backlog may come: longer than every day's."""
-        silence = self.pace.silence
-        return max(silence, usual + usual // 2) if silence else _ALWAYS
+    def back_after(self) -> int:
+        """The pause after which a backlog may come: clearly longer than a day's typical one."""
+        silence, typical = self.pace.silence, self.typical()
+        return max(silence, typical + typical // 2) if silence else _ALWAYS
 
 
 def pace_of(bound: Bound) -> Pace:

@@ -105,7 +105,7 @@ class Silence:
     def _pause(self, rhythm: Rhythm, reading: Reading, gap: int) -> None:
         known = bool(rhythm.days)
         if rhythm.watch is None and (
-            rhythm.silent is not None or (known and gap >= rhythm.back_after(rhythm.usual()))
+            rhythm.silent is not None or (known and gap >= rhythm.back_after())
         ):
             received = reading.received_at
             rhythm.watch = Watch(rhythm.heard, received, received + HOLD)
@@ -160,9 +160,9 @@ class Silence:
         if rhythm.silent is not None:
             rhythm.silent = renewed(rhythm.silent, {}, until=clock)
             flags.append(rhythm.silent)
-        elif not fleet.down and fleet.up < rhythm.rolled:
-            going = min(clock - rhythm.heard, rhythm.allowance())
-            rhythm.learn(max(rhythm.longest, going))
+        elif rhythm.longest and not fleet.down and fleet.up < rhythm.rolled:
+            # A pause counts when it is over: one that goes on may be the silence that is sought.
+            rhythm.learn(rhythm.longest)
         rhythm.longest = 0
         rhythm.rolled = clock
         rhythm.roll += (clock - rhythm.roll) // DAY * DAY + DAY
