@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from gateway.errors import GatewayError, LedgerFull
-from gateway.records import Batch
+from gateway.records import CLOCK_TOPIC, Batch
+from gateway.sources import Arrivals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.ledger import Ledger
-    from gateway.sources import Arrivals, Source
+    from gateway.sources import Source
 
 log = structlog.get_logger(__name__)
 
@@ -57,9 +58,9 @@ class CommitSettings:
 
 @dataclass(slots=True)
 class _Waiting:
-    """Arrivals in the queue, and how many of them are in a batch already."""
+    """Arrivals in the queue, and how many of them are in a batch already; no source: our own."""
 
-    source: Source
+    source: Source | None
     arrivals: Arrivals
     size: int
     came: float
@@ -177,20 +178,31 @@ class GroupCommit:
         async for arrivals in source.arrivals():
             if not arrivals.topics:
                 continue
-            size = sum(map(len, arrivals.payloads))
-            self.received += len(arrivals)
-            self._pending_bytes += size
-            with self._changed:
-                self._queue.append(_Waiting(source, arrivals, size, time.monotonic()))
-                self._queued += len(arrivals)
-                self._queued_bytes += size
-                self._changed.notify()
+            self._put(source, arrivals)
             while (
                 self.pending >= settings.max_pending_messages
                 or self._pending_bytes >= settings.max_pending_bytes
             ):
                 self._room.clear()
                 await self._room.wait()
+
+    def mark(self, received_at: int) -> None:
+        """Writes a mark of the clock into the ledger; call it on the loop's thread.
+
+        Args:
+            received_at: ns UTC.
+        """
+        self._put(None, Arrivals([CLOCK_TOPIC], [b""], received_at))
+
+    def _put(self, source: Source | None, arrivals: Arrivals) -> None:
+        size = sum(map(len, arrivals.payloads))
+        self.received += len(arrivals)
+        self._pending_bytes += size
+        with self._changed:
+            self._queue.append(_Waiting(source, arrivals, size, time.monotonic()))
+            self._queued += len(arrivals)
+            self._queued_bytes += size
+            self._changed.notify()
 
     # --- the writer's thread
 
@@ -286,7 +298,8 @@ class GroupCommit:
         self.last_commit_seconds = seconds
         self._pending_bytes -= sum(map(len, group.batch.payloads))
         for waiting in group.complete:
-            waiting.source.acknowledge(waiting.arrivals)
+            if waiting.source is not None:
+                waiting.source.acknowledge(waiting.arrivals)
         self._room.set()
         if self._on_commit is not None:
             self._on_commit(next_offset)

@@ -32,7 +32,16 @@ from gateway.profiles.models import Condition
 from gateway.profiles.notation import topic_level
 from gateway.profiles.paths import build_shape, envelope_conditions, plain_conditions
 from gateway.profiles.topics import Topics, topic_levels
-from gateway.records import Batch, Counters, Device, Flag, Quarantined, Reading, Results
+from gateway.records import (
+    CLOCK_TOPIC,
+    Batch,
+    Counters,
+    Device,
+    Flag,
+    Quarantined,
+    Reading,
+    Results,
+)
 from gateway.store import Prepared, Store
 
 log = structlog.get_logger(__name__)
@@ -338,6 +347,9 @@ class Decider:
             if begin <= received_at < end:
                 self._note(topic, refusal)
                 return route
+        if topic == CLOCK_TOPIC:
+            self._note(topic, DecodeError(NO_PAYLOAD, "a mark of the gateway's own clock"))
+            return []
         found = self._topics.find(topic)
         route, refusal = self._find_route(found, received_at)
         self._note(topic, refusal)

@@ -6,9 +6,17 @@ Times are integers: nanoseconds since 1970-01-01 UTC.  ``measured_at`` is the in
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+CLOCK_TOPIC: Final = "$gateway/clock"
+"""Topic of the marks that a gateway itself writes into its ledger while nothing comes.
+
+They carry nothing but their time of receipt: what is judged by the ledger's clock hangs on the
+ledger alone, also where all devices are silent.  No broker passes a topic that begins with ``$`` on
+to a subscription that does not name it.
+"""
 
 
 class RawMessage(msgspec.Struct, frozen=True, gc=False):

@@ -51,6 +51,7 @@ STOP_S: Final = 9.0
 _FLUSH_S: Final = 3.0
 _LOAD_S: Final = 20.0
 _PRUNE_EVERY_S: Final = 60.0
+_MARK_EVERY_S: Final = 60.0
 
 
 class Service:
@@ -60,6 +61,7 @@ class Service:
         settings: what to do.
         clock: nanoseconds UTC.
         prune_every: seconds between two looks at what of the ledger is due.
+        mark_every: seconds without a message after which the ledger gets a mark of the clock.
 
     Attributes:
         ready: set when sources are started.
@@ -71,9 +73,11 @@ class Service:
         *,
         clock: Callable[[], int] = time.time_ns,
         prune_every: float = _PRUNE_EVERY_S,
+        mark_every: float = _MARK_EVERY_S,
     ) -> None:
         self.settings = settings
         self._prune_every = prune_every
+        self._mark_every = mark_every
         self.ready = asyncio.Event()
         self._clock = clock
         self._started_at = clock()
@@ -177,6 +181,7 @@ class Service:
         chores = [
             asyncio.create_task(self._publish_status(), name="status"),
             asyncio.create_task(self._prune(), name="prune"),
+            asyncio.create_task(self._mark_clock(), name="clock"),
         ]
         running = {commit, *sources, *chores}
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
@@ -269,6 +274,20 @@ class Service:
                 )
             except LedgerFull as error:
                 log.warning("ledger not pruned", error=str(error))
+
+    async def _mark_clock(self) -> None:
+        """Lets the ledger's clock go on while nothing comes, so that silence is noticed.
+
+        Only while a broker is there: a gateway that cannot hear says nothing of who is silent.
+        """
+        commit = self._commit
+        received = -1
+        while True:
+            idle = commit.received == received and not commit.pending
+            if idle and any(source.connected for source in self._sources):
+                commit.mark(self._clock())
+            received = commit.received
+            await asyncio.sleep(self._mark_every)
 
     # --- state
 

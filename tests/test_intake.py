@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from gateway.errors import LedgerCorrupt, LedgerFull
 from gateway.intake import CommitSettings, GroupCommit
+from gateway.records import CLOCK_TOPIC
 from gateway.sources import Arrivals
 from gateway.testing import ListSource, MemoryLedger
 from tests.sources.harness import asynchronous, payloads, until
@@ -197,6 +198,19 @@ async def test_each_source_gets_its_own_acknowledgements():
     assert [a.payloads[0] for a in one.acknowledged] == [b"0"]
     assert [a.payloads[0] for a in two.acknowledged] == [b"10"]
     assert offsets[-1] == 5
+
+
+@asynchronous
+async def test_a_mark_of_the_clock_goes_into_the_ledger_and_is_acknowledged_to_nobody():
+    source, ledger = ListSource([arrivals(0, 2)], ends=False), MemoryLedger()
+    group = GroupCommit(ledger, [source])
+    async with running(group):
+        await until(lambda: group.appended == 2)
+        group.mark(99)
+        await until(lambda: group.appended == 3)
+    assert ledger.messages[-1] == (CLOCK_TOPIC, b"", 99)
+    assert [len(a) for a in source.acknowledged] == [2]
+    assert group.received == 3
 
 
 @asynchronous

@@ -10,7 +10,7 @@ from gateway.checks import read_tariffs
 from gateway.errors import StoreRefused
 from gateway.pipeline import Decided, Decider, Processor
 from gateway.profiles import ProfileSet, load_profiles
-from gateway.records import Batch, Counters, Device, Results
+from gateway.records import CLOCK_TOPIC, Batch, Counters, Device, Results
 from gateway.store.duckdb import DuckDBStore
 from gateway.testing import MemoryLedger
 
@@ -311,4 +311,26 @@ def test_a_snapshot_of_another_version_is_rebuilt_from_the_ledger(tmp_path, prof
     fill(ledger, [water(1, 10)])
     processor.step()
     assert store.checkpoint().counters.duplicates == before + 1
+    store.close()
+
+
+def test_marks_of_the_clock_tell_silence_where_nothing_comes_and_are_no_messages(
+    tmp_path, profiles, tariffs
+):
+    hour = 3600 * SECOND
+    ledger = MemoryLedger()
+    for number in range(5 * 24):
+        topic, payload = water(0, number, ts=START + number * 3_600_000)
+        ledger.append(Batch([topic], [payload], [START * 10**6 + number * hour + SECOND]))
+    heard = ledger.messages[-1][2]
+    for minute in range(8 * 60):
+        ledger.append(Batch([CLOCK_TOPIC], [b""], [heard + minute * 60 * SECOND]))
+    store = DuckDBStore(tmp_path / "store.duckdb")
+    processor = run(ledger, store, profiles, tariffs)
+    (flag,) = [flag for flag in store.flags() if flag.code == "silent_device"]
+    assert (flag.device_id, flag.since, flag.status) == ("W-0", heard, "open")
+    assert flag.ledger_offset == 5 * 24 - 1
+    counters = processor.counters
+    assert (counters.stored, counters.ignored, counters.quarantined) == (120, 480, 0)
+    assert counters.decided == ledger.next_offset
     store.close()
