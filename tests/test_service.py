@@ -21,7 +21,7 @@ import pytest
 from gateway.config_load import load
 from gateway.identity import identity
 from gateway.ledger.sqlite import SqliteLedger, open_reader
-from gateway.records import Batch
+from gateway.records import CLOCK_TOPIC, Batch
 from gateway.service import Service
 from gateway.sources.embedded import free_port
 from gateway.status import Balance, Lag
@@ -406,6 +406,38 @@ def test_a_ledger_over_its_size_is_pruned_but_never_past_the_snapshot(
     assert 0 < first <= snapshot_offset
     with open_reader(tmp_path / "ledger") as ledger:
         assert list(ledger.verify()) == []
+
+
+def test_the_clock_is_marked_in_the_ledger_while_nothing_comes_and_a_broker_is_there(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    def settings(folder: str, port: int) -> Any:
+        source, data = [{"port": port}], tmp_path / folder
+        return load(None, {"data_dir": data, "source": source, "metrics": {"enabled": False}})
+
+    async def idle(folder: str, port: int, marks: int) -> str:
+        service = Service(settings(folder, port), mark_every=0.1)
+        serving = asyncio.create_task(service.run())
+        await service.ready.wait()
+        deadline = time.monotonic() + (20 if marks else 1)
+        while time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+            report = service.processing.report
+            if marks and report is not None and report.counters.ignored >= marks:
+                break
+        balance = service.status().balance
+        service.stop()
+        await serving
+        return balance
+
+    assert asyncio.run(idle("heard", mosquitto.port, 3)) == "ok"
+    with open_reader(tmp_path / "heard" / "ledger") as ledger:
+        batch = ledger.read(0)
+    assert set(batch.topics) == {CLOCK_TOPIC}
+    assert batch.received_at == sorted(set(batch.received_at))
+    assert asyncio.run(idle("deaf", free_port(), 0)) == "ok"
+    with open_reader(tmp_path / "deaf" / "ledger") as ledger:
+        assert ledger.next_offset == 0
 
 
 def test_the_verdict_finds_a_message_without_a_decision() -> None:
