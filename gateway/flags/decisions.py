@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import sqlalchemy as sa
 
 from gateway.errors import ConfigError
 from gateway.flags import tables
@@ -96,7 +97,13 @@ def decide(
             cases.append(Case(flag_id, event.after, event.number, now, actor, reason, flag))
         if refused and not skip_refused:
             raise _raised(refused)
-        tables.write(connection, cases, events)
+        try:
+            tables.write(connection, cases, events)
+        except sa.exc.IntegrityError:
+            # Only where a database lets two read before one of them writes, as SQLite does not.
+            raise DecisionConflict(
+                f"{action}: somebody else has decided about these flags at this moment: look again"
+            ) from None
         casebook.audited(
             connection,
             [

@@ -80,15 +80,6 @@ def read_cases(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Case]
     return found
 
 
-def read_states(connection: sa.Connection, ids: Sequence[str]) -> dict[str, str]:
-    """The states of these flags alone."""
-    found: dict[str, str] = {}
-    for part in parts(ids):
-        query = sa.select(STATE.c.flag_id, STATE.c.state).where(STATE.c.flag_id.in_(part))
-        found.update((row.flag_id, row.state) for row in connection.execute(query))
-    return found
-
-
 def read_case_ids(connection: sa.Connection) -> list[str]:
     """Every flag that somebody has decided about."""
     query = sa.select(STATE.c.flag_id).order_by(STATE.c.flag_id)

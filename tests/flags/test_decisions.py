@@ -108,6 +108,19 @@ def test_of_many_at_the_same_moment_one_decides(tmp_path):
         assert len(events(casebook, "flag-1")) == len(casebook.audit()) == 1
 
 
+def test_a_decision_that_comes_between_reading_and_writing_is_a_conflict(casebook, tmp_path):
+    decide(casebook, "acknowledge", [flag(1)], actor="li")
+    file = sqlite3.connect(tmp_path / FILE_NAME)
+    # What another sees on a database that does not lock before it reads.
+    file.execute("UPDATE flag_state SET version = 0, state = 'open'")
+    file.commit()
+    file.close()
+    with pytest.raises(DecisionConflict, match="look again"):
+        decide(casebook, "acknowledge", [flag(1)], actor="wang")
+    assert [event.actor for event in events(casebook, "flag-1")] == ["li"]
+    assert len(casebook.audit()) == 1
+
+
 def test_several_flags_are_decided_all_or_none(casebook):
     decide(casebook, "acknowledge", [flag(2)], actor="li")
     with pytest.raises(DecisionRefused) as caught:

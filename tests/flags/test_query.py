@@ -1,5 +1,8 @@
 """Flags with what people have said of them, over a real store and casebook."""
 
+import time
+from itertools import islice
+
 import msgspec
 import pytest
 
@@ -242,3 +245,16 @@ def test_what_is_suppressed_is_in_no_incident(desk, casebook):
     suppress(casebook, since=0, until=2 * START, reason="x", actor="li", device_id="w-1")
     looked = desk(flag(1), flag(2))
     assert [incident.flags for incident in incidents_of(looked)] == [["flag-2"]]
+
+
+def test_twenty_thousand_flags_are_listed_at_once(desk, casebook):
+    many = [flag(number) for number in range(20_000)]
+    looked = desk(*many, devices=[device(f"w-{n}", site="a") for n in range(7)])
+    decide(casebook, "acknowledge", many[::7], actor="li")
+    begin = time.process_time()
+    page = list(islice(looked.views(Choice()), 100))
+    first = time.process_time() - begin
+    every = list(looked.views(Choice(statuses=("acknowledged",))))
+    assert (len(page), len(every)) == (100, len(many[::7]))
+    assert first < 2
+    assert time.process_time() - begin < 10
