@@ -14,7 +14,7 @@ from pydantic import Field
 from gateway.checks.episodes import Episode, right, wrong
 from gateway.checks.findings import finding, occasion_of
 from gateway.checks.parameters import NotNegative, Positive, Settings
-from gateway.checks.registered import VISIT, Registered, number_of
+from gateway.checks.registered import VISIT, Registered, number_of, numbers
 from gateway.checks.series import Series, SeriesCheck
 from gateway.times import rfc3339
 
@@ -79,21 +79,26 @@ class _Flow:
         self.at_flow = names.index("flow_rate") if "flow_rate" in names else None
         self.places = [names.index(name) for name in _SPAN] if {*_SPAN} <= set(names) else None
         self.clock_step = self.settings.clock_step / 60
-        self.limits = Registered(bound.devices, _limits, VISIT)
+        self.usual = self.settings.q_max, self.settings.q_min
+        self.limits = Registered(bound.devices, self.read, VISIT)
 
-    def rated(self, told: tuple[tuple[Any, Any], ...], channel: str | None) -> _Rated:
-        """The widest of what counts; the settings where the registry tells nothing."""
-        usual_high, usual_low = self.settings.q_max, self.settings.q_min
-        highs = [number_of(high, channel) or usual_high for high, _ in told]
-        lows = [number_of(low, channel) or usual_low for _, low in told]
-        low = None if None in lows else min((low for low in lows if low), default=usual_low)
-        return max(highs, default=usual_high), low
+    def read(self, device: Device, channel: str | None) -> _Rated:
+        """The rated flow of a version of a device; the settings where it tells none."""
+        high, low = (number_of(device.parameters.get(q), channel) for q in ("q_max", "q_min"))
+        return high or self.usual[0], low or self.usual[1]
+
+    def widest(self, told: tuple[_Rated, ...]) -> _Rated:
+        """What counts where several or no versions do."""
+        lows = [low for _, low in told or (self.usual,)]
+        low = None if None in lows else min(low for low in lows if low is not None)
+        return max((high for high, _ in told), default=self.usual[0]), low
 
     def mean(self, values: tuple[Any, ...]) -> float:
         """L/min by volume and duration, which may have been a step of the clock longer; or 0."""
         if self.places is None:
             return 0.0
-        volume, started, ended = (values[place] for place in self.places)
+        a, b, c = self.places
+        volume, started, ended = values[a], values[b], values[c]
         if not volume or started is None or ended is None or ended < started:
             return 0.0
         minutes = (ended - started) / _MINUTE + self.clock_step
@@ -102,7 +107,7 @@ class _Flow:
     def check(self) -> SeriesCheck:
         """The check."""
         at_flow, margin = self.at_flow, self.settings.margin
-        known, rated, mean_of = self.limits, self.rated, self.mean
+        known, widest, mean_of = self.limits, self.widest, self.mean
 
         def run(
             memory: Flows, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
@@ -110,7 +115,8 @@ class _Flow:
             values: tuple[Any, ...] = reading.values
             flow = (0.0 if at_flow is None else values[at_flow]) or 0.0
             mean = mean_of(values)
-            high, low = limits = rated(known.of(reading.device_id, at), reading.channel)
+            told = known.of(reading.device_id, at, reading.channel)
+            high, low = limits = told[0] if len(told) == 1 else widest(told)
             # Pauses make the mean slow, so only what the instrument shows itself is too slow.
             slow = low is not None and 0 < flow < low * (1 - margin)
             if not late:
@@ -156,19 +162,13 @@ class _Flow:
         )
 
 
-def _limits(device: Device) -> tuple[Any, Any] | None:
-    """Rated flow of a version of a device: numbers, or by nozzle."""
-    high, low = device.parameters.get("q_max"), device.parameters.get("q_min")
-    return None if high is None and low is None else (high, low)
-
-
 def _minimum(bound: Bound) -> SeriesCheck | None:
     names = bound.layout.names
     if bound.layout.event != "transaction" or "volume" not in names:
         return None
     settings = bound.settings.of("below_minimum_quantity", MinimumSettings)
     at_volume = names.index("volume")
-    limits = Registered(bound.devices, lambda device: device.parameters.get("mmq"), VISIT)
+    limits = numbers(bound.devices, "mmq", VISIT)
 
     def run(
         memory: Episode, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
@@ -176,8 +176,8 @@ def _minimum(bound: Bound) -> SeriesCheck | None:
         volume: Any = reading.values[at_volume]
         if volume is None:
             return
-        told = [number_of(each, reading.channel) for each in limits.of(reading.device_id, at)]
-        mmq = min((each for each in told if each is not None), default=settings.mmq)
+        told = limits.of(reading.device_id, at, reading.channel)
+        mmq = told[0] if len(told) == 1 else min(told, default=settings.mmq)
         if volume <= 0 or volume >= mmq:
             if memory.now.flag is not None and not late:
                 right(memory, reading, settings.settle_after, flags)

@@ -87,6 +87,9 @@ def _make(bound: Bound) -> SeriesCheck | None:
     def run(
         memory: Charts, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
     ) -> None:
+        plain = not memory.charts and memory.episode.now.flag is None
+        if plain and factors.agrees(reading, at, allowance):
+            return
         sale = factors.of(memory.learned, reading, at)
         if sale is None:
             return

@@ -56,14 +56,19 @@ class Row(NamedTuple):
 
 
 class Prices(NamedTuple):
-    """A price list by product; ``zone`` is that of its hours."""
+    """A price list by product; ``zone`` is that of its hours, None where no row has any.
+
+    ``lately`` are the rows that were found last: most sales are of the same.
+    """
 
     rows: dict[str, tuple[Row, ...]]
     zone: ZoneInfo | None
+    lately: dict[str, Row]
 
 
-def read_list(device: Device) -> Prices | None:
+def read_list(device: Device, channel: str | None = None) -> Prices | None:
     """The price list of a version of a device; None where it has none that can be read."""
+    del channel
     told = device.parameters.get("price_list")
     if not isinstance(told, list) or len(told) > _MOST_ROWS:
         return None
@@ -82,7 +87,7 @@ def read_list(device: Device) -> Prices | None:
     except (AttributeError, KeyError, TypeError, ValueError, ZoneInfoNotFoundError):
         return None
     by_hour = any(row.hours is not None for each in rows.values() for row in each)
-    return Prices({name: tuple(each) for name, each in rows.items()}, zone if by_hour else None)
+    return Prices({name: tuple(each) for name, each in rows.items()}, zone if by_hour else None, {})
 
 
 def _name(product: str) -> str:
@@ -106,6 +111,23 @@ def _hour(zone: ZoneInfo | None, at: int) -> int:
     if zone is None:
         return 0
     return datetime.fromtimestamp(at // _SECOND, UTC).astimezone(zone).hour
+
+
+def _in_force(
+    prices: Prices, product: str, reading: Reading, started: int, grace: int
+) -> list[Row]:
+    """The rows that a sale may follow: by its beginning, and by the time of receipt.
+
+    A clock that is wrong is flagged as such; by the time of receipt its price may be right.
+    """
+    rows = prices.rows.get(product) or prices.rows.get(_name(product))
+    if rows is None and len(prices.rows) == 1 and not product:
+        rows = next(iter(prices.rows.values()))
+    if rows is None:
+        return []
+    found = posted(prices, rows, started, grace)
+    on_arrival = started + reading.received_at - reading.measured_at
+    return found + [row for row in posted(prices, rows, on_arrival, grace) if row not in found]
 
 
 def _make(bound: Bound) -> SeriesCheck | None:
@@ -136,18 +158,22 @@ def _make(bound: Bound) -> SeriesCheck | None:
             return
         prices = known[0]
         product = _ENERGY if electric else "" if at_product is None else values[at_product] or ""
-        rows = prices.rows.get(product) or prices.rows.get(_name(product))
-        if rows is None and len(prices.rows) == 1 and not product:
-            rows = next(iter(prices.rows.values()))
-        in_force = posted(prices, rows, started, grace) if rows else []
-        if rows and not any(abs(price - row.price) <= tolerance for row in in_force):
-            # A clock that is wrong is flagged as such: by the time of receipt it may be right.
-            on_arrival = started + reading.received_at - reading.measured_at
-            in_force += [r for r in posted(prices, rows, on_arrival, grace) if r not in in_force]
+        row = prices.lately.get(product)
+        if (
+            memory.now.flag is None
+            and row is not None
+            and row.since <= started < row.until
+            and -tolerance <= price - row.price <= tolerance
+        ):
+            return
+        in_force = _in_force(prices, product, reading, started, grace)
         if not in_force:
             bound.not_judged("price_mismatch", "the list has no price of this product and time")
             return
-        if any(abs(price - row.price) <= tolerance for row in in_force):
+        same = next((r for r in in_force if abs(price - r.price) <= tolerance), None)
+        if same is not None:
+            if prices.zone is None:
+                prices.lately[product] = same
             if memory.now.flag is not None and not late:
                 right(memory, reading, settle_after, flags)
             return

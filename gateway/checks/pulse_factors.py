@@ -10,13 +10,12 @@ deviation of a uniform rounding, ``1 / sqrt(12)`` of a pulse and of a scale inte
 from __future__ import annotations
 
 from math import log, sqrt
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from gateway.checks.order import NEVER
-from gateway.checks.registered import VISIT, Registered, number_of
-from gateway.devices import since
+from gateway.checks.registered import VISIT, beginnings, number_of, numbers
 
 if TYPE_CHECKING:
     from gateway.checks.bound import Bound
@@ -71,8 +70,18 @@ class Factors:
         self._at_k = names.index("k_factor") if "k_factor" in names else -1
         self._interval = interval
         self._learn = learn
-        self._known = Registered(bound.devices, lambda each: each.parameters.get("k_factor"), VISIT)
-        self._versions = Registered(bound.devices, since, VISIT)
+        self._known = numbers(bound.devices, "k_factor", VISIT)
+        self._versions = beginnings(bound.devices, VISIT)
+
+    def agrees(self, reading: Reading, at: int, allowance: float) -> bool:
+        """Whether a sale is within a share of the registered constant: the plain case, fast."""
+        pulses: Any = reading.values[self._at_pulses]
+        volume: Any = reading.values[self._at_volume]
+        known = self._known.of(reading.device_id, at, reading.channel)
+        if len(known) != 1 or pulses is None or volume is None:
+            return False
+        due = known[0] * volume
+        return bool(-allowance * due <= pulses - due <= allowance * due)
 
     def of(self, learned: Learned, reading: Reading, at: int) -> Factor | None:
         """The factor of a sale; None where it cannot be judged."""
@@ -82,8 +91,7 @@ class Factors:
         if pulses <= 0 or volume < LEAST_VOLUME:
             return None
         shown = pulses / volume
-        told = self._known.of(reading.device_id, at)
-        ks = [k for each in told if (k := number_of(each, reading.channel)) is not None]
+        ks = self._known.of(reading.device_id, at, reading.channel)
         if ks:
             k = min(ks, key=lambda each: abs(each - shown)) if len(ks) > 1 else ks[0]
             source = "registered"

@@ -23,43 +23,45 @@ VISIT: Final = 86_400 * 10**9
 
 
 class Registered(Generic[_T]):
-    """One fact of each device, by time.
+    """One fact of each device, or of each channel of it, by time.
 
     Args:
         devices: the registry.
-        read: the fact in a version of a device; None where it is not told.
+        read: the fact in a version of a device, for a channel; None where it is not told.
         around: nanoseconds around the beginning of a version in which both count.
     """
 
     def __init__(
         self,
         devices: Mapping[str, Device],
-        read: Callable[[Device], _T | None],
+        read: Callable[[Device, str | None], _T | None],
         around: int = 0,
     ) -> None:
         self._devices = devices
         self._read = read
         self._around = around
-        self._known: dict[str, tuple[list[int], list[tuple[_T, ...]]]] = {}
+        self._known: dict[tuple[str, str | None], tuple[list[int], list[tuple[_T, ...]]]] = {}
 
-    def of(self, device_id: str, at: int) -> tuple[_T, ...]:
+    def of(self, device_id: str, at: int, channel: str | None = None) -> tuple[_T, ...]:
         """What counts at a time, the oldest first; nothing where nothing is known."""
-        known = self._known.get(device_id)
+        known = self._known.get((device_id, channel))
         if known is None:
-            known = self._known[device_id] = self._compiled(device_id)
+            known = self._known[device_id, channel] = self._compiled(device_id, channel)
         begins, facts = known
         if len(begins) == 1:
             return facts[0]
         return facts[bisect_right(begins, at) - 1]
 
-    def _compiled(self, device_id: str) -> tuple[list[int], list[tuple[_T, ...]]]:
+    def _compiled(
+        self, device_id: str, channel: str | None
+    ) -> tuple[list[int], list[tuple[_T, ...]]]:
         versions = versions_of(self._devices, device_id)
         begins = [since(version) for version in versions]
         spans = [
             (
                 begin if begin == EVER else begin - self._around,
                 LATEST if end is None else end + self._around,
-                self._read(version),
+                self._read(version, channel),
             )
             for version, begin, end in zip(versions, begins, [*begins[1:], None], strict=False)
         ]
@@ -67,6 +69,20 @@ class Registered(Generic[_T]):
         return changes, [
             _distinct(f for a, b, f in spans if a <= at < b and f is not None) for at in changes
         ]
+
+
+def beginnings(devices: Mapping[str, Device], around: int = 0) -> Registered[int]:
+    """When the versions that count began."""
+    return Registered(devices, lambda version, _: since(version), around)
+
+
+def numbers(devices: Mapping[str, Device], parameter: str, around: int = 0) -> Registered[float]:
+    """A positive number of the registry, one for all channels or one a channel."""
+
+    def read(version: Device, channel: str | None) -> float | None:
+        return number_of(version.parameters.get(parameter), channel)
+
+    return Registered(devices, read, around)
 
 
 def _distinct(facts: Iterable[_T]) -> tuple[_T, ...]:

@@ -99,6 +99,8 @@ def _make(bound: Bound) -> SeriesCheck | None:
         amount: Any = reading.values[at_amount]
         if late or amount is None:
             return
+        if not memory.sales and factors.agrees(reading, at, allowance):
+            return
         nozzle = reading.channel or ""
         learned = memory.learned.get(nozzle)
         sale = factors.of(learned or memory.learned.setdefault(nozzle, Learned()), reading, at)

@@ -24,9 +24,8 @@ from gateway.checks.findings import finding, occasion_of, unit_of
 from gateway.checks.numbering import OPEN_GAPS
 from gateway.checks.order import NEVER
 from gateway.checks.parameters import NotNegative, Positive, Settings
-from gateway.checks.registered import Registered
+from gateway.checks.registered import beginnings
 from gateway.checks.series import Series, SeriesCheck
-from gateway.devices import since
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ class _Totalisers:
             for name in ("totaliser_volume", "totaliser_amount", "volume", "amount", "started_at")
         )
         self.sale = bound.layout.event == "transaction"
-        self.versions = Registered(bound.devices, since)
+        self.versions = beginnings(bound.devices)
 
     def _tolerance(self, quantity: str, told: float) -> float:
         register = self.bound.layout.registers.get(quantity)
