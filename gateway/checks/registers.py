@@ -12,7 +12,7 @@ what the meter itself tells as flow backwards: that is `backflow`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from gateway.checks.local_days import Zone
     from gateway.checks.state import RegisterState
     from gateway.records import Flag, Reading
+
+
+_ROUNDING: Final = 1e-12
+"""272.357 less 0.001 is 272.35600000000005 in binary: more than 272.356."""
 
 
 class _Shown(NamedTuple):
@@ -65,6 +69,10 @@ class Dial(msgspec.Struct, frozen=True):
             return self
         return msgspec.structs.replace(self, full_scale=face[0], span=face[1], earlier=())
 
+    def reaches(self, value: float, level: float) -> bool:
+        """Whether a value is at or above a level, but for jitter and the rounding of decimals."""
+        return value >= level - self.tolerance - _ROUNDING * level
+
     def shown(self, reading: Reading) -> float:
         """The register's value in a reading that has it."""
         value: Any = reading.values[self.index]
@@ -80,7 +88,7 @@ def unexpected(track: Track, dial: Dial, reading: Reading, at: int, flags: list[
         _late(track, dial, reading, at, flags)
     elif state.flag is not None:
         _after_fall(track, dial, reading, at, flags)
-    elif value >= state.value - dial.tolerance:
+    elif dial.reaches(value, state.value):
         if value >= state.value:
             _accept(state, reading, value, at)
     elif _explained(track, dial, reading, at):
@@ -116,13 +124,13 @@ def _after_fall(track: Track, dial: Dial, reading: Reading, at: int, flags: list
     flag = state.flag
     if flag is None or at < state.low_at:
         return
-    if value >= state.value - dial.tolerance:
+    if dial.reaches(value, state.value):
         outcome = "returned to the former level"
     elif _explained(track, dial, reading, at):
         outcome = "begins anew, as the registry or the meter says"
         state.level_since = at
         state.value = value
-    elif value >= state.low - dial.tolerance:
+    elif dial.reaches(value, state.low):
         outcome = "goes on from the new level"
         state.level_since = state.low_at
         state.value = value
@@ -149,7 +157,7 @@ def _late(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]
         # Without numbers a clock that was set back a little cannot be told from a late reading.
         state.value = max(state.value, value)
         return
-    if value <= state.value + dial.tolerance:
+    if dial.reaches(state.value, value):
         return
     before = _Shown(value, reading.measured_at, reading.ledger_offset)
     over = _rolled_over(dial, value, state.value)

@@ -285,3 +285,9 @@ def test_flow_that_the_meter_itself_calls_reverse_is_no_fall():
         )
     ]
     assert "register_decrease" not in told_of({}, readings)
+
+
+@given(st.integers(1, 10**9))
+def test_one_step_of_the_last_digit_is_jitter_whatever_binary_makes_of_it(units):
+    readings = series(units / 1000, (units - 1) / 1000, units / 1000)
+    assert all(f.code != "register_decrease" for f in flags_of(readings, LAYOUT))

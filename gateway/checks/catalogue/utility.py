@@ -165,7 +165,7 @@ CODES: Final = (
         zh="用量持续下降",
         severity="minor",
         basis={"": ACCURACY},
-        tolerance="half of the use of the same weekdays before, for 14 days, and 3.5 standard "
+        tolerance="half of the use of the same weekdays before, for 14 days, and 3 standard "
         "deviations",
         evidence={
             "formula": "what was computed",
