@@ -62,7 +62,8 @@ class Case(msgspec.Struct, frozen=True):
     ``lag`` is how far the run's clock is behind the wall clock (0 for captures): a clock that is
     to look ahead at the receiver must be ahead of that.  ``code`` None is an honest trouble that
     only looks like a cheat: nothing of it is written down.  ``also`` are codes that may be flagged
-    rightly in the same spans.  ``twin`` makes another instrument of the same kind.
+    rightly in the same spans.  ``twin`` makes another instrument of the same kind.  ``until`` is
+    the end of the run, where it has one.
     """
 
     device_id: str
@@ -74,6 +75,7 @@ class Case(msgspec.Struct, frozen=True):
     record: Callable[[Event], None]
     also: tuple[str, ...] = ()
     twin: Callable[[], Instrument] | None = None
+    until: int | None = None
 
     def may_show(self, device_id: str, codes: Iterable[str], since: int, until: int) -> None:
         """Writes down that these codes may be flagged rightly of a device in a span."""

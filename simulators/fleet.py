@@ -393,6 +393,7 @@ class Fleet:
                 record=self._note,
                 also=cheat.also,
                 twin=lambda: made.make(twin),
+                until=self.order.until,
             )
         )
         fault.attach(instrument)

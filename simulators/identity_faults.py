@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simulators.clock import HOUR, parse_time, rfc3339
-from simulators.faults import Case, Fault, Sent
+from simulators.faults import Case, Fault, Sent, began
 from simulators.line import SEQUENCES
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ class Clone(Fault):
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
         """What the twin sends within the next hour goes out with this message, each in its time."""
         sent: list[Sent] = [(0, body)]
-        while self._next is not None and self._next[0] <= at + HOUR:
+        end = at + HOUR if self.case.until is None else min(at + HOUR, self.case.until - 1)
+        while self._next is not None and self._next[0] <= end:
             when, other = self._next
             self._next = next(self._readings, None)
             if when < at:
@@ -84,7 +85,7 @@ class Clone(Fault):
             other["seq"] = self._sequence
             self._sequence = (self._sequence + 1) % SEQUENCES
             sent.append((when - at, other))
-            since = self._span[0] if self._span else other["ts"]
+            since = self._span[0] if self._span else began(other)
             self._span = (since, other["ts"])
         return sent
 

@@ -62,4 +62,4 @@ def test_a_clone_has_numbers_of_its_own_and_comes_in_its_own_time():
     [event] = [each for each in events if each.required]
     stamps = [body["ts"] for _, body in bodies(foreign)]
     assert (event.code, event.since) == ("identity_clash", min(stamps))
-    assert event.until == max(stamps)
+    assert event.until == max(stamps) < made.order.until
