@@ -269,7 +269,8 @@ def _flag(
         "expected": "valid" if word == SIGNATURE else "absent",
         "tolerance": 0,
         "unit": "1",
-        "formula": f"the signature of the record at ledger offset {reading.ledger_offset}, verified"
+        "formula": f"signature of the record at ledger offset {reading.ledger_offset}, verified "
+        "with the key (gateway decode shows its algorithm and why it does not fit)"
         if word == SIGNATURE
         else "the instrument's own status word",
         "inputs": {
