@@ -16,7 +16,7 @@ from rich.table import Table
 
 from simulators.capture import BadLine, capture_lines, json_line, objects, writing
 from simulators.catalogue import KINDS
-from simulators.clock import DAY, HOUR, MINUTE, SECOND, parse_duration
+from simulators.clock import DAY, HOUR, MINUTE, SECOND, parse_duration, parse_time
 from simulators.console import ERRORS, SAY, carry_out, examples, fail, refuse
 from simulators.fleet_file import read_fleet
 from simulators.line import Troubles
@@ -86,6 +86,7 @@ _WHEN: dict[str, Any] = {"rich_help_panel": SAY("run.group_when")}
 _WHERE: dict[str, Any] = {"rich_help_panel": SAY("run.group_where")}
 _TROUBLE: dict[str, Any] = {"rich_help_panel": SAY("run.group_trouble")}
 
+Start = Annotated[str | None, typer.Option(help=SAY("run.start"), metavar="TIME", **_WHEN)]
 Speed = Annotated[str | None, typer.Option(help=SAY("run.speed"), metavar="SPEED", **_WHEN)]
 ToBroker = Annotated[str | None, typer.Option(help=SAY("run.broker"), metavar="URL", **_WHERE)]
 Username = Annotated[str | None, typer.Option(help=SAY("run.username"), metavar="NAME", **_WHERE)]
@@ -129,9 +130,7 @@ def run(
     region: Annotated[
         str, typer.Option(help=SAY("run.region"), metavar="CODE", **_WHAT)
     ] = "110000",
-    start: Annotated[
-        str | None, typer.Option(help=SAY("run.start"), metavar="TIME", **_WHEN)
-    ] = None,
+    start: Start = None,
     days: Annotated[
         float, typer.Option(min=0, show_default=False, help=SAY("run.days"), metavar="N", **_WHEN)
     ] = 0,
@@ -207,6 +206,7 @@ def fleet_(
     file: Annotated[str, typer.Argument(help=SAY("fleet.file"), show_default=False)],
     *,
     seed: Annotated[int | None, typer.Option(help=SAY("fleet.seed"), metavar="N", **_WHAT)] = None,
+    start: Start = None,
     days: Annotated[
         float, typer.Option(min=0, show_default=False, help=SAY("fleet.days"), metavar="N", **_WHEN)
     ] = 0,
@@ -237,7 +237,9 @@ def fleet_(
 
     def asked(now: int, environment: Mapping[str, str]) -> Request:
         where.check()
-        order = read_fleet(file, SAY).order(where, now, seed=seed, span=span)
+        order = read_fleet(file, SAY).order(
+            where, now, seed=seed, span=span, start=None if start is None else parse_time(start)
+        )
         return where.request(order, environment)
 
     carry_out(asked)

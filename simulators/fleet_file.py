@@ -257,7 +257,15 @@ class FleetPlan:
         if sum(group.devices for group in file.devices) > most:
             self._fault(("devices",), "too_many_devices", limit=most)
 
-    def order(self, where: Where, now: int, *, seed: int | None, span: int) -> Order:
+    def order(
+        self,
+        where: Where,
+        now: int,
+        *,
+        seed: int | None = None,
+        span: int = 0,
+        start: int | None = None,
+    ) -> Order:
         """The order that the file stands for.
 
         Args:
@@ -265,12 +273,14 @@ class FleetPlan:
             now: the wall clock, ms.
             seed: in place of the file's.
             span: in place of the file's duration, ms; 0 takes that.
+            start: in place of the file's, ms.
 
         Raises:
             Refused: a run towards a broker would start in the future.
         """
         file = self.file
-        start, until = where.span(span or file.duration or 0, file.start, now)
+        asked = file.start if start is None else start
+        start, until = where.span(span or file.duration or 0, asked, now)
         after, spread = when_cheats_begin(start, until, file.cheats_after, file.cheats_spread)
         groups = tuple(self._group(group, start) for group in file.devices)
         return Order(

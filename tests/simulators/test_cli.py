@@ -1,4 +1,4 @@
-"""The command as people use it: files, a real broker, signals, wrong use, and the README."""
+"""The command as people use it: files, a real broker, signals, and wrong use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -27,7 +26,6 @@ from simulators.texts import LANGUAGES, Texts, language
 from tests.brokers import PASSWORD, USERNAME
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "simulators" / "README.md").read_text(encoding="utf-8")
 
 
 def command(*words):
@@ -359,34 +357,6 @@ def test_the_language_is_the_one_asked_for_else_the_terminals():
     assert language(None, {"LANG": "zh_CN.UTF-8"}) == "zh"
     assert language(None, {"LC_ALL": "de_DE", "LANG": "zh_CN"}) == "en"
     assert language(None, {}) == "en"
-
-
-def series(folder):
-    """Small files of the shape of the recorded series."""
-    head = "pickup,dropoff,passengers,distance,fare,tip,tolls,total,color,payment,pickup_zone"
-    trip = "2019-03-23 20:21:09,2019-03-23 20:27:24,1,1.6,7.0,2.15,0.0,12.95,yellow,cash,A,B"
-    (folder / "nyc-taxi-trips.csv").write_text(f"{head},dropoff_zone\n{trip}\n")
-    flow = "Time,Water flow [l/s]\n2022-03-20T11:00:00+01:00,100.59\n"
-    (folder / "water-flow.csv").write_text(flow)
-
-
-@pytest.mark.parametrize("chapter", ["English", "中文"])
-def test_the_commands_of_the_readme_run(chapter, mosquitto, tmp_path):
-    text = README.split(f"## {chapter}\n")[1].split("\n## ")[0]
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    told = [line for block in blocks for line in block.strip().splitlines()]
-    assert len(told) == 6
-    series(tmp_path)
-    (tmp_path / "flags.jsonl").touch()
-    for line in told:
-        program, *words = shlex.split(line)
-        assert program == "simulate"
-        words = [word.replace("localhost:1883", f"127.0.0.1:{mosquitto.port}") for word in words]
-        if "--broker" in words:
-            # without end for people; here for a simulated while
-            words += ["--hours", "0.02"]
-        simulate(*words, cwd=tmp_path)
-    assert lines(tmp_path / "truth.jsonl") is not None
 
 
 @pytest.mark.parametrize("words", [[], ["run"]])

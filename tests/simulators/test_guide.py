@@ -1,0 +1,253 @@
+"""The guide for field staff is true: its commands run as written, and its flags are there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from heapq import merge
+from pathlib import Path
+
+import pytest
+import structlog
+from typer.testing import CliRunner
+
+from gateway.cli import app as gateway_app
+from simulators.capture import capture_lines, json_line
+from simulators.catalogue import KINDS
+from simulators.cli import app
+from simulators.clock import DAY, DEFAULT_START
+from simulators.fleet import Choice, Fleet, Group, Order
+from simulators.fleet_file import CheatOf, FleetOf, GroupOf, TroublesOf, read_fleet
+from simulators.options import when_cheats_begin
+from simulators.protocols.catalogue import PROTOCOLS
+from simulators.score import read_flags, read_truth, score
+from simulators.texts import LANGUAGES, Texts
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "simulators" / "README.md").read_text(encoding="utf-8")
+CHAPTERS = {
+    name: README.split(f"\n## {name}\n")[1].split("\n## ")[0] for name in ("English", "中文")
+}
+OUT = ("-o", "c.jsonl", "--truth", "t.jsonl", "--registry", "r.jsonl")
+
+
+def table(chapter, heading):
+    """The rows of the table whose head begins so, each as its cells."""
+    found = re.search(
+        rf"^\| {heading} \|.*\n\|[-|]+\n((?:\|.*\n)+)", CHAPTERS[chapter], re.MULTILINE
+    )
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in found[1].splitlines()]
+
+
+def scenarios(chapter):
+    rows = table(chapter, "what is wrong" if chapter == "English" else "问题")
+    return [(flag.strip("`"), words.strip("`")) for *_, flag, words in rows]
+
+
+def blocks(chapter, language):
+    return re.findall(rf"```{language}\n(.*?)```", CHAPTERS[chapter], re.DOTALL)
+
+
+SCENARIOS = scenarios("English")
+
+
+def test_both_languages_tell_the_same():
+    assert scenarios("中文") == SCENARIOS
+    for language in ("sh", "yaml", "toml"):
+        assert blocks("English", language) == blocks("中文", language)
+    for heading, chinese in (("name", "名称"),):
+        assert len(table("English", heading)) == len(table("中文", chinese))
+
+
+@pytest.mark.parametrize(("flag", "words"), SCENARIOS, ids=[words for _, words in SCENARIOS])
+def test_the_words_of_a_scenario_run_and_mean_its_flag(tmp_path, flag, words):
+    kind, option, cheat, *_ = shlex.split(words)
+    assert option == "--cheat"
+    assert KINDS[kind].cheats[cheat.split(":")[0]].code == flag
+    with contextlib.chdir(tmp_path):
+        # the whole of it is made in the next test; here the words are taken as they stand
+        short = re.sub(r"--days \d+", "--hours 0.5", words)
+        assert short != words
+        done = CliRunner().invoke(app, ["run", *shlex.split(short), "--devices", "4", *OUT])
+    assert done.exit_code == 0, done.output
+
+
+def ordered(number, words, record):
+    kind, _, cheat, _, days = shlex.split(words)
+    name, _, share = cheat.partition(":")
+    until = DEFAULT_START + int(days) * DAY
+    after, spread = when_cheats_begin(DEFAULT_START, until, None, None)
+    group = Group(kind, 5, f"11{number:04d}", choices=(Choice(kind, name, float(share or 0.1)),))
+    order = Order(
+        kinds=(kind,),
+        devices=5,
+        seed=1,
+        start=DEFAULT_START,
+        until=until,
+        cheats_from=DEFAULT_START + after,
+        cheats_spread=spread,
+        groups=(group,),
+    )
+    return Fleet(order, record)
+
+
+@pytest.mark.timeout(900)
+def test_every_scenario_has_its_flag(tmp_path):
+    """All scenarios side by side, each in a region of its own, through one gateway."""
+    events = []
+    fleets = [ordered(n, words, events.append) for n, (_, words) in enumerate(SCENARIOS)]
+    messages = merge(*(each.messages() for each in fleets), key=lambda each: each.received_at)
+    (tmp_path / "c.jsonl").write_bytes(b"".join(capture_lines(messages)))
+    for each in fleets:
+        each.finish(each.order.until)
+    known = (line for each in fleets for line in each.registry())
+    (tmp_path / "r.jsonl").write_bytes(b"".join(map(json_line, known)))
+    gateway("replay", tmp_path / "c.jsonl", "--registry", tmp_path / "r.jsonl", "--data", tmp_path)
+    lines = gateway("export", "flags", "--data", tmp_path).splitlines()
+    flags = read_flags("flags", enumerate(map(json.loads, lines), 1))
+    truth = read_truth("truth", enumerate((event.line() for event in events), 1))
+    found = {}
+    for number, (code, words) in enumerate(SCENARIOS):
+        region = f"-11{number:04d}-"
+        mine = [[each for each in of if region in each.device_id] for of in (flags, truth)]
+        found[words] = score(*mine).codes[code]
+    missed = {words for words, tally in found.items() if not tally.found}
+    assert missed == set()
+
+
+def gateway(*words):
+    result = CliRunner().invoke(gateway_app, [str(word) for word in words], env={"COLUMNS": None})
+    structlog.reset_defaults()
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_honest_troubles_of_the_guide_are_those_of_electricity_meters():
+    honest = {name for name, made in KINDS["electricity_meter"].cheats.items() if not made.code}
+    for chapter, heading in (("English", "name"), ("中文", "名称")):
+        rows = table(chapter, f"{heading} \\| {'what happens' if heading == 'name' else '情况'}")
+        told = {word for row in rows for word in re.findall(r"`(\w+)`", row[0])}
+        assert told == honest
+
+
+def test_the_table_of_protocols_names_each_with_what_reads_it():
+    for chapter, heading in (("English", "name \\| standard"), ("中文", "名称 \\| 标准")):
+        rows = {row[0].strip("`"): row[3].strip("`") for row in table(chapter, heading)}
+        assert set(rows) == set(PROTOCOLS)
+        for name, reader in rows.items():
+            pattern = re.escape(reader).replace(r"\*", "[a-z-]+")
+            for profile in PROTOCOLS[name].profiles.values():
+                assert re.fullmatch(pattern, profile), (name, profile)
+
+
+def test_every_key_of_a_fleets_file_is_told():
+    for chapter, heading in (("English", "key"), ("中文", "键")):
+        told = set(
+            re.findall(r"\w+", " ".join(cell for row in table(chapter, heading) for cell in row))
+        )
+        for model in (FleetOf, GroupOf, CheatOf, TroublesOf):
+            assert set(model.model_fields) <= told
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_fleet_of_the_guide_is_read(tmp_path, chapter):
+    (tmp_path / "fleet.yaml").write_text(blocks(chapter, "yaml")[0], encoding="utf-8")
+    assert len(read_fleet(str(tmp_path / "fleet.yaml"), Texts("en")).file.devices) == 3
+
+
+def series(folder):
+    """Small files of the shape of the recorded series."""
+    head = "pickup,dropoff,passengers,distance,fare,tip,tolls,total,color,payment,pickup_zone"
+    trip = "2019-03-23 20:21:09,2019-03-23 20:27:24,1,1.6,7.0,2.15,0.0,12.95,yellow,cash,A,B"
+    (folder / "nyc-taxi-trips.csv").write_text(f"{head},dropoff_zone\n{trip}\n")
+    flow = "Time,Water flow [l/s]\n2022-03-20T11:00:00+01:00,100.59\n"
+    (folder / "water-flow.csv").write_text(flow)
+
+
+class Shell:
+    """Runs the guide's lines in one folder with the commands of this environment."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.background = []
+        self.variables = {}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {**os.environ, "PATH": path, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+
+    def do(self, line):
+        done = subprocess.run(
+            line, shell=True, cwd=self.folder, env=self.environment, text=True,
+            capture_output=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    def begin(self, line):
+        log = (self.folder / "gateway.log").open("wb")
+        process = subprocess.Popen(
+            shlex.split(line), cwd=self.folder, env=self.environment, stdout=log, stderr=log
+        )
+        self.background.append(process)
+        return process
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("chapter", ["English"])
+def test_the_commands_of_the_guide_run(chapter, mosquitto, tmp_path):
+    """The other language has the same lines (see above)."""
+    shell = Shell(tmp_path)
+    series(tmp_path)
+    (tmp_path / "simulators").symlink_to(ROOT / "simulators")
+    (tmp_path / "fleet.yaml").write_text(blocks(chapter, "yaml")[0], encoding="utf-8")
+    settings = blocks(chapter, "toml")[0]
+    (tmp_path / "gateway.toml").write_text(
+        settings.replace('host = "127.0.0.1"', f'host = "127.0.0.1"\nport = {mosquitto.port}')
+    )
+    lines = [line for block in blocks(chapter, "sh") for line in block.strip().splitlines()]
+    assert len(lines) == 13
+    start, told = "", defaultdict(str)
+    for line in lines:
+        words = line.replace("$START", start)
+        if line.startswith("START="):
+            start = shell.do(f"{line}; echo $START").strip()
+        elif line.startswith("gateway run"):
+            running = shell.begin(line)
+            wait_for(lambda: "Sending SUBACK" in mosquitto.log, running)
+        else:
+            if "--broker" in line:
+                # as fast as it goes, and not all of it
+                words = words.replace("--speed x600", "--speed max")
+                words = words.replace("--days 2", "--hours 1")
+                words = words.replace("localhost:1883", f"127.0.0.1:{mosquitto.port}")
+            told[line.split()[1]] += shell.do(words)
+    assert "fare_mismatch" in told["score"]
+    count = int(re.search(r"(\d+) messages", told["fleet"].splitlines()[-1])[1])
+    running.send_signal(signal.SIGINT)
+    assert running.wait(timeout=30) == 0
+    kept = json.loads(shell.do("gateway ledger show --data live --json"))["messages"]
+    assert kept == count
+    assert lines[-1].startswith("simulate recorded")
+    assert (tmp_path / "fares.jsonl").read_bytes().count(b"\n") > 3
+
+
+def wait_for(condition, process, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_list_is_shown_in_the_language_of_the_chapter(lang):
+    done = CliRunner().invoke(app, ["list", "--lang", lang], env={"COLUMNS": "200"})
+    assert done.exit_code == 0
+    assert Texts(lang)("kind.fuel_station.name") in done.stdout
