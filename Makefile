@@ -6,11 +6,14 @@ BIN := $(VENV)/bin
 SECONDS ?=
 SERVERS := mosquitto mosquitto-clients victoria-metrics
 
+# Where it is set, every command that a test starts would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format docs bench fuzz soak lock clean
+.PHONY: help setup servers demo test check format docs bench fuzz detection soak lock clean
 
 help: ## these lines
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## the virtual environment with everything in it
 
@@ -48,6 +51,9 @@ bench: setup servers ## speed as ratios to what runs beside it; writes bench.jso
 fuzz: setup ## a million mutated messages through every profile
 	$(BIN)/python -m tests.benchmarks.fuzz $(ARGS)
 
+detection: setup ## recall and false flags over a fixed fleet; writes detection.json and detection/
+	$(BIN)/python -m tests.benchmarks.detection $(ARGS)
+
 soak: setup servers ## twenty kills under load; writes soak.json
 	$(BIN)/python -m tests.benchmarks.soak --json soak.json $(ARGS)
 
@@ -57,4 +63,4 @@ lock: ## renew requirements.lock from pyproject.toml
 	    --no-annotate --no-header --upgrade --quiet -o requirements.lock
 
 clean: ## forget the virtual environment and what tests left
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench.json soak.json
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench.json soak.json detection.json detection
