@@ -1,11 +1,13 @@
 """Texts in two languages: the same keys, the same placeholders, and the right language."""
 
 import string
+from pathlib import Path
 
 import pytest
 
 from gateway.flags.states import ACTIONS, STATUSES
 from gateway.messages import LANGUAGES, Texts, language
+from gateway.quality.dimensions import Counts
 
 
 def placeholders(text):
@@ -26,6 +28,21 @@ def test_every_status_and_every_decision_has_its_word(name):
     keys = set(Texts(name).keys())
     assert {f"status.{status}" for status in STATUSES} <= keys
     assert {f"action.{action}" for action in ACTIONS} <= keys
+
+
+def test_every_text_is_used():
+    sources = "".join(
+        file.read_text("utf-8") for file in (Path(__file__).parents[1] / "gateway").rglob("*.py")
+    )
+    families = ("status", "severity", "action", "column", "dimension")
+    for key in Texts("en").keys():  # noqa: SIM118 - no mapping
+        family, _, word = key.partition(".")
+        if family == "counted":
+            assert word in {*Counts.__struct_fields__, "expected"}, key
+        else:
+            assert f'"{word if family in families else key}"' in sources, key
+    words = {f"counted.{name}" for name in (*Counts.__struct_fields__, "expected")}
+    assert words <= set(Texts("en").keys())
 
 
 def test_a_text_is_filled_in_and_an_unknown_word_stands_for_itself():

@@ -84,7 +84,7 @@ def print_detail(told: Detail, span: Span, texts: Texts) -> None:
         shown = texts("quality.not_assessed") if share is None else _share(share)
         rows.append((texts(f"dimension.{name}"), shown, counted))
     rows.append((texts("dimension.overall"), _score(total.scores.overall), None))
-    columns = [texts(f"quality.{name}") for name in ("dimension", "score", "formula")]
+    columns = [texts("quality.dimension"), texts("quality.score"), texts("quality.formula")]
     print_table(title, columns, rows)
     counts = {"expected": total.counts.expected} | msgspec.structs.asdict(total.counts)
     print_table(

@@ -106,17 +106,18 @@ class Day:
         quarantined = self._quarantine()
         usual = {key: often for kind in KINDS for key, often in self._usual(kind)}
         a_message = self._readings_a_message({*missing, *quarantined})
-        for kind, device_id, inaccurate, inconsistent, out_of_range, _ in covered:
+        for kind, device_id, inaccurate, inconsistent, out_of_range, duplicates, _ in covered:
             counts = self._rows[device_id, kind].counts
             counts.inaccurate += inaccurate
             counts.inconsistent += inconsistent
             counts.out_of_range += out_of_range
+            counts.duplicates += duplicates
         self._complete(missing, usual, a_message)
         for device_id, messages in quarantined.items():
             counts = self._row_of(device_id).counts
             counts.quarantined += messages
             counts.quarantined_readings += round(messages * a_message.get(device_id, 1.0))
-        untraced = {(device_id, kind): broken for kind, device_id, _, _, _, broken in covered}
+        untraced = {(device_id, kind): broken for kind, device_id, *_, broken in covered}
         known = self._terms.registry_known
         if bool(self._devices) if known is None else known:
             self._traced(untraced)
@@ -151,7 +152,7 @@ class Day:
             self._rows[device_id, kind] = DeviceDay(counts, profile, periodic, numbered)
 
     def _covered(self, kind: str) -> list[tuple[Any, ...]]:
-        """By device: readings that flags make inaccurate, inconsistent, out of range, untraced.
+        """By device: readings that flags make inaccurate, inconsistent, and so on, untraced last.
 
         A flag is of the readings of its device (and channel) within its span.  One that is open and
         has a count lasts: it is handed out anew once a day, so its span goes on for a day.
@@ -167,13 +168,15 @@ class Day:
             "bool_or(f.code IN (SELECT unnest(?::VARCHAR[]))) AS wrong, "
             "bool_or(f.code IN (SELECT unnest(?::VARCHAR[]))) AS inconsistent, "
             "bool_or(f.code = 'value_out_of_range') AS out_of_range, "
+            "bool_or(f.code = 'conflicting_duplicate') AS duplicate, "
             "bool_or(f.code IN (SELECT unnest(?::VARCHAR[]))) AS untraced "
             f"FROM {table(kind)} r JOIN f ON r.device_id = f.device_id "
             "AND (f.channel IS NULL OR f.channel = r.channel) "
             "AND epoch_ns(r.measured_at) BETWEEN f.since AND f.until "
             f"WHERE {self._within('r.measured_at')} GROUP BY r.position, r.device_id, r.quality) "
             "SELECT device_id, count_if(wrong AND NOT told), count_if(inconsistent), "
-            "count_if(out_of_range), count_if(untraced) FROM c GROUP BY device_id",
+            "count_if(out_of_range), count_if(duplicate), count_if(untraced) FROM c "
+            "GROUP BY device_id",
             [
                 kind, sorted(OF_CODE), sorted(self._terms.dismissed), self._end,
                 self._begin - DAY, *parameters, sorted(ACCURACY), sorted(CONSISTENCY),

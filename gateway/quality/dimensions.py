@@ -65,6 +65,7 @@ class Counts(msgspec.Struct):
     inaccurate: int = 0
     out_of_range: int = 0
     inconsistent: int = 0
+    duplicates: int = 0
     late: int = 0
     early: int = 0
     quarantined: int = 0

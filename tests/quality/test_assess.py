@@ -170,10 +170,12 @@ def test_a_reading_is_inaccurate_once_however_many_flags_say_so(filled):
             flag("d", "w1", "leak_suspected", 0, 23 * HOUR),
             flag("e", "w1", "register_spike", 10 * HOUR, 10 * HOUR, status="withdrawn"),
             flag("f", "w2", "register_spike", 0, 23 * HOUR),
+            flag("g", "w1", "conflicting_duplicate", 9 * HOUR, 9 * HOUR),
         ]
     )
     counts = of(filled)["w1"].counts
-    assert (counts.inaccurate, counts.out_of_range, counts.inconsistent) == (5, 4, 1)
+    assert (counts.inaccurate, counts.out_of_range) == (5, 4)
+    assert (counts.inconsistent, counts.duplicates) == (2, 1)
     assert (counts.questionable, counts.raw) == (2, 22)
     assert of(filled)["w1"].scores.accuracy == 19 / 24
 
