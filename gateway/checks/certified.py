@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from pydantic import Field
 
-from gateway.checks.episodes import Episode, right, wrong
+from gateway.checks.episodes import Episode, over, right, wrong
 from gateway.checks.findings import finding, occasion_of, unit_of
-from gateway.checks.lasting import end
 from gateway.checks.order import NEVER
 from gateway.checks.parameters import NotNegative, Settings
 from gateway.checks.registered import VISIT, Registered, beginnings, number_of
@@ -53,12 +52,6 @@ class Told(msgspec.Struct, array_like=True):
     value: float | str | None = None
     version: int = NEVER
     since: int = 0
-    episode: Episode = msgspec.field(default_factory=Episode)
-
-
-class Alarm(msgspec.Struct, array_like=True):
-    """A changed program that the instrument itself tells."""
-
     episode: Episode = msgspec.field(default_factory=Episode)
 
 
@@ -124,7 +117,7 @@ class _Certified:
         ) -> None:
             told = reading.values[index]
             facts = known.of(reading.device_id, at, reading.channel)
-            if memory.episode.now.flag is None and len(facts) == 1 and told == facts[0]:
+            if memory.episode.now is None and len(facts) == 1 and told == facts[0]:
                 return
             if not usable(told):
                 return
@@ -136,7 +129,7 @@ class _Certified:
             if expected is not None:
                 found = self._flag(reading, (told, expected, tolerance), memory, facts, late=late)
                 wrong(memory.episode, reading, found, flags, late=late)
-            elif memory.episode.now.flag is not None and not late:
+            elif memory.episode.now is not None and not late:
                 right(memory.episode, reading, settle_after, flags)
 
         return SeriesCheck(self._code, Told, True, run)
@@ -208,7 +201,7 @@ def _renewed(
     changed = memory.value is not None and not _same(told, memory.value)
     renewed = changed and valid[-1] > memory.version
     if renewed:
-        end(memory.episode.now, flags)
+        over(memory.episode, flags)
         memory.version = valid[-1]
     if renewed or memory.value is None:
         memory.value, memory.since = told, at
@@ -228,7 +221,7 @@ def _alarm(bound: Bound) -> SeriesCheck:
     versions = beginnings(bound.devices, VISIT)
 
     def run(
-        memory: Alarm, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
+        memory: Episode, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
     ) -> None:
         if reading.status and _WORD in reading.status:
             if len(versions.of(reading.device_id, at)) > 1:
@@ -249,11 +242,11 @@ def _alarm(bound: Bound) -> SeriesCheck:
                 quantity="",
                 channel=None,
             )
-            wrong(memory.episode, reading, found, flags, late=late)
-        elif memory.episode.now.flag is not None and not late:
-            right(memory.episode, reading, settings.settle_after, flags)
+            wrong(memory, reading, found, flags, late=late)
+        elif memory.now is not None and not late:
+            right(memory, reading, settings.settle_after, flags)
 
-    return SeriesCheck("firmware_changed status", Alarm, False, run)
+    return SeriesCheck("firmware_changed status", Episode, False, run)
 
 
 CONSTANT_CHANGED: Final = Series("constant_changed", ConstantSettings, _constant)

@@ -125,7 +125,7 @@ class _Flow:
             if fast or (slow and memory.low >= self.settings.low_in_row):
                 found = self.flag(reading, flow, max(flow, mean) if fast else flow, limits, late)
                 wrong(memory.episode, reading, found, flags, late=late)
-            elif not slow and not late and memory.episode.now.flag is not None:
+            elif not slow and not late and memory.episode.now is not None:
                 right(memory.episode, reading, self.settings.settle_after, flags)
 
         return SeriesCheck("flow_rate_out_of_range", Flows, True, run)
@@ -179,7 +179,7 @@ def _minimum(bound: Bound) -> SeriesCheck | None:
         told = limits.of(reading.device_id, at, reading.channel)
         mmq = told[0] if len(told) == 1 else min(told, default=settings.mmq)
         if volume <= 0 or volume >= mmq:
-            if memory.now.flag is not None and not late:
+            if memory.now is not None and not late:
                 right(memory, reading, settings.settle_after, flags)
             return
         found = finding(

@@ -69,9 +69,13 @@ class Chart(msgspec.Struct, array_like=True):
 
 
 class Charts(msgspec.Struct, array_like=True):
-    """Charts that are not at zero (0 all sales, 1..4 by quarter, minus below), and the rest."""
+    """Charts that are not at zero, and the rest.
 
-    learned: Learned = msgspec.field(default_factory=Learned)
+    They are by ``2 * n`` for too few pulses and ``2 * n + 1`` for too many, with n 0 for all sales
+    and 1..4 for those of a quarter of the day.
+    """
+
+    learned: dict[str, Learned] = {}
     charts: dict[int, Chart] = {}
     episode: Episode = msgspec.field(default_factory=Episode)
 
@@ -87,7 +91,7 @@ def _make(bound: Bound) -> SeriesCheck | None:
     def run(
         memory: Charts, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
     ) -> None:
-        plain = not memory.charts and memory.episode.now.flag is None
+        plain = not memory.charts and memory.episode.now is None
         if plain and factors.agrees(reading, at, allowance):
             return
         sale = factors.of(memory.learned, reading, at)
@@ -108,7 +112,7 @@ def _make(bound: Bound) -> SeriesCheck | None:
         if worst is not None:
             found = _summed(reading, sale, worst, settings)
             wrong(memory.episode, reading, found, flags, late=False)
-        elif memory.episode.now.flag is not None and all(
+        elif memory.episode.now is not None and all(
             chart.statistic <= threshold for chart in charts.values()
         ):
             right(memory.episode, reading, settle_after, flags)

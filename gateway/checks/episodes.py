@@ -24,10 +24,13 @@ sale, trip or session where readings are such."""
 
 
 class Episode(msgspec.Struct, array_like=True):
-    """What goes on now, what late messages have shown of the past, and up to when it was told."""
+    """What goes on now, what late messages have shown of the past, and up to when it was told.
 
-    now: Lasting = msgspec.field(default_factory=Lasting)
-    past: Lasting = msgspec.field(default_factory=Lasting)
+    ``now`` is None while nothing goes on: callers ask that before they call `right`.
+    """
+
+    now: Lasting | None = None
+    past: Lasting | None = None
     told: int = 0
 
 
@@ -47,17 +50,20 @@ def wrong(
     extreme = found.evidence.get("difference")
     first = found if extreme is None else renewed(found, {"extreme": extreme})
     lasting = episode.past if late else episode.now
-    flag = lasting.flag
-    if not late:
-        stays(lasting)
-    elif flag is not None and not (
-        flag.since - _APART <= reading.measured_at <= flag.until + _APART
-    ):
-        lasting.flag = flag = None
-    if flag is None:
+    flag = None if lasting is None else lasting.flag
+    if flag is not None and late:
+        near = flag.since - _APART <= reading.measured_at <= flag.until + _APART
+        flag = flag if near else None
+    if lasting is None or flag is None:
+        lasting = Lasting()
+        if late:
+            episode.past = lasting
+        else:
+            episode.now = lasting
         begin(lasting, first, flags)
         episode.told = first.until
         return
+    stays(lasting)
     if late and found.since < flag.since:
         lasting.flag = msgspec.structs.replace(flag, since=found.since)
     changes: dict[str, Any] = {}
@@ -74,9 +80,13 @@ def wrong(
 
 
 def right(episode: Episode, reading: Reading, times: int, flags: list[Flag]) -> None:
-    """A reading is right; so many in a row end what went on.
+    """A reading is right; so many in a row end what goes on."""
+    if episode.now is not None and not waits(episode.now, reading.measured_at, times):
+        over(episode, flags)
 
-    Only of use where ``episode.now.flag`` is not None: callers ask that first.
-    """
-    if not waits(episode.now, reading.measured_at, times):
+
+def over(episode: Episode, flags: list[Flag]) -> None:
+    """What went on has ended."""
+    if episode.now is not None:
         end(episode.now, flags)
+        episode.now = None

@@ -160,7 +160,7 @@ def _make(bound: Bound) -> SeriesCheck | None:
         product = _ENERGY if electric else "" if at_product is None else values[at_product] or ""
         row = prices.lately.get(product)
         if (
-            memory.now.flag is None
+            memory.now is None
             and row is not None
             and row.since <= started < row.until
             and -tolerance <= price - row.price <= tolerance
@@ -174,7 +174,7 @@ def _make(bound: Bound) -> SeriesCheck | None:
         if same is not None:
             if prices.zone is None:
                 prices.lately[product] = same
-            if memory.now.flag is not None and not late:
+            if memory.now is not None and not late:
                 right(memory, reading, settle_after, flags)
             return
         found = _flag(reading, quantity, price, in_force, settings=settings, started=started,

@@ -83,8 +83,11 @@ class Factors:
         due = known[0] * volume
         return bool(-allowance * due <= pulses - due <= allowance * due)
 
-    def of(self, learned: Learned, reading: Reading, at: int) -> Factor | None:
-        """The factor of a sale; None where it cannot be judged."""
+    def of(self, learned: dict[str, Learned], reading: Reading, at: int) -> Factor | None:
+        """The factor of a sale; None where it cannot be judged.
+
+        ``learned`` is by nozzle, and stays empty where no constant has to be learned.
+        """
         pulses, volume = reading.values[self._at_pulses], reading.values[self._at_volume]
         if not isinstance(pulses, (int, float)) or not isinstance(volume, (int, float)):
             return None
@@ -109,7 +112,7 @@ class Factors:
         return Factor(pulses, volume, k, source, shift, sigma, rounding)
 
     def _unregistered(
-        self, learned: Learned, reading: Reading, at: int, shown: float
+        self, learned: dict[str, Learned], reading: Reading, at: int, shown: float
     ) -> tuple[float | None, str]:
         """What stands in for the registry's constant, and where it is from."""
         told = number_of(reading.values[self._at_k], None) if self._at_k >= 0 else None
@@ -118,7 +121,8 @@ class Factors:
         volume = reading.values[self._at_volume]
         if not isinstance(volume, (int, float)):
             return None, ""
-        return self._own(learned, reading.device_id, at, shown, volume), "of its own first sales"
+        own = learned.setdefault(reading.channel or "", Learned())
+        return self._own(own, reading.device_id, at, shown, volume), "of its own first sales"
 
     def _own(
         self, learned: Learned, device_id: str, at: int, shown: float, volume: float

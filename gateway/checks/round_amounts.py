@@ -101,9 +101,7 @@ def _make(bound: Bound) -> SeriesCheck | None:
             return
         if not memory.sales and factors.agrees(reading, at, allowance):
             return
-        nozzle = reading.channel or ""
-        learned = memory.learned.get(nozzle)
-        sale = factors.of(learned or memory.learned.setdefault(nozzle, Learned()), reading, at)
+        sale = factors.of(memory.learned, reading, at)
         if sale is None:
             return
         visible = allowance + 3 * sale.sigma
@@ -138,7 +136,7 @@ def _judge(
         if p < settings.alpha:
             found = _flag(reading, sales, settings, {"chance": p, "visible": visible}, counts)
             wrong(memory.episode, reading, found, flags, late=False)
-    elif new.round and memory.episode.now.flag is not None:
+    elif new.round and memory.episode.now is not None:
         right(memory.episode, reading, settings.settle_after, flags)
 
 

@@ -193,7 +193,7 @@ class _Totalisers:
                 return
             if sale:
                 memory.share = 0.0
-                if memory.episode.now.flag is not None:
+                if memory.episode.now is not None:
                     right(memory.episode, reading, self.settle_after, flags)
             self._accept(memory, shown)
 
@@ -223,7 +223,7 @@ class _Totalisers:
             else:
                 memory.odd = True
         elif not self._off(step):
-            if self.sale and memory.episode.now.flag is not None:
+            if self.sale and memory.episode.now is not None:
                 right(memory.episode, now.reading, self.settle_after, now.flags)
             self._accept(memory, shown)
         elif self._replaced(now.reading.device_id, memory.base, shown):
