@@ -174,5 +174,6 @@ def _branch(region: str) -> dict[str, Any]:
         "kind": "water_meter",
         "profile": "water-meter-reference",
         "region": region,
-        "parameters": {"time_zone": "Europe/Berlin"},
+        # What such a meter is rated for: the flow goes up to 395 m3/h.
+        "parameters": {"time_zone": "Europe/Berlin", "q3": 400.0, "q4": 500.0},
     }
