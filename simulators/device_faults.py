@@ -80,13 +80,18 @@ class Silent(Fault):
 
 
 class Backlog(Fault):
-    """The link is away for half a day to four days; then all that was kept comes at once."""
+    """The link is away for half a day to four days; then all that was kept comes at once.
+
+    It comes an hour before the end of a run that would end before.
+    """
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         rng = case.rng
         self._from = case.begin + rng.randrange(DAY)
         self._until = self._from + rng.randint(12, 96) * HOUR
+        if case.until is not None and case.until - HOUR > self._from:
+            self._until = min(self._until, case.until - HOUR)
         self._kept = 0
         self._since: int | None = None
 
