@@ -91,10 +91,10 @@ class Factor(msgspec.Struct, array_like=True):
     reference_at: int = 0
     error: float = 0.0
     known: tuple[int, float] = (0, 0.0)
-    shift: Lasting = msgspec.field(default_factory=Lasting)
+    shift: Lasting | None = None
     anchor: tuple[float, float, int] | None = None
     back: int = 0
-    constant: Lasting = msgspec.field(default_factory=Lasting)
+    constant: Lasting | None = None
     unknown: bool = False
 
 
@@ -158,14 +158,16 @@ def _registered(bound: Bound, reading: Reading, at: int) -> tuple[int, float]:
 
 
 def _begin_anew(memory: Factor, flags: list[Flag]) -> None:
-    end(memory.shift, flags)
+    if memory.shift is not None:
+        end(memory.shift, flags)
+        memory.shift = None
     memory.recent = memory.older = b""
     memory.reference = None
 
 
 def _grow_old(memory: Factor, x: int, settings: FactorSettings, at: int) -> None:
     """A ratio leaves the window; enough of them make the reference, or move it."""
-    if memory.shift.flag is not None or memory.shift.seen:
+    if memory.shift is not None:
         return
     older = array("h", memory.older)
     older.append(x)
@@ -205,7 +207,7 @@ def _judge(
     flags: list[Flag],
 ) -> None:
     near, far = memory.reference, min(settings.rise, settings.fall)
-    if near is not None and memory.shift.flag is None and not memory.shift.seen:
+    if near is not None and memory.shift is None:
         # Nearly all windows are far from every limit, and need no scatter.
         rough = sorted(recent)[len(recent) // 2] * _UNIT
         if -far < rough - near < far and -settings.lowest < rough < settings.highest:
@@ -213,9 +215,15 @@ def _judge(
     middle, error = _middle(recent)
     verdict = _verdict(memory, middle, error, settings, at)
     shift = memory.shift
+    if shift is None:
+        if verdict is None:
+            return
+        shift = memory.shift = Lasting()
     if (verdict is not None) == (shift.flag is not None):
         stays(shift)
-        if verdict is not None:
+        if verdict is None:
+            memory.shift = None
+        else:
             go_on(shift, at, {}, flags)
         return
     # The window moves by one trip at a time: half of it must agree.
@@ -223,10 +231,12 @@ def _judge(
         return
     if verdict is None:
         end(shift, flags)
+        memory.shift = None
     else:
-        begin(
-            shift, _shifted(reading, memory, recent, middle=middle, verdict=verdict, at=at), flags
+        flag = _shifted(
+            reading, memory, recent, middle=middle, verdict=verdict, since=shift.since, at=at
         )
+        begin(shift, flag, flags)
 
 
 def _verdict(
@@ -234,7 +244,7 @@ def _verdict(
 ) -> Verdict | None:
     reference = memory.reference
     # What stands goes on until half of it is gone.
-    eased = 0.5 if memory.shift.flag is not None else 1.0
+    eased = 0.5 if memory.shift is not None and memory.shift.flag is not None else 1.0
     noise = settings.deviations * error
     highest, lowest = eased * (settings.highest + noise), eased * (settings.lowest + noise)
     if middle > highest:
@@ -260,6 +270,7 @@ def _shifted(
     *,
     middle: float,
     verdict: Verdict,
+    since: int,
     at: int,
 ) -> Flag:
     against, reference, tolerance = verdict
@@ -285,7 +296,7 @@ def _shifted(
         quantity="gps_distance",
         channel=reading.channel,
         severity="critical" if middle > reference else "major",
-        since=memory.shift.since,
+        since=since,
         until=at,
     )
 
@@ -351,23 +362,32 @@ def _compare(
         if not constant and not memory.unknown:
             memory.unknown = True
             bound.not_judged(CODE, "the registry has no k_constant")
-        end(memory.constant, flags)
+        if memory.constant is not None:
+            end(memory.constant, flags)
+            memory.constant = None
         return
     driven, counted = stop - start, last - first
     expected = driven * constant
     tolerance = settings.pulse_share * expected + 2 * step * constant + 2
     wrong = abs(counted - expected) > tolerance
     lasting = memory.constant
+    if lasting is None:
+        if not wrong:
+            return
+        lasting = memory.constant = Lasting()
     if wrong == (lasting.flag is not None):
         stays(lasting)
         if wrong:
             go_on(lasting, at, {}, flags)
+        else:
+            memory.constant = None
         return
     began_first = lasting.since if lasting.seen else began
     if waits(lasting, began, 2):
         return
     if not wrong:
         end(lasting, flags)
+        memory.constant = None
         return
     observed = counted / driven if driven else None
     evidence: dict[str, Any] = {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.records import Flag, Reading
 
 CODE: Final = "session_energy_mismatch"
-_REMEMBERED: Final = 16
+_REMEMBERED: Final = 4
 _SURE: Final = 0.99
 _SPAN: Final = 0.05
 """A register that fell and is this near to its full scale, in shares of it, has passed it."""
@@ -38,7 +38,7 @@ class SessionEnergySettings(Settings):
     interval: Positive = 0.01
 
 
-class Charge(msgspec.Struct, array_like=True, order=True):
+class Charge(msgspec.Struct, array_like=True, order=True, gc=False):
     """A charge by its end: times, registers, number, place in the ledger, registry version."""
 
     ended_at: int

@@ -111,8 +111,8 @@ class Told(msgspec.Struct, array_like=True):
 class Words(msgspec.Struct, array_like=True):
     """The words that stand; of those that ended, when they last did."""
 
-    standing: dict[str, Told] = {}
-    past: dict[str, tuple[int, int]] = {}
+    standing: dict[str, Told] | None = None
+    past: dict[str, tuple[int, int]] | None = None
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -170,6 +170,8 @@ def _check(bound: Bound) -> SeriesCheck:
             return
         if memory.standing:
             _expire(memory, table, at, flags)
+        if memory.standing is None:
+            memory.standing = {}
         source = f"{sort} {reading.channel or ''}"
         for word in status:
             judged = table.get(word)
@@ -200,7 +202,7 @@ def _take_back(
     at_once: bool,
 ) -> None:
     """Ends what this sort of message told before and does not tell any more."""
-    for word, told in list(memory.standing.items()):
+    for word, told in list((memory.standing or {}).items()):
         holder = told.holders.get(source)
         if holder is None or word in status:
             continue
@@ -213,7 +215,7 @@ def _take_back(
 
 def _expire(memory: Words, table: Mapping[str, Judged], at: int, flags: list[Flag]) -> None:
     """Ends alarms that were not told again for long."""
-    for word, told in list(memory.standing.items()):
+    for word, told in list((memory.standing or {}).items()):
         judged = table.get(word)
         lasts = judged.alarm_lasts if judged is not None else 0
         gone = [
@@ -229,9 +231,9 @@ def _expire(memory: Words, table: Mapping[str, Judged], at: int, flags: list[Fla
 
 def _end_if_alone(memory: Words, word: str, told: Told, flags: list[Flag]) -> None:
     flag = told.lasting.flag
-    if told.holders or flag is None:
+    if told.holders or flag is None or memory.standing is None:
         return
-    memory.past[word] = (flag.since, flag.until)
+    memory.past = (memory.past or {}) | {word: (flag.since, flag.until)}
     end(told.lasting, flags)
     del memory.standing[word]
 
@@ -250,10 +252,10 @@ def _late(
         judged = table.get(word)
         if judged is None:
             continue
-        told = memory.standing.get(word)
+        told = (memory.standing or {}).get(word)
         if told is not None and told.lasting.flag is not None and at >= told.lasting.flag.since:
             continue
-        since, until = memory.past.get(word, (1, 0))
+        since, until = (memory.past or {}).get(word, (1, 0))
         if since <= at <= until:
             continue
         flag = _flag(bound, reading, word, judged, at, late=True)

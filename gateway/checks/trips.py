@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DISTANCE: Final = "distance_mismatch"
 WAITING: Final = "waiting_time_mismatch"
+_ALONE: Final = "trips"
 _SECOND: Final = 10**9
 _HOUR: Final = 3_600.0
 
@@ -61,7 +62,7 @@ class WaitingSettings(Settings):
 
 
 class Nothing(msgspec.Struct, array_like=True):
-    """A trip is judged alone."""
+    """A trip is judged alone: nothing is remembered, under one name for all such checks."""
 
 
 class Times:
@@ -155,7 +156,7 @@ def _distance(bound: Bound) -> SeriesCheck | None:
                 )
                 bound.emit(flag, flags)
 
-    return SeriesCheck(DISTANCE, Nothing, False, run)
+    return SeriesCheck(_ALONE, Nothing, False, run)
 
 
 def _constant(bound: Bound, reading: Reading, at: int) -> float | None:
@@ -258,7 +259,7 @@ def _waiting(bound: Bound) -> SeriesCheck | None:
             )  # fmt: skip
             bound.emit(flag, flags)
 
-    return SeriesCheck(WAITING, Nothing, False, run)
+    return SeriesCheck(_ALONE, Nothing, False, run)
 
 
 def _longer(

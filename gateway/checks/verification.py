@@ -35,7 +35,7 @@ class VerificationSettings(Settings):
 class Verification(msgspec.Struct, array_like=True):
     """The flag that stands; the expiry and the end of the last one; whether none is known."""
 
-    lasting: Lasting = msgspec.field(default_factory=Lasting)
+    lasting: Lasting | None = None
     expired: int = 0
     until: int = 0
     unknown: bool = False
@@ -54,12 +54,12 @@ def _make(bound: Bound) -> SeriesCheck:
             memory.unknown = True
             bound.not_judged(CODE, "the registry has no end of the verification")
         if device is None or until is None or not _expired(device, until + grace, at):
-            if not late and memory.lasting.flag is not None:
+            if not late:
                 _end(memory, flags)
             return
-        standing = memory.lasting.flag
+        standing = memory.lasting
         if standing is not None and memory.expired == until:
-            go_on(memory.lasting, at, {}, flags)
+            go_on(standing, at, {}, flags)
         elif late:
             # One that stood and ended covers what belongs to it.
             if not (memory.expired == until and at <= memory.until):
@@ -67,9 +67,9 @@ def _make(bound: Bound) -> SeriesCheck:
                 flag.evidence["count"] = 1
                 flags.append(msgspec.structs.replace(flag, status="ended"))
         else:
-            if standing is not None:
-                _end(memory, flags)
+            _end(memory, flags)
             memory.expired = until
+            memory.lasting = Lasting()
             begin(memory.lasting, _flag(reading, device, until, at, grace, late=False), flags)
 
     return SeriesCheck(CODE, Verification, False, run)
@@ -81,9 +81,11 @@ def _expired(device: Device, until: int, at: int) -> bool:
 
 
 def _end(memory: Verification, flags: list[Flag]) -> None:
-    if memory.lasting.flag is not None:
-        memory.until = memory.lasting.flag.until
-    end(memory.lasting, flags)
+    standing = memory.lasting
+    if standing is not None and standing.flag is not None:
+        memory.until = standing.flag.until
+        end(standing, flags)
+        memory.lasting = None
 
 
 def _flag(reading: Reading, device: Device, until: int, at: int, grace: int, *, late: bool) -> Flag:
