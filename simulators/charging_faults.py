@@ -9,6 +9,7 @@ from simulators.clock import HOUR, MINUTE
 from simulators.ev_charger import EvCharger
 from simulators.faults import Case, Fault, Sent
 from simulators.instrument import half_up, units_of
+from simulators.protocols.ocmf import CONNECTOR, FORGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,4 +131,24 @@ class CountsTooMuch(Fault):
                 self.case.happened(since, until)
             else:
                 self.case.may_show(self.case.device_id, ("power_energy_mismatch",), since, until)
+        return ((0, body),)
+
+
+class Forged(Fault):
+    """Every other signed record has 1 to 4 kWh more in it than was signed."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self._first = True
+
+    def spoil(self, at: int, body: Body) -> Iterable[Sent]:
+        """Marks sessions for the encoder, which signs; those of the connector that has records."""
+        del at
+        rng = self.case.rng
+        if body["type"] != "session" or body["connector"] != CONNECTOR:
+            return ((0, body),)
+        if self._first or rng.random() < 0.5:
+            self._first = False
+            body[FORGED] = rng.randint(100, 400) / 100
+            self.case.happened(body["started_at"], body["ended_at"])
         return ((0, body),)

@@ -337,13 +337,23 @@ class Fleet:
         return (self._offsets[purpose] + index * _GOLDEN) % 1
 
     def _protocol(self, group: Group, index: int, choice: Choice | None) -> Protocol:
-        """The protocol of a device: one that can carry what its cheat shows."""
+        """The protocol of a device: one that can carry what its cheat shows.
+
+        Where none was asked for, that is reference JSON, or else any that can.
+        """
         shares = group.protocols or (("json", 1.0),)
         code = None
         if choice is not None:
             code = KINDS[group.kind].cheats[choice.cheat].code
         if choice is not None and code is not None:
             shares = tuple(each for each in shares if shows(PROTOCOLS[each[0]], code))
+            if not shares and not group.protocols:
+                kind = KINDS[group.kind].registered_as or group.kind
+                shares = tuple(
+                    (name, 1.0)
+                    for name, each in PROTOCOLS.items()
+                    if kind in each.profiles and shows(each, code)
+                )
             if not shares:
                 raise UnseenCheat(group.kind, choice.cheat, code)
         return PROTOCOLS[_share(shares, self._place(f"{group.kind}/protocol", index))]

@@ -100,17 +100,21 @@ NEEDS: Final[dict[str, frozenset[str]]] = {
         "energy_balance_mismatch": "register",
         "power_energy_mismatch": "register power",
         "tariff_sum_mismatch": "tariffs",
+        "signature_invalid": "signature",
         "voltage_out_of_limits": "voltage",
         "frequency_out_of_limits": "frequency",
     }.items()
 }
 """What a protocol must carry for a flag to be raised; a code that is not here needs all."""
 
+_SIGNED: Final = frozenset({"signature_invalid"})
+
 
 def shows(protocol: Protocol, code: str) -> bool:
     """Whether a fault with this flag code can be seen through a protocol."""
     if protocol.carries is None:
-        return True
+        # nothing signs the reference format
+        return code not in _SIGNED
     return code in NEEDS and NEEDS[code] <= protocol.carries
 
 

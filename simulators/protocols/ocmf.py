@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from simulators.instrument import Body, Setting
 
 PROFILES: Final = {"ev_charger": "ocmf-record"}
-CARRIES: Final = frozenset({"time"})
+CARRIES: Final = frozenset({"time", "signature"})
 
-_CONNECTOR: Final = "1"
+FORGED: Final = "forged_kwh"
+"""Key of a session that is altered after it was signed: by so many kWh."""
+
+CONNECTOR: Final = "1"
 
 
 def _key(setting: Setting) -> SigningKey:
@@ -52,11 +55,15 @@ def encoder(kind: str, region: str, setting: Setting) -> Encode:
 
     def encode(body: Body) -> Iterable[Packet]:
         nonlocal page
-        if body["type"] != "session" or body["connector"] != _CONNECTOR:
+        if body["type"] != "session" or body["connector"] != CONNECTOR:
             return ()
         page += 1
         record = msgspec.json.encode(_record(body, setting, page))
         signature = key.sign_deterministic(record, hashlib.sha256, sigencode_der)
+        if body.get(FORGED):
+            # somebody wrote more into it on the way
+            more = body | {"energy_end": round(body["energy_end"] + body[FORGED], 2)}
+            record = msgspec.json.encode(_record(more, setting, page))
         signed = b'OCMF|%b|{"SD":"%b"}' % (record, signature.hex().encode())
         return (Packet(topic, signed),)
 

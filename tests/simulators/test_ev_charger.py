@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from itertools import pairwise
 
 import pytest
+from ecdsa import BadSignatureError, VerifyingKey
+from ecdsa.util import sigdecode_der
 
-from simulators.clock import HOUR, local_hour, parse_time
+from simulators.clock import HOUR, local_hour, parse_time, rfc3339
 from tests.simulators.fleets import START, bodies, fleet
 
 CENT = Decimal("0.01")
@@ -186,3 +190,32 @@ def test_a_meter_that_counts_too_much_shows_more_energy_than_the_rating_allows()
     assert cheated.codes == {"power_energy_mismatch"}
     # registers, energy and money agree
     assert cheated.wrong(energy_is_off) == cheated.wrong(product_is_off) == set()
+
+
+def test_a_forged_record_is_one_that_the_registered_key_does_not_vouch_for():
+    made, events = fleet("ev_charger", devices=2, days=14, cheats=(("record_forged", 0.01),))
+    [device] = [each for each in made.devices if each.fault]
+    assert device.registration()["profile"] == "ocmf-record"
+    key = VerifyingKey.from_der(
+        bytes.fromhex(device.registration()["parameters"]["ocmf_public_key"])
+    )
+    records = [each.payload for each in made.messages() if each.topic.startswith("ocmf/")]
+    made.finish(made.order.until)
+    forged = set()
+    for record in records:
+        _, signed, signature = record.split(b"|")
+        try:
+            key.verify(
+                bytes.fromhex(json.loads(signature)["SD"]), signed, hashlib.sha256, sigdecode_der
+            )
+        except BadSignatureError:
+            begin, end = json.loads(signed)["RD"]
+            forged.add(tuple(each["TM"].split(" ")[0].replace(",", ".") for each in (begin, end)))
+    assert 0 < len(forged) < len(records)
+    told = {
+        tuple(rfc3339(at).replace("Z", "+0000") for at in (event.since, event.until))
+        for event in events
+        if event.required
+    }
+    assert forged == told
+    assert {event.code for event in events if event.required} == {"signature_invalid"}

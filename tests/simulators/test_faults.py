@@ -17,7 +17,8 @@ EVERY = [
     (kind, cheat)
     for kind, made in KINDS.items()
     for cheat, wrong in made.cheats.items()
-    if wrong.code
+    # only signed records show it, which are no JSON: test_ev_charger has it
+    if wrong.code and wrong.code != "signature_invalid"
 ]
 HONEST = [
     (kind, cheat)
