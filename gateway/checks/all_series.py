@@ -13,6 +13,7 @@ from gateway.checks import (
     distance_factor,
     energy_balance,
     heat_balance,
+    identity,
     overlaps,
     phases,
     power_energy,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from gateway.checks.series import Series, SeriesCheck
 
 SERIES: Final[tuple[Series, ...]] = (
+    identity.IDENTITY_CLASH,
     overlaps.TRIP_OVERLAP,
     overlaps.SESSION_OVERLAP,
     sessions.SESSION_ENERGY_MISMATCH,

@@ -136,6 +136,15 @@ CODES: Final = (
         zh="器具身份冲突",
         severity="major",
         basis={"": RECORD},
+        tolerance="4 changes between two counters that both go on, each within 24 h of the last",
+        evidence={
+            "counters": "where either counter stood and when",
+            "alternations": "changes from one counter to the other so far",
+            "count": "changes since the flag was given",
+        },
+        doc="The numbers of a device's messages change back and forth between two counters that "
+        "both go on: two devices send under one identity. One flag while it lasts.",
+        implemented=True,
     ),
     CheckInfo(
         code="firmware_changed",
