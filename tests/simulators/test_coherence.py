@@ -13,7 +13,7 @@ from simulators.clock import HOUR, MINUTE
 from simulators.electricity_meter import ElectricityMeter
 from simulators.gas_meter import conversion_factor
 from simulators.instrument import Setting
-from tests.simulators.fleets import START, bodies, run
+from tests.simulators.fleets import START, bodies, fleet, run
 
 CENT = Decimal("0.01")
 
@@ -192,3 +192,29 @@ def test_sequence_numbers_have_no_holes_and_times_do_not_fall(kind):
         ordered = sorted(found, key=lambda body: (body["seq"] + 2**31) % 2**32)
         assert {(b["seq"] - a["seq"]) % 2**32 for a, b in pairwise(ordered)} == {1}
         assert all(a["ts"] <= b["ts"] for a, b in pairwise(ordered))
+
+
+def test_only_homes_with_panels_export_and_only_by_day():
+    made, _ = fleet("electricity_meter", devices=20, days=3)
+    lines = {line["device_id"]: line["parameters"] for line in made.registry()}
+    exporting = set()
+    for (device, _), readings in by_channel(bodies(list(made.messages()))).items():
+        for before, after in pairwise(readings):
+            given = (after["energy"]["export"] - before["energy"]["export"]) % 10**6
+            if given:
+                exporting.add(device)
+                assert 6 <= (before["ts"] + 8 * HOUR) // HOUR % 24 <= 18
+    assert exporting == {device for device, known in lines.items() if known.get("generates")}
+    assert len(exporting) == 2
+
+
+def test_a_household_draws_no_water_in_most_hours_of_the_night():
+    messages, _ = run("water_meter", devices=30, days=4)
+    quiet = nights = 0
+    for readings in by_channel(bodies(messages)).values():
+        assert len({body["volume_reverse"] for body in readings}) == 1
+        for before, after in pairwise(readings):
+            if 2 <= (before["ts"] + 8 * HOUR) // HOUR % 24 < 5:
+                nights += 1
+                quiet += before["volume"] == after["volume"]
+    assert quiet / nights > 0.6
