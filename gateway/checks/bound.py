@@ -170,7 +170,7 @@ def compile_run(  # noqa: C901, PLR0915 - see run
     register and limit; everything else is behind a condition that honest data seldom meet.
     """
     layout = bound.layout
-    clock, modulus, ahead = layout.measured, bound.modulus, bound.clock_minor
+    clock, modulus, behind = layout.measured, bound.modulus, -bound.clock_minor
     limits, extras = bound.ranges, bound.extras
     place, recall = numbering.place, _recall
     unexpected, out_of_range = registers.unexpected, ranges.out_of_range
@@ -186,10 +186,12 @@ def compile_run(  # noqa: C901, PLR0915 - see run
         measured = at = reading.measured_at
         values: tuple[Any, ...] = reading.values
         offset = reading.ledger_offset
+        received = reading.received_at
+        delay = received - measured
         # Time of a clock that is ahead would make all that follows look late.
-        future = measured - reading.received_at > ahead
+        future = delay < behind
         if future:
-            at = reading.received_at
+            at = received
         number = reading.sequence if modulus else None
         key, follows = 0, False
         if number is not None or clock:
@@ -233,11 +235,11 @@ def compile_run(  # noqa: C901, PLR0915 - see run
             if len(keys) > window.limit:
                 trim(window, offset)
         rhythm = track.rhythm
-        gap = reading.received_at - rhythm.heard
-        if gap > rhythm.pause or reading.received_at - measured > rhythm.late:
+        gap = received - rhythm.heard
+        if gap > rhythm.pause or delay > rhythm.late:
             hear(track, reading, flags)
         elif gap > 0:
-            rhythm.heard = reading.received_at
+            rhythm.heard = received
         for index, register, dial in track.dials:
             value = values[index]
             if value is not None:

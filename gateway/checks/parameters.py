@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gateway.units import parse_value
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+
+
+def in_unit(unit: str) -> BeforeValidator:
+    """Lets a parameter also be a text with its unit, such as ``"0.4 kV"``.
+
+    Args:
+        unit: UCUM code of what the number is kept in.
+    """
+    return BeforeValidator(
+        lambda given: parse_value(given, unit) if isinstance(given, str) else given
+    )
 
 
 class Settings(BaseModel):

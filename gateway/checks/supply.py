@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from gateway.checks.findings import finding
 from gateway.checks.lasting import Lasting, begin, end, go_on, stays
-from gateway.checks.parameters import NotNegative, Positive, Settings
+from gateway.checks.parameters import NotNegative, Positive, Settings, in_unit
 from gateway.checks.series import Series, SeriesCheck
 from gateway.devices import having, valid_at
 
@@ -30,6 +30,8 @@ _INTERRUPTED: Final = 0.6
 NOMINAL: Final = "nominal_voltage"
 
 Times = Annotated[int, Field(ge=1, le=1000)]
+Voltage = Annotated[Positive, in_unit("V")]
+Frequency = Annotated[Positive, in_unit("Hz")]
 
 
 class VoltageSettings(Settings):
@@ -39,9 +41,9 @@ class VoltageSettings(Settings):
     voltage must be back within its limits.
     """
 
-    nominal: Positive = 220.0
-    low: Positive | None = None
-    high: Positive | None = None
+    nominal: Voltage = 220.0
+    low: Voltage | None = None
+    high: Voltage | None = None
     hysteresis: NotNegative = 1.0
     times: Times = 3
     duration: NotNegative = 600.0
@@ -56,8 +58,8 @@ class VoltageSettings(Settings):
 class FrequencySettings(Settings):
     """Hz: the nominal frequency and how far from it; how long and how often."""
 
-    nominal: Positive = 50.0
-    tolerance: Positive = 0.2
+    nominal: Frequency = 50.0
+    tolerance: Frequency = 0.2
     hysteresis: NotNegative = 0.02
     times: Times = 3
     duration: NotNegative = 600.0

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from gateway.errors import ProfileError
 from gateway.profiles.layout import Layout
 from gateway.records import Device
 from tests.checks.running import Running, shuffled, told
@@ -92,6 +93,9 @@ def test_limits_may_be_set_and_the_check_switched_off():
     europe = {"low": 207.0, "high": 253.0}
     assert found(voltages([240.0] * 10), **europe) == []
     assert len(found(voltages([254.0] * 10), **europe)) == 1
+    assert found(voltages([240.0] * 10), high="0.253 kV") == []
+    with pytest.raises(ProfileError, match=r"checks\.voltage_out_of_limits\.high: .*'3 m'"):
+        found([], high="3 m")
     off = Running([PHASE], checks={VOLTAGE: False}).judged(voltages([190.0] * 9))
     assert off.found(VOLTAGE) == []
 
