@@ -22,7 +22,7 @@ CHARGING: Final = {
     # a session told to begin earlier may so fall into another price window
     "sessions_overlapping": Cheat("session_overlap", Overlapping, ("price_mismatch",)),
     "counts_too_much": Cheat("power_energy_mismatch", CountsTooMuch),
-    "record_forged": Cheat("signature_invalid", Forged, ("register_decrease",)),
+    "record_forged": Cheat("signature_invalid", Forged),
     "sessions_hidden": Cheat("sequence_gap", lambda case: Hidden(case, ("session",), 0.2)),
     "messages_lost": LOST,
     **ANY,

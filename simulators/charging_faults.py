@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simulators.clock import HOUR, MINUTE
 from simulators.ev_charger import EvCharger
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from simulators.instrument import Body, Instrument
+
+_FORGERY_SHOWS: Final = ("session_energy_mismatch", "power_energy_mismatch", "register_decrease")
 
 
 def _bill(body: Body) -> None:
@@ -135,10 +137,15 @@ class CountsTooMuch(Fault):
 
 
 class Forged(Fault):
-    """Every other signed record has 1 to 4 kWh more in it than was signed."""
+    """Every other signed record has 1 to 4 kWh more in it than was signed.
+
+    The register that it tells is above that with which the next session begins, and a short session
+    may have more energy than the rating allows.
+    """
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
+        self._since: int | None = None
         self._first = True
 
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
@@ -147,8 +154,13 @@ class Forged(Fault):
         rng = self.case.rng
         if body["type"] != "session" or body["connector"] != CONNECTOR:
             return ((0, body),)
+        if self._since is not None:
+            span = (self._since, body["ended_at"])
+            self.case.may_show(self.case.device_id, _FORGERY_SHOWS, *span)
+            self._since = None
         if self._first or rng.random() < 0.5:
             self._first = False
+            self._since = body["started_at"]
             body[FORGED] = rng.randint(100, 400) / 100
             self.case.happened(body["started_at"], body["ended_at"])
         return ((0, body),)
