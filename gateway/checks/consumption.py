@@ -102,6 +102,7 @@ def _pass(meter: Meter) -> Run:  # noqa: C901 - one function, not five: see comp
                 stands.moved(use, at, flags)
             use.moved_at = at
             use.today += step
+            use.moves += 1
             use.value = value
         else:
             if shown is not None and shown > least:

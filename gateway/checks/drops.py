@@ -4,9 +4,10 @@ A part of the load that goes round the meter shows as a step down of the daily u
 do a holiday and an empty house: the step must last longer than holidays do, and a house in which
 next to nothing is used is told of as information only.
 
-A day's use is kept as two bytes, 1000 ln(use) + 14000: to 0.1 %, of which a step of 0.1 % is all
-that a stranger who recomputes the flag may find other.  0 is a day that is not known, 1 one without
-any use.  All arithmetic is on these numbers: differences are ratios.
+A day's use is kept as two bytes, 1000 ln(use) + 14000, which is to 0.1 %; 0 is a day that is not
+known, 1 one without any use.  A third byte is how often the register moved.  Where something is
+consumed once or twice a day (a gas cooker), the use of a day says little, and the size of the steps
+says soon that a part of each goes round the meter.
 """
 
 from __future__ import annotations
@@ -22,12 +23,11 @@ from gateway.checks.findings import finding, unit_of
 from gateway.checks.lasting import begin, end, go_on
 from gateway.checks.local_days import DAY
 from gateway.checks.parameters import Settings
-from gateway.checks.use import REMEMBERED_DAYS, Now, Use
+from gateway.checks.step_down import HOLIDAY, known, mean, step_down, usual_step, usual_use
+from gateway.checks.use import DAY_BYTES, REMEMBERED_DAYS, Now, Use
 from gateway.devices import named_devices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gateway.checks.metered import Meter
     from gateway.records import Device, Flag, Reading
 
@@ -36,22 +36,14 @@ _WEEK: Final = 7
 _SCALE: Final = 1000.0
 _SHIFT: Final = 14_000
 _NONE: Final = 1
-_PACKED: Final = tuple(Struct(f"<{n}H") for n in range(REMEMBERED_DAYS + 1))
-_HOLIDAY: Final = 10
-"""Days that a holiday lasts at most: days that are further apart must both be of the drop."""
+_PACKED: Final = tuple(Struct("<" + n * "HB") for n in range(REMEMBERED_DAYS + 1))
 _LONGER: Final = (0, 3, 7, 14, 21, 28)
 """How many days more than the settings say are looked at, where the use is uneven."""
-_HINT: Final = 250
-"""The days of late must be this much (a fifth) below the middle of all to be looked at."""
-_STABLE: Final = 0.75
-"""The week before is at least this part of the days before it: no slow decline."""
-_SURE: Final = 3.0
-_SURE_ENDS: Final = 2.0
-"""How many standard deviations of its mean a drop must be, and at each of its ends."""
-_LEAST_SPREAD: Final = 0.1
-_SEVERAL: Final = 3
-_CAP: Final = 3.0
-"""A day of more than three times the mean counts as that: one feast is no usual use."""
+_HINT: Final = 400
+"""The days of late must be this much (a third, in ln) below those before to be looked at."""
+_HINTS: Final = (14, 28)
+_CONSUMED: Final = 0.7
+"""Smaller steps are a drop only where less than this part is consumed in the days after."""
 _PEERS: Final = 8
 _PEER_DAYS: Final = 35
 _BINS: Final = 48
@@ -81,15 +73,16 @@ class Peers(msgspec.Struct, array_like=True):
 
 
 class Drop(NamedTuple):
-    """What the days show; ``expected`` is the usual use of the days after, a day."""
+    """What the days show: their use, or the steps that it was made in.
 
+    ``expected`` is the usual use of the days after, a day, or the usual step.
+    """
+
+    measure: str
     days: int
-    ends: int
     ratio: float
     visible: float
     expected: float
-    before: tuple[int, ...]
-    after: tuple[int, ...]
 
 
 def code(use: float) -> int:
@@ -124,60 +117,74 @@ class Drops:
         """
         use = now.use
         told = 0 if total is None else code(total)
-        days = use.days + bytes((told & 255, told >> 8))
-        use.days = days[-2 * REMEMBERED_DAYS :]
+        days = use.days + bytes((told & 255, told >> 8, min(255, use.moves)))
+        use.days = days[-DAY_BYTES * REMEMBERED_DAYS :]
         if not self.on:
             return
-        codes = _PACKED[len(use.days) // 2].unpack(use.days)
+        kept = _PACKED[len(use.days) // DAY_BYTES].unpack(use.days)
+        codes = kept[::2]
         middle = _middle(codes)
         peers = self._peers(now.device, now.reading)
         if told > _NONE and middle and peers is not None:
             _add(peers, day[0] // DAY, told - middle)
         if use.lasting(DROP) is not None:
             self._still(use, codes, day, now.flags)
-        elif sum(codes[-4:]) < 4 * (middle - _HINT):
-            drop = self._found(codes, day, peers)
+        elif _hint(codes):
+            uses = [amount(told) for told in codes]
+            drop = self._found(uses, kept[1::2], day, peers)
             if drop is not None:
-                self._say(now, drop, day)
+                self._say(now, drop, day, uses, kept[1::2])
 
     def _found(
-        self, codes: tuple[int, ...], day: tuple[int, int], peers: Peers | None
+        self,
+        uses: list[float | None],
+        moves: tuple[int, ...],
+        day: tuple[int, int],
+        peers: Peers | None,
     ) -> Drop | None:
         """The drop that the last days make, if they make one."""
-        uses = [amount(told) for told in codes]
+        least, ratio = self._settings.before, self._settings.ratio
         for longer in _LONGER:
             days = self._settings.days + longer
-            before, after = uses[:-days], uses[-days:]
-            usual = _usual(before, self._settings.before)
+            first = len(uses) - days
+            usual = usual_use(uses[: max(first, 0)], least)
             if usual is None:
                 return None
-            parts = [
-                None if told is None or not usual.of[i % _WEEK] else told / usual.of[i % _WEEK]
-                for i, told in enumerate(after, len(before))
+            of = [usual.of[i % _WEEK] for i in range(first, len(uses))]
+            after = [
+                None if use is None or not much else (use / much, 1.0)
+                for use, much in zip(uses[first:], of, strict=True)
             ]
-            end_days = min(days - _HOLIDAY, days // 2)
-            ends = [_known(parts[:end_days]), _known(parts[-end_days:])]
-            fewest = min(map(len, ends))
-            if fewest < (end_days + 1) // 2:
-                continue
-            known = sorted(_known(parts))
-            # An end that is a quarter back from the level of the drop is not wholly in it.
-            level = known[len(known) // 2]
-            visible = min(
-                self._settings.ratio,
-                level + (1 - level) / 4,
-                1 - _SURE * usual.spread * sqrt(1 / len(known) + 1 / usual.days),
-                1 - _SURE_ENDS * usual.spread * sqrt(1 / fewest + 1 / usual.days),
-            )
-            limit = visible * _aside(peers, day[1] // DAY - 1, days)
-            if all(_mean(part) < limit for part in (*ends, known)):
-                expected = _mean([usual.of[i % _WEEK] for i in range(len(before), len(uses))])
-                return Drop(
-                    days, end_days, _mean(known), limit, expected, codes[:-days], codes[-days:]
-                )
+            aside = _aside(peers, day[1] // DAY - 1, days)
+            found = step_down(after, usual, ratio, aside)
+            if found is not None:
+                return Drop("use of a day", days, *found, mean(of))
+            if mean([part[0] for part in after if part is not None]) < _CONSUMED * aside:
+                steps = [
+                    None if use is None else (use, float(often))
+                    for use, often in zip(uses, moves, strict=True)
+                ]
+                usual = usual_step(steps[:first], least // 2)
+                if usual is None:
+                    continue
+                step = usual.of[0]
+                sizes = [
+                    (part[0] / part[1] / step, part[1]) if part is not None and part[1] else None
+                    for part in steps[first:]
+                ]
+                found = step_down(sizes, usual, ratio, aside)
+                if found is not None:
+                    return Drop("mean step", days, *found, step)
         return None
 
-    def _say(self, now: Now, drop: Drop, day: tuple[int, int]) -> None:
+    def _say(
+        self,
+        now: Now,
+        drop: Drop,
+        day: tuple[int, int],
+        uses: list[float | None],
+        moves: tuple[int, ...],
+    ) -> None:
         reading = now.reading
         register = self._meter.what.register
         looks_empty = drop.ratio < self._settings.empty
@@ -190,14 +197,16 @@ class Drops:
                 "expected": round(drop.expected, 6),
                 "tolerance": round((1 - drop.visible) * drop.expected, 6),
                 "unit": unit_of(reading, register),
-                "formula": "mean of use / mean use of that weekday before, over all days after, "
-                f"the first {drop.ends} and the last {drop.ends} of them, each < visible_ratio",
+                "formula": f"mean {drop.measure} after / before, over all days after and over the "
+                "first and the last days - 10 (half at most) of them, each < visible_ratio",
                 "inputs": {
                     "register": register,
                     "ratio": round(drop.ratio, 4),
-                    "days_before": [_shown(told) for told in drop.before],
-                    "days_after": [_shown(told) for told in drop.after],
+                    "days": drop.days,
+                    "uses": [None if use is None else float(f"{use:.4g}") for use in uses],
+                    "moves": list(moves),
                 },
+                "measure": drop.measure,
                 "visible_ratio": round(drop.visible, 4),
                 "looks_empty": looks_empty,
                 "judged_late": False,
@@ -218,22 +227,23 @@ class Drops:
         lasting = use.lasting(DROP)
         if lasting is None or lasting.flag is None:
             return
-        expected = lasting.flag.evidence["expected"]
+        told_of = lasting.flag.evidence["inputs"]
+        expected = mean(known(told_of["uses"][: -told_of["days"]]))
         parts = [
             None if told is None else told / expected
             for told in map(amount, codes[-self._settings.days :])
         ]
-        late = _known(parts[-_HOLIDAY:])
-        if late and _mean(late) > sqrt(self._settings.ratio):
+        late = known(parts[-HOLIDAY:])
+        if late and mean(late) > sqrt(self._settings.ratio):
             end(lasting, flags)
             use.forget(DROP)
             return
         # Where it looked empty and is used a little again, it is a drop like any other.
         severity = None
         changes: dict[str, object] = {}
-        halves = [_known(parts[: len(parts) // 2]), _known(parts[len(parts) // 2 :])]
+        halves = [known(parts[: len(parts) // 2]), known(parts[len(parts) // 2 :])]
         if lasting.flag.evidence["looks_empty"] and all(
-            half and self._settings.empty < _mean(half) < self._settings.ratio for half in halves
+            half and self._settings.empty < mean(half) < self._settings.ratio for half in halves
         ):
             changes, severity = {"looks_empty": False}, "minor"
         go_on(lasting, day[1], changes, flags, severity)
@@ -249,62 +259,20 @@ class Drops:
         return self._meter.bound.group(DROP, f"{reading.kind} {group}", Peers)
 
 
-class _Usual(NamedTuple):
-    """The mean use by the place of a day in the series modulo 7 (0: next to none).
-
-    ``spread`` is its relative standard deviation, ``days`` of how many days they are.
-    """
-
-    of: list[float]
-    spread: float
-    days: int
-
-
-def _usual(before: list[float | None], least: int) -> _Usual | None:
-    """What is usual; None where too few days are known, or it falls already."""
-    known = _known(before)
-    whole = _mean(known)
-    if len(known) < least or not whole:
-        return None
-    capped = [None if use is None else min(use, _CAP * whole) for use in before]
-    whole = _mean(_known(capped))
-    of = []
-    for weekday in range(_WEEK):
-        same = _known(capped[weekday::_WEEK])
-        # One or two days may be any: then the mean of all is the better guess.
-        mean = _mean(same) if len(same) >= _SEVERAL else whole
-        of.append(mean if mean > whole / 10 else 0.0)
-    parts = [
-        use / of[i % _WEEK] for i, use in enumerate(capped) if use is not None and of[i % _WEEK]
-    ]
-    mean = _mean(parts)
-    spread = sqrt(sum((part - mean) ** 2 for part in parts) / max(1, len(parts) - 1))
-    week, earlier = parts[-_WEEK:], parts[:-_WEEK]
-    if earlier:
-        chance = 1.5 * spread * sqrt(1 / len(week) + 1 / len(earlier))
-        if _mean(week) < min(_STABLE, 1 - chance) * _mean(earlier):
-            return None
-    return _Usual(of, max(spread, _LEAST_SPREAD), len(parts))
-
-
-def _known(uses: Sequence[float | None]) -> list[float]:
-    return [use for use in uses if use is not None]
-
-
-def _mean(numbers: Sequence[float]) -> float:
-    """The mean of some numbers; 0 of none."""
-    return sum(numbers) / len(numbers) if numbers else 0.0
+def _hint(codes: tuple[int, ...]) -> bool:
+    """Whether it is worth while to look at the days: less than a third of the time it is."""
+    for days in _HINTS:
+        before = [told for told in codes[:-days] if told > _NONE]
+        after = [told for told in codes[-days:] if told > _NONE]
+        if before and sum(after) * len(before) <= (sum(before) - _HINT * len(before)) * len(after):
+            return True
+    return False
 
 
 def _middle(codes: tuple[int, ...]) -> int:
     """The middle of the days that are known; 0 of none."""
     known = sorted(told for told in codes if told)
     return known[len(known) // 2] if known else 0
-
-
-def _shown(told: int) -> float | None:
-    found = amount(told)
-    return None if found is None else float(f"{found:.4g}")
 
 
 def _add(peers: Peers, day: int, change: int) -> None:

@@ -15,7 +15,7 @@ from gateway.checks.findings import finding, unit_of
 from gateway.checks.lasting import begin, end, go_on
 from gateway.checks.local_days import DAY, HOUR
 from gateway.checks.parameters import Positive, Settings
-from gateway.checks.use import Standing, Use, hours
+from gateway.checks.use import DAY_BYTES, Standing, Use, hours
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Stands:
         zero = use.lasting(ZERO)
         if zero is not None:
             go_on(zero, at, {"observed": round(hours(stands), 3)}, flags)
-        elif self._zero and len(use.days) >= 2 * _WATCHED:
+        elif self._zero and len(use.days) >= DAY_BYTES * _WATCHED:
             allowed = max(self._hours, round(self._pauses * usual))
             if stands > allowed:
                 flag = finding(

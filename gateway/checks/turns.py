@@ -186,6 +186,7 @@ class Turns:
         for n in range(min(since_days(closed, begin), REMEMBERED_DAYS)):
             self.drops.close(now, (closed + n * DAY, closed + (n + 1) * DAY), None)
         use.day_end = end
+        use.moves = 0
         # The pass adds the whole step: what was of the days before is taken off.
         use.today = -before if short else -now.step
         use.known = short

@@ -27,6 +27,7 @@ UP: Final = 1.1
 """The largest usual rate follows the 99th percentile of all steps: up by a tenth where a step is
 above it, down by 0.1 % where it is not, which is in balance where one in a hundred is above."""
 REMEMBERED_DAYS: Final = 56
+DAY_BYTES: Final = 3
 
 
 class Suspect(msgspec.Struct, array_like=True):
@@ -73,10 +74,11 @@ class Use(msgspec.Struct, array_like=True, gc=False):
         day_end: the midnight that ends the local day.
         today: what was consumed since its beginning.
         known: whether that is all of it.
+        moves: how often the register moved in it.
         unsettled: why the next reading is no ordinary one: `CLOCK`, `FLOW`.
         window_at, window_today: where the present hour of the night began.
         low, windows: the least rate of the hours of this night, and how many there were.
-        days: two bytes a day, see `drops`.
+        days: three bytes a day, see `drops`.
         nights, reverse, backwards, standing, suspect: see there.
         conditions: what lasts, by code.
     """
@@ -90,6 +92,7 @@ class Use(msgspec.Struct, array_like=True, gc=False):
     day_end: int = NEVER
     today: float = 0.0
     known: bool = False
+    moves: int = 0
     unsettled: int = 0
     window_at: int = NEVER
     window_today: float = 0.0
@@ -106,7 +109,7 @@ class Use(msgspec.Struct, array_like=True, gc=False):
     @property
     def learned(self) -> bool:
         """Whether it was watched for long enough to know what is usual."""
-        return len(self.days) >= 2 * LEARNING
+        return len(self.days) >= DAY_BYTES * LEARNING
 
     def lasting(self, code: str) -> Lasting | None:
         """What lasts of a code."""

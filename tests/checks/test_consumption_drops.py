@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from math import sqrt
 from statistics import mean, stdev
 
@@ -39,30 +40,60 @@ def test_the_evidence_of_a_drop_can_be_recomputed_from_its_days():
     meter = Meter()
     readings = meter.readings(45, share=lambda day: 0.3 if day >= 15 else 1.0)
     (flag,) = found(readings, meter.layout, HOME)
-    told = flag.evidence["inputs"]
-    before = [day for day in told["days_before"] if day is not None]
+    told, seen = flag.evidence["inputs"], flag.evidence
+    days = told["days"]
+    assert (seen["measure"], days) == ("use of a day", 14)
+    before = [day for day in told["uses"][:-days] if day is not None]
     # fewer than three of each weekday are known before: the mean of all days is the usual one
     usual = mean(before)
     assert max(before) < 3 * usual
-    after = [day / usual for day in told["days_after"]]
+    after = [day / usual for day in told["uses"][-days:]]
     assert told["ratio"] == pytest.approx(mean(after), abs=0.001)
-    visible = flag.evidence["visible_ratio"]
     spread = stdev(day / usual for day in before)
     level = sorted(after)[len(after) // 2]
-    assert visible == pytest.approx(
+    assert seen["visible_ratio"] == pytest.approx(
         min(
             0.5,
             level + (1 - level) / 4,
-            1 - 2 * spread * sqrt(1 / 4 + 1 / len(before)),
+            1 - 2.5 * spread * sqrt(1 / 4 + 1 / len(before)),
             1 - 3 * spread * sqrt(1 / len(after) + 1 / len(before)),
         ),
         abs=0.002,
     )
-    assert max(mean(after), mean(after[:4]), mean(after[-4:])) < visible
+    assert max(mean(after), mean(after[:4]), mean(after[-4:])) < seen["visible_ratio"]
+    assert seen["expected"] == pytest.approx(usual, rel=0.001)
+    assert seen["observed"] == pytest.approx(usual * told["ratio"], rel=0.001)
     shown = readings[flag.ledger_offset].values[0]
-    tail = sum(told["days_after"])
     since = max(r.values[0] for r in readings if r.measured_at <= flag.since)
-    assert shown - since == pytest.approx(tail, abs=0.1)
+    assert shown - since == pytest.approx(sum(told["uses"][-days:]), abs=0.1)
+
+
+def test_where_little_is_used_now_and_then_the_size_of_the_steps_shows_it():
+    cook = random.Random(5)
+    eaten = [0.0]
+    for _ in range(24 * 60):
+        eaten.append(eaten[-1] + (cook.uniform(0.3, 0.6) if cook.random() < 0.06 else 0.0))
+
+    def cooker(cut):
+        meter = Meter("gas_meter", first=0)
+
+        def change(number, body):
+            told = min(number, 20 * 24)
+            body["volume"] = round(100 + eaten[told] + cut * (eaten[number] - eaten[told]), 3)
+            body["flow_rate"] = 0.0
+
+        return found(meter.readings(55, change=change), meter.layout, HOME)
+
+    assert codes(cooker(1.0)) == []
+    (flag,) = drops(cooker(0.35))
+    assert flag.severity == "minor"
+    told, days = flag.evidence["inputs"], flag.evidence["inputs"]["days"]
+    if flag.evidence["measure"] == "mean step":
+        steps = [
+            sum(use for use in told["uses"][part] if use is not None) / sum(told["moves"][part])
+            for part in (slice(1, -days), slice(-days, None))
+        ]
+        assert told["ratio"] == pytest.approx(steps[1] / steps[0], abs=0.02)
 
 
 @pytest.mark.parametrize(

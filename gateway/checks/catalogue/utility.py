@@ -169,7 +169,8 @@ CODES: Final = (
         "deviations",
         evidence={
             "formula": "what was computed",
-            "inputs": "the ratio, and the use of each day before and after, null where not known",
+            "inputs": "the ratio, how many days are after, and the use and moves of each day",
+            "measure": "whether the use of a day shows it, or the mean step",
             "visible_ratio": "the ratio below which a drop of this meter is seen",
             "looks_empty": "whether next to nothing is used: then it is only information",
             "count": "days since the flag was given",
