@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simulators.clock import DAY, MINUTE
+from simulators.clock import DAY, SECOND
 from simulators.electricity_meter import ElectricityMeter, generates, has_three_phases
 from simulators.instrument import Body, Setting
 from simulators.water_meter import WaterMeter
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 SIZE: Final = 13
 """Devices of a group: twelve members and their master."""
 
-_SENT_WITHIN: Final = 5 * MINUTE
+_SENT_WITHIN: Final = 40 * SECOND
+"""Less than a clock may be off: a constant delay looks like a clock that is behind."""
 _PER_KWH: Final = 100_000
 
 

@@ -126,34 +126,30 @@ class ClockSet(Fault):
 
 
 class Jitter(Fault):
-    """A display that is read in the moment of its move: now and then a step back by one digit.
+    """A display that is read in the moment of its move: now and then one digit below what it was.
 
     Only where next to nothing went through since the message before.
     """
 
     def __init__(self, case: Case, dials: Dials) -> None:
         super().__init__(case)
-        self._registers = dials.registers
-        self._last: list[int] = []
+        self._main = dials.registers[0]
+        self._last = 0
+        self._highest = 0
 
     def send(self, at: int, body: Body) -> Iterable[Sent]:
-        """One digit below the message before."""
+        """One digit below the highest that was shown; the other registers stay as they are."""
         if body["type"] != "periodic":
             return ((0, body),)
-        places = [(holder(body, each.place), each.place[-1]) for each in self._registers]
-        units = [
-            round(place.get(name, 0) * 10**each.decimals)
-            for (place, name), each in zip(places, self._registers, strict=True)
-        ]
-        last, self._last = self._last, units
-        moved = [now - then for now, then in zip(units, last, strict=True)] if last else []
-        quiet = moved and min(moved) >= 0 and max(moved) <= 1 and min(last) > 0
-        if at >= self.case.begin and quiet and self.case.rng.random() < 0.2:
-            for (place, name), each, then in zip(places, self._registers, last, strict=True):
-                # a register that did not move at all for long does not jitter either
-                if name in place and each is self._registers[0]:
-                    place[name] = (then - 1) / 10**each.decimals
-                    units[0] = then - 1
+        name = self._main.place[-1]
+        place = holder(body, self._main.place)
+        units = round(place[name] * 10**self._main.decimals)
+        moved, self._last = units - self._last, units
+        quiet = moved in (0, 1) and self._highest and at >= self.case.begin
+        if quiet and self.case.rng.random() < 0.2:
+            place[name] = (self._highest - 1) / 10**self._main.decimals
+        else:
+            self._highest = units
         return ((0, body),)
 
 

@@ -19,7 +19,12 @@ Q3: Final = 2.5
 _USE: Final = day_curve(
     (1, 0.5, 0.3, 0.3, 0.5, 2, 6, 10, 8, 5, 4, 5, 6, 4, 3, 3, 4, 7, 10, 11, 10, 8, 5, 2)
 )  # fmt: skip
-_DRAWS: Final = ((2, 8, 360), (5, 12, 420), (30, 90, 540), (40, 70, 700))
+_DRAWS: Final = (
+    *((2, 8, 360),) * 10,
+    *((5, 12, 420),) * 6,
+    *((30, 90, 540),) * 2,
+    (40, 70, 700),
+)
 """What people draw: least and most litres, litres an hour; taps often, baths seldom."""
 
 
@@ -79,7 +84,7 @@ class WaterMeter:
             # the next draw, or the end of this hour, where another rate begins
             now = min(now + rng.expovariate(rate), (int(now) // HOUR + 1) * float(HOUR))
             if now < until and now % HOUR:
-                low, high, self._draw_rate = rng.choices(_DRAWS, (10, 6, 2, 1))[0]
+                low, high, self._draw_rate = _DRAWS[int(rng.random() * len(_DRAWS))]
                 self._draw_until = now + rng.uniform(low, high) / self._draw_rate * HOUR
 
     def report(self, at: int) -> Body:
