@@ -64,6 +64,8 @@ class Connections:
                 str(self.path), read_only=self._read_only, config=self._config
             )
             try:
+                # Under `python -c` a slow statement would draw its bar into our standard output.
+                self._writer.execute("SET enable_progress_bar = false")
                 self._prepare(self._writer)
             except BaseException:
                 self._writer.close()

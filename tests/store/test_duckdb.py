@@ -406,6 +406,20 @@ def test_the_write_ahead_log_stays_bounded(tmp_path: Path, reading_goes_on: bool
     assert not wal.exists()
 
 
+def test_no_bar_of_progress_is_ever_shown(tmp_path: Path):
+    body = """
+        import sys
+        from pathlib import Path
+        from gateway.store.duckdb import DuckDBStore
+        store = DuckDBStore(Path(sys.argv[1]))
+        asked = "SELECT current_setting('enable_progress_bar')"
+        print(store.ask(asked), store._connections._writer.execute(asked).fetchall())
+    """
+    child = _child(body, tmp_path / "store.duckdb")
+    said, _ = child.communicate(timeout=60)
+    assert said.split() == ["[(False,)]", "[(False,)]"]
+
+
 def test_memory_stays_flat_over_a_million_readings(tmp_path: Path):
     body = """
         import re, sys
