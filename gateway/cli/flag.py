@@ -17,7 +17,7 @@ from gateway.checks import CATALOGUE
 from gateway.cli import flag_report as report
 from gateway.cli.output import Data, Json, examples, existing, moment
 from gateway.errors import ConfigError
-from gateway.flags.decisions import decide, suppress, unsuppress, window_line
+from gateway.flags.decisions import Decided, decide, suppress, unsuppress, window_line
 from gateway.flags.lines import case_line, history_lines, incident_line, view_line
 from gateway.flags.query import Choice, Desk, events, history, suppressions
 from gateway.flags.related import chosen, flags_of, incidents_of
@@ -222,15 +222,17 @@ def _decide(
         expected = {named[0]: seen}
     with _desk(data) as desk:
         flags = [view.flag for view in desk.look(chosen(desk, named))]
-        done = decide(
-            desk.casebook,
-            action,
-            flags,
-            actor=who,
-            reason=reason,
-            expected=expected,
-            skip_refused=skip,
-        )
+        done = Decided([], [])
+        if flags:  # a list that was piped in may be empty
+            done = decide(
+                desk.casebook,
+                action,
+                flags,
+                actor=who,
+                reason=reason,
+                expected=expected,
+                skip_refused=skip,
+            )
     if json:
         told = {
             "decided": [case_line(case) for case in done.cases],
@@ -511,7 +513,7 @@ def incidents_(  # noqa: PLR0917 - typer takes its options so
     choice = _choice(code, kind, device, region, site, severity, status, since, until)
     with _desk(data) as desk:
         if incident is not None:
-            views = desk.look(flags_of(desk, incident))
+            views = desk.look(flags_of(desk, [incident])[incident])
             if json:
                 for view in views:
                     typer.echo(msgspec.json.encode(view_line(view, _TITLES)))

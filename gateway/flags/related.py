@@ -10,6 +10,8 @@ from gateway.flags.incidents import Incident, Member, Rules, incidents
 from gateway.flags.query import Choice
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.flags.query import Desk
     from gateway.flags.records import FlagView
 
@@ -76,28 +78,28 @@ def incidents_of(
     return [incident for incident in found if not wanted.isdisjoint(incident.flags)]
 
 
-def flags_of(desk: Desk, incident_id: str) -> list[str]:
-    """The ids of the flags of one incident, by beginning.
+def flags_of(desk: Desk, incident_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The ids of the flags of incidents, each by beginning; grouped once, however many are asked.
 
     Raises:
         ConfigError: there is no such incident now; a late flag may have changed what it begins
             with.
     """
-    first = desk.look([incident_id.removeprefix(PREFIX)])[0]
-    begin = first.flag.since
-    near = incidents_of(desk, Choice(since=begin))
-    found = next((each for each in near if each.id == incident_id), None)
-    if found is None:
-        raise ConfigError(
-            f"no incident {incident_id} any more; `gateway flag incidents` tells them"
-        )
-    return found.flags
+    if not incident_ids:
+        return {}
+    firsts = desk.look([each.removeprefix(PREFIX) for each in incident_ids])
+    begin = min(view.flag.since for view in firsts)
+    found = {each.id: each.flags for each in incidents_of(desk, Choice(since=begin))}
+    for each in incident_ids:
+        if each not in found:
+            raise ConfigError(f"no incident {each} any more; `gateway flag incidents` tells them")
+    return {each: found[each] for each in incident_ids}
 
 
-def chosen(desk: Desk, ids: list[str]) -> list[str]:
+def chosen(desk: Desk, ids: Sequence[str]) -> list[str]:
     """Ids of flags, with those of incidents in the place of the incidents' own."""
+    members = flags_of(desk, [each for each in ids if each.startswith(PREFIX)])
     told: dict[str, None] = {}
     for each in ids:
-        names = flags_of(desk, each) if each.startswith(PREFIX) else [each]
-        told.update(dict.fromkeys(names))
+        told.update(dict.fromkeys(members.get(each, [each])))
     return list(told)

@@ -155,6 +155,8 @@ def test_flags_are_decided_in_bulk_by_a_pipe(flag):
     done = flag("acknowledge", "-", "--lang", "en", stdin=listed)
     assert f"{len(listed.splitlines())} flags acknowledged" in done.stdout
     assert len(falls(flag, "--status", "acknowledged")) == 2
+    nothing = flag("confirm", "-", "--lang", "en", stdin=b"")
+    assert (nothing.exit_code, nothing.stdout) == (0, "0 flags confirmed\n")
     plain = "\n".join(falls(flag, "--status", "acknowledged")).encode()
     assert flag("confirm", "-", "--lang", "en", stdin=plain).exit_code == 0
     assert len(falls(flag, "--status", "confirmed")) == 2
@@ -234,6 +236,9 @@ def test_incidents_are_listed_and_decided_as_one(flag):
     assert flag("acknowledge", both["id"]).exit_code == 0
     assert set(ids(flag, "--status", "acknowledged")) == set(both["flags"])
     assert flag("incidents", "inc-nobody").exit_code == 2
+    listed = flag("incidents", "--json", "--site", "b").stdout.encode()
+    assert flag("acknowledge", "-", stdin=listed).exit_code == 0
+    assert len(falls(flag, "--status", "acknowledged")) == 3
 
 
 def test_a_list_of_no_data_is_wrong_use(gateway, tmp_path):

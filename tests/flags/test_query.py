@@ -235,10 +235,12 @@ def test_incidents_are_of_the_store_with_the_relations_of_the_registry(desk, cas
     decide(casebook, "acknowledge", [flag(4)], actor="li")
     (only,) = incidents_of(looked, Choice(statuses=("acknowledged",)))
     assert only.statuses == {"acknowledged": 1, "open": 1}
-    assert flags_of(looked, "inc-flag-3") == ["flag-3", "flag-4"]
+    assert flags_of(looked, ["inc-flag-3", "inc-flag-6"]) == {
+        "inc-flag-3": ["flag-3", "flag-4"], "inc-flag-6": ["flag-6"],
+    }  # fmt: skip
     assert chosen(looked, ["inc-flag-3", "flag-4", "flag-1"]) == ["flag-3", "flag-4", "flag-1"]
     with pytest.raises(ConfigError, match="no incident inc-flag-4 any more"):
-        flags_of(looked, "inc-flag-4")
+        flags_of(looked, ["inc-flag-4"])
 
 
 def test_what_is_suppressed_is_in_no_incident(desk, casebook):
