@@ -89,6 +89,9 @@ def _firmware(bound: Bound) -> SeriesCheck | None:
 def _text_of(told: Any, channel: str | None) -> str | None:  # noqa: ANN401 - of the registry
     if isinstance(told, dict):
         told = told.get(channel or "")
+    if isinstance(told, int) and not isinstance(told, bool):
+        # a cell of a table that has digits only
+        told = str(told)
     return told if isinstance(told, str) and told else None
 
 

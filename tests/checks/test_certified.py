@@ -100,6 +100,13 @@ def test_a_checksum_is_the_same_in_capitals():
     assert judged(forecourt, PROGRAM, Registry([device(firmware_checksum="C0FFEE01")])) == []
 
 
+def test_a_checksum_of_digits_only_may_come_as_a_number():
+    forecourt = Forecourt()
+    forecourt.sell(10, spoil=telling(firmware_checksum="20260101"))
+    assert judged(forecourt, PROGRAM, Registry([device(firmware_checksum=20260101)])) == []
+    assert len(judged(forecourt, PROGRAM, Registry([device(firmware_checksum=20260102)]))) == 2
+
+
 def test_one_a_nozzle():
     forecourt = Forecourt()
     for _ in range(5):
