@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.checks.window import Entry
     from gateway.records import Flag, Reading
 
-OPEN_GAPS = 8
+OPEN_GAPS = 64
 WIDEST = 2**44
 """Numbers are taken modulo at most this, so that unwrapped ones fit 64 bits for ever."""
 _CYCLES = 4

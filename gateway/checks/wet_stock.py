@@ -9,6 +9,7 @@ deliveries the gauge's noise enters at both ends only.
 
 from __future__ import annotations
 
+from bisect import insort
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -185,10 +186,10 @@ class _Stock:
                 untold = total - nozzle.totaliser - volume if nozzle.totaliser >= 0 else 0.0
                 if _UNTOLD < untold < self._settings.delivery * 10:
                     span = (nozzle.ended_at, int(started))
-                    tank.sales.append(Sale(*span, untold * factor))
+                    insort(tank.sales, Sale(*span, untold * factor))
                 nozzle.totaliser, nozzle.ended_at = total, int(ended)
             if not _poured_back(relation, int(ended), volume):
-                tank.sales.append(Sale(int(started), int(ended), volume * factor))
+                insort(tank.sales, Sale(int(started), int(ended), volume * factor))
             del tank.sales[:-_MOST_SALES]
         self._seen(relation, reading, at, flags)
 
