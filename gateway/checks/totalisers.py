@@ -24,7 +24,7 @@ from gateway.checks.findings import finding, occasion_of, unit_of
 from gateway.checks.numbering import OPEN_GAPS
 from gateway.checks.order import NEVER
 from gateway.checks.parameters import NotNegative, Positive, Settings
-from gateway.checks.registered import beginnings
+from gateway.checks.registered import Registered
 from gateway.checks.series import Series, SeriesCheck
 from gateway.times import rfc3339
 
@@ -153,7 +153,7 @@ class _Totalisers:
             for name in ("totaliser_volume", "totaliser_amount", "volume", "amount", "started_at")
         )
         self.sale = bound.layout.event == "transaction"
-        self.versions = beginnings(bound.devices)
+        self.serials = Registered(bound.devices, lambda each, _: each.serial_number or "")
 
     def _tolerance(self, quantity: str, told: float) -> float:
         register = self.bound.layout.registers.get(quantity)
@@ -227,7 +227,7 @@ class _Totalisers:
                 right(memory.episode, now.reading, self.settle_after, now.flags)
             self._accept(memory, shown)
         elif self._replaced(now.reading.device_id, memory.base, shown):
-            self.bound.not_judged(MISMATCH, "another certificate or dispenser")
+            self.bound.not_judged(MISMATCH, "another dispenser")
             self._accept(memory, shown)
         else:
             self._judge_off(memory, now, step)
@@ -267,9 +267,9 @@ class _Totalisers:
             wrong(memory.episode, now.reading, found, now.flags, late=now.late)
 
     def _replaced(self, device_id: str, base: Shown, shown: Shown) -> bool:
-        """Whether another version of the device began in between."""
-        versions = self.versions.of
-        return versions(device_id, base.measured_at) != versions(device_id, shown.measured_at)
+        """Whether another instrument stands there since, by its serial number."""
+        serials = self.serials.of
+        return serials(device_id, base.measured_at) != serials(device_id, shown.measured_at)
 
     def _off(self, step: Step) -> bool:
         return abs(step.excess) > self.tolerance or abs(step.excess_amount) > self.amount_tolerance

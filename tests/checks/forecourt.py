@@ -38,9 +38,11 @@ ALARM = Layout(
 )  # fmt: skip
 
 
-def device(*, valid_from: int | None = None, **parameters: Any) -> Device:
+def device(*, valid_from: int | None = None, serial_number: str = "1", **parameters: Any) -> Device:
     """A version of the dispenser that `Forecourt` makes."""
-    return Device(device_id="d1", parameters=parameters, valid_from=valid_from)
+    return Device(
+        device_id="d1", serial_number=serial_number, parameters=parameters, valid_from=valid_from
+    )
 
 
 class Forecourt:

@@ -221,9 +221,10 @@ def test_another_dispenser_begins_at_its_own_totals():
     new = T0 + round((forecourt.minute - 300) * MINUTE)
     forecourt.totals = {"1": [5600_00, 40000_00], "2": [8000_00, 60000_00]}
     forecourt.sell(20)
-    versions = Registry([device(), device(valid_from=new)])
-    assert judged(forecourt, devices=versions) == []
-    assert codes(judged(forecourt)) == ["unbilled_delivery"] * 2
+    replaced = Registry([device(), device(valid_from=new, serial_number="2")])
+    assert judged(forecourt, devices=replaced) == []
+    verified = Registry([device(), device(valid_from=new)])
+    assert codes(judged(forecourt, devices=verified)) == ["unbilled_delivery"] * 2
 
 
 def test_a_sale_sent_twice_under_its_number_is_compared_once():
