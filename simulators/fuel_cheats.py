@@ -18,11 +18,10 @@ from simulators.fuel_faults import (
     RoundAmounts,
     SalesHidden,
     SalesUnbooked,
-    TankLeak,
-    TankTheft,
     TotaliserSlow,
 )
 from simulators.station import SIZE
+from simulators.tank_faults import TankLeak, TankTheft
 
 _BOOKS: Final = ("totaliser_mismatch", "unbilled_delivery")
 _FACTOR: Final = "delivery_factor_shift"
@@ -56,6 +55,8 @@ _TANK: Final = {
 FUEL: Final = {**_DISPENSER, **_TANK, **ANY}
 """Of a dispenser with tanks of its own."""
 
+_TOLD: Final = ("tampered", "faulty", "certificate_expired")
+
 
 def _at_dispenser(index: int) -> bool:
     return index % SIZE != SIZE - 1
@@ -68,5 +69,6 @@ def _at_gauge(index: int) -> bool:
 STATION: Final = {
     **{name: cheat._replace(fits=_at_dispenser) for name, cheat in _DISPENSER.items()},
     **{name: cheat._replace(fits=_at_gauge) for name, cheat in _TANK.items()},
+    **{name: ANY[name]._replace(fits=_at_dispenser) for name in _TOLD},
 }
 """Of a station."""
