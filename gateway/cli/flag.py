@@ -1,10 +1,6 @@
 """``gateway flag``: what people decide about flags, suppressions, incidents."""
 
-import getpass
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -12,19 +8,38 @@ from typing import Annotated
 import msgspec
 import typer
 
-from gateway.casebook import FILE_NAME, Casebook
 from gateway.checks import CATALOGUE
 from gateway.cli import flag_report as report
-from gateway.cli.output import Data, Json, examples, existing, moment
+from gateway.cli import flag_windows
+from gateway.cli.flag_options import (
+    Actor,
+    Code,
+    Device,
+    Ids,
+    Kind,
+    Lang,
+    Language,
+    Limit,
+    OfSeverity,
+    OfStatus,
+    Reason,
+    Region,
+    Seen,
+    Since,
+    Site,
+    Skip,
+    Until,
+    choice_of,
+    opened_desk,
+    texts_in,
+    who_decides,
+)
+from gateway.cli.output import Data, Json, examples
 from gateway.errors import ConfigError
-from gateway.flags.decisions import Decided, decide, suppress, unsuppress, window_line
+from gateway.flags.decisions import Decided, decide
 from gateway.flags.lines import case_line, history_lines, incident_line, view_line
-from gateway.flags.query import Choice, Desk, events, history, suppressions
+from gateway.flags.query import events, history
 from gateway.flags.related import chosen, flags_of, incidents_of
-from gateway.flags.states import STATUSES, checked_actor
-from gateway.messages import Texts, language
-from gateway.quantities import KINDS
-from gateway.store.duckdb import DuckDBStore
 
 app = typer.Typer(
     add_completion=False,
@@ -35,114 +50,6 @@ app = typer.Typer(
 
 _SHOWN = 100
 _TITLES = {info.code: info.title for info in CATALOGUE.values()}
-
-
-class Severity(StrEnum):
-    """How grave a flag is."""
-
-    INFO = "info"
-    MINOR = "minor"
-    MAJOR = "major"
-    CRITICAL = "critical"
-
-
-class Lang(StrEnum):
-    """The language of what is shown."""
-
-    EN = "en"
-    ZH = "zh"
-
-
-Status = StrEnum("Status", {name.upper(): name for name in STATUSES})  # type: ignore[misc]
-
-Language = Annotated[
-    Lang | None, typer.Option("--lang", help="Language of the texts; default: by the locale.")
-]
-Code = Annotated[str | None, typer.Option(help="Only this flag code.")]
-Kind = Annotated[str | None, typer.Option(help="Only this kind of instrument.")]
-Device = Annotated[str | None, typer.Option(help="Only this device.")]
-Region = Annotated[
-    str | None, typer.Option(help="Only regions that begin so (GB/T 2260: 11 is Beijing).")
-]
-Site = Annotated[str | None, typer.Option(help="Only devices of this site.")]
-OfSeverity = Annotated[Severity | None, typer.Option(help="Only this severity.")]
-OfStatus = Annotated[
-    list[Status] | None,
-    typer.Option(help="Only this status; may be repeated. Default: all but withdrawn."),
-]
-Since = Annotated[str | None, typer.Option(help="RFC 3339 or a date (UTC); included.")]
-Until = Annotated[str | None, typer.Option(help="RFC 3339 or a date (UTC); not included.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most so many; a table: 100.")]
-Ids = Annotated[
-    list[str],
-    typer.Argument(
-        help="Flags, or incidents (inc-…); - reads them from standard input, one a line, plain or "
-        "as `flag list --json` writes them.",
-        metavar="ID...",
-    ),
-]
-Reason = Annotated[str | None, typer.Option("--reason", help="Why, in a sentence.")]
-Actor = Annotated[str | None, typer.Option("--actor", help="Who; default: the login.")]
-Seen = Annotated[
-    int | None,
-    typer.Option("--seen", min=0, help="The version that was looked at (`flag show`)."),
-]
-Skip = Annotated[
-    bool,
-    typer.Option("--skip-refused", help="Decide about the others where some cannot be; exit 1."),
-]
-
-
-@contextmanager
-def _desk(data: Path) -> Iterator[Desk]:
-    """Store, casebook and registry of a data directory."""
-    path = existing(data, "store.duckdb") / "store.duckdb"
-    store = DuckDBStore(path, read_only=True, memory_limit="512MB", threads=2)
-    try:
-        with Casebook(data) as casebook:
-            yield Desk(store, casebook)
-    finally:
-        store.close()
-
-
-def _choice(  # noqa: PLR0917 - one place for the options of two commands
-    code: str | None,
-    kind: str | None,
-    device: str | None,
-    region: str | None,
-    site: str | None,
-    severity: Severity | None,
-    status: list[Status] | None,
-    since: str | None,
-    until: str | None,
-) -> Choice:
-    _known(code=code, kind=kind)
-    return Choice(
-        code=code,
-        kind=kind,
-        device_id=device,
-        region=region,
-        site=site,
-        severity=None if severity is None else str(severity),
-        statuses=tuple(str(each) for each in status or ()),
-        since=moment(since, "--since"),
-        until=moment(until, "--until"),
-    )
-
-
-def _known(*, code: str | None = None, kind: str | None = None) -> None:
-    if kind is not None and kind not in KINDS:
-        raise ConfigError(f"--kind: unknown kind {kind!r}; known are {', '.join(KINDS)}")
-    if code is not None and code not in CATALOGUE:
-        raise ConfigError(f"--code: unknown flag code {code!r}; known are {', '.join(CATALOGUE)}")
-
-
-def _texts(lang: Lang | None) -> Texts:
-    return Texts(language(None if lang is None else str(lang)))
-
-
-def _who(actor: str | None) -> str:
-    return checked_actor(getpass.getuser() if actor is None else actor)
 
 
 @app.command(
@@ -173,15 +80,15 @@ def list_(  # noqa: PLR0917 - typer takes its options so
     processing knows: `open` or `ended`. A flag that late data have taken back (`withdrawn`) is
     listed only when asked for, or when somebody has decided about it.
     """
-    choice = _choice(code, kind, device, region, site, severity, status, since, until)
-    with _desk(data) as desk:
+    choice = choice_of(code, kind, device, region, site, severity, status, since, until)
+    with opened_desk(data) as desk:
         if json:
             for view in islice(desk.views(choice), limit):
                 typer.echo(msgspec.json.encode(view_line(view, _TITLES)))
             return
         most = limit or _SHOWN
         found = list(islice(desk.views(choice), most + 1))
-    report.print_flags(found[:most], _texts(lang), _TITLES, more=len(found) > most)
+    report.print_flags(found[:most], texts_in(lang), _TITLES, more=len(found) > most)
 
 
 @app.command("show", epilog=examples("gateway flag show 0f3a9c2b7d1e4f605a81 --data data"))
@@ -192,14 +99,14 @@ def show(
     json: Json = False,
 ) -> None:
     """Shows a flag with its evidence, and what happened to it: decisions, and what data told."""
-    with _desk(data) as desk:
+    with opened_desk(data) as desk:
         (view,) = desk.look([flag_id])
         told = history(view, events(desk.casebook, flag_id))
     if json:
         line = view_line(view, _TITLES) | {"history": history_lines(told)}
         typer.echo(msgspec.json.encode(line))
         return
-    report.print_flag(view, told, _texts(lang), _TITLES)
+    report.print_flag(view, told, texts_in(lang), _TITLES)
 
 
 def _decide(
@@ -214,13 +121,13 @@ def _decide(
     lang: Lang | None,
     json: bool,
 ) -> None:
-    who = _who(actor)
+    who = who_decides(actor)
     named, expected = _read_ids(ids)
     if seen is not None:
         if len(named) != 1:
             raise ConfigError("--seen is the version of one flag; name one")
         expected = {named[0]: seen}
-    with _desk(data) as desk:
+    with opened_desk(data) as desk:
         flags = [view.flag for view in desk.look(chosen(desk, named))]
         done = Decided([], [])
         if flags:  # a list that was piped in may be empty
@@ -240,7 +147,7 @@ def _decide(
         }
         typer.echo(msgspec.json.encode(told))
     else:
-        report.print_decided(action, done, _texts(lang))
+        report.print_decided(action, done, texts_in(lang))
     raise typer.Exit(1 if done.refused else 0)
 
 
@@ -382,105 +289,6 @@ def reopen(  # noqa: PLR0917 - typer takes its options so
 
 
 @app.command(
-    "suppress",
-    epilog=examples(
-        "gateway flag suppress --data data --site station-7 --from 2026-03-01T08:00:00+08:00 "
-        "--to 2026-03-01T18:00:00+08:00 --reason 'tank cleaning'",
-    ),
-)
-def suppress_(  # noqa: PLR0917 - typer takes its options so
-    from_: Annotated[str, typer.Option("--from", help="RFC 3339 or a date (UTC); included.")],
-    to: Annotated[str, typer.Option("--to", help="RFC 3339 or a date (UTC); not included.")],
-    data: Data = Path("data"),
-    device: Device = None,
-    site: Site = None,
-    region: Region = None,
-    kind: Kind = None,
-    code: Annotated[
-        list[str] | None, typer.Option(help="Only this flag code; may be repeated.")
-    ] = None,
-    reason: Reason = None,
-    actor: Actor = None,
-    lang: Language = None,
-    json: Json = False,
-) -> None:
-    """Makes a window of known maintenance, of a device, site, region or kind; a reason is needed.
-
-    Flags whose whole span lies in it are kept and shown as `suppressed`. What began before it, or
-    goes on after it, shows as before; so does what people have decided about.
-    """
-    _known(kind=kind)
-    for each in code or ():
-        _known(code=each)
-    if region is not None and not (region.isascii() and region.isdigit() and len(region) <= 6):
-        raise ConfigError(f"--region: the beginning of a GB/T 2260 code, got {region!r}")
-    begin, end = moment(from_, "--from"), moment(to, "--to")
-    with Casebook(existing(data, FILE_NAME)) as casebook:
-        window = suppress(
-            casebook,
-            since=begin or 0,
-            until=end or 0,
-            reason=reason,
-            actor=_who(actor),
-            device_id=device,
-            site=site,
-            region=region,
-            kind=kind,
-            codes=code or (),
-        )
-    if json:
-        typer.echo(msgspec.json.encode(window_line(window)))
-        return
-    report.print_suppressed(window, _texts(lang))
-
-
-@app.command("suppressions", epilog=examples("gateway flag suppressions --data data --json"))
-def suppressions_(data: Data = Path("data"), lang: Language = None, json: Json = False) -> None:
-    """Lists the windows of known maintenance, also those that are over or were lifted."""
-    with Casebook(existing(data, FILE_NAME)) as casebook:
-        found = suppressions(casebook)
-    if json:
-        for window in found:
-            typer.echo(msgspec.json.encode(window_line(window)))
-        return
-    report.print_suppressions(found, _texts(lang))
-
-
-@app.command(
-    "unsuppress",
-    epilog=examples(
-        "gateway flag unsuppress 3 --data data --reason 'wrong site'",
-        "gateway flag unsuppress 3 --data data --from 2026-03-01T12:00:00+08:00",
-    ),
-)
-def unsuppress_(  # noqa: PLR0917 - typer takes its options so
-    number: Annotated[int, typer.Argument(help="Of `flag suppressions`.", metavar="NUMBER")],
-    data: Data = Path("data"),
-    from_: Annotated[
-        str | None,
-        typer.Option("--from", help="From then on only; default: as if it had never been."),
-    ] = None,
-    reason: Reason = None,
-    actor: Actor = None,
-    lang: Language = None,
-    json: Json = False,
-) -> None:
-    """Lifts a window of known maintenance: its flags show again."""
-    with Casebook(existing(data, FILE_NAME)) as casebook:
-        window = unsuppress(
-            casebook,
-            number,
-            actor=_who(actor),
-            reason=reason,
-            from_=moment(from_, "--from"),
-        )
-    if json:
-        typer.echo(msgspec.json.encode(window_line(window)))
-        return
-    report.print_lifted(window, _texts(lang))
-
-
-@app.command(
     "incidents",
     epilog=examples(
         "gateway flag incidents --data data --since 2026-03-01",
@@ -510,15 +318,15 @@ def incidents_(  # noqa: PLR0917 - typer takes its options so
     Options choose incidents that have at least one such flag. An incident can be given to
     `flag acknowledge` and the others in the place of its flags.
     """
-    choice = _choice(code, kind, device, region, site, severity, status, since, until)
-    with _desk(data) as desk:
+    choice = choice_of(code, kind, device, region, site, severity, status, since, until)
+    with opened_desk(data) as desk:
         if incident is not None:
             views = desk.look(flags_of(desk, [incident])[incident])
             if json:
                 for view in views:
                     typer.echo(msgspec.json.encode(view_line(view, _TITLES)))
             else:
-                report.print_incident(incident, views, _texts(lang), _TITLES)
+                report.print_incident(incident, views, texts_in(lang), _TITLES)
             return
         found = incidents_of(desk, choice)
     if json:
@@ -526,4 +334,7 @@ def incidents_(  # noqa: PLR0917 - typer takes its options so
             typer.echo(msgspec.json.encode(incident_line(each)))
         return
     most = limit or _SHOWN
-    report.print_incidents(found[:most], _texts(lang), more=len(found) > most)
+    report.print_incidents(found[:most], texts_in(lang), more=len(found) > most)
+
+
+app.add_typer(flag_windows.app)
