@@ -234,6 +234,7 @@ class Judge:
     def snapshot(self) -> bytes:
         """The memory as bytes, for the checkpoint; changes nothing."""
         self._state.clock = self.order.clock
+        self._state.arrivals = self.order.arrivals
         return memory.pack(self._state)
 
     def restore(self, blob: bytes) -> None:
@@ -245,7 +246,7 @@ class Judge:
         self._state = memory.unpack(blob)
         for variants in self._variants:
             variants.forget()
-        self.order.begin(self._state.clock)
+        self.order.begin(self._state.clock, self._state.arrivals)
         self.silence.restore()
         by_block = {
             (v.usual.layout.profile, v.usual.layout.event, v.usual.layout.names): v

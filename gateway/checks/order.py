@@ -135,14 +135,21 @@ class Order:
         """Whether a reading waits for others."""
         return any(line.held for _, _, line in self._due)
 
-    def begin(self, clock: int) -> None:
-        """Forgets every line: the clock is that of a snapshot, whose lines `restore` brings."""
+    @property
+    def arrivals(self) -> int:
+        """How many readings have waited so far: what tells two that are due at once apart."""
+        return self._arrivals
+
+    def begin(self, clock: int, arrivals: int) -> None:
+        """Forgets every line: clock and count are a snapshot's, whose lines `restore` brings."""
         self.clock = clock
+        self._arrivals = arrivals
         self._due.clear()
 
     def restore(self, line: Line) -> None:
         """Lets a line of a snapshot wait on."""
         if line.held:
+            # A snapshot of before the count was kept in it has none.
             self._arrivals = max(self._arrivals, *(held.arrival for held in line.held))
             self._wait(line)
 

@@ -145,6 +145,7 @@ class State:
         self.not_judged: dict[tuple[str, str], int] = {}
         self.memory = Memory()
         self.clock = NEVER
+        self.arrivals = 0
 
     def windows(self) -> list[Window]:
         """All windows."""
@@ -218,6 +219,7 @@ class _Packed(msgspec.Struct):
     not_judged: list[tuple[str, str, int]]
     clock: int
     groups: dict[str, bytes]
+    arrivals: int = 0
 
 
 class _Versioned(msgspec.Struct):
@@ -288,6 +290,7 @@ def pack(state: State) -> bytes:
         [(code, reason, count) for (code, reason), count in state.not_judged.items()],
         state.clock,
         {key: _bytes(kept) for key, kept in state.groups.items()},
+        state.arrivals,
     )
     return msgspec.msgpack.encode(packed)
 
@@ -330,6 +333,7 @@ def unpack(blob: bytes) -> State:
     for window in state.windows():
         state.memory.watch(window)
     state.clock = packed.clock
+    state.arrivals = packed.arrivals
     state.groups = dict(packed.groups)
     state.not_judged = {(code, reason): count for code, reason, count in packed.not_judged}
     return state
