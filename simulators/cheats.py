@@ -40,7 +40,7 @@ _CLASH: Final = (
     "impossible_speed", "totaliser_mismatch", "unbilled_delivery", "wet_stock_surplus",
     "wet_stock_loss", "trip_overlap", "session_overlap", "session_energy_mismatch",
     "power_energy_mismatch", "consumption_drop", "heat_balance_mismatch", "conversion_mismatch",
-    "energy_balance_mismatch",
+    "energy_balance_mismatch", "backflow", "reverse_energy",
 )  # fmt: skip
 
 ANY: Final = {

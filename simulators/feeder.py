@@ -53,15 +53,15 @@ def may_steal(index: int) -> bool:
 
 
 class _Absences:
-    """When people are away: a week of holiday or some weeks of vacancy, one home in five."""
+    """When people are away: a week of holiday, or of a home some weeks; one member in five."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, *, shop: bool) -> None:
         rng = setting.random("absences")
         self._part = 1.0
         self._since = self._until = 0
         if rng.random() < 0.2:
             self._since = setting.start + rng.randrange(60 * DAY)
-            holiday = rng.random() < 0.6
+            holiday = rng.random() < 0.6 or shop
             self._until = self._since + rng.randint(*((5, 10) if holiday else (14, 40))) * DAY
             self._part = rng.uniform(0.15, 0.35) if holiday else 0.04
 
@@ -100,7 +100,7 @@ class FeederMember(ElectricityMeter):
         if homes:
             self.mean_kw = setting.random("home").uniform(0.35, 0.7)
         self._parent = parent
-        self._absences = _Absences(setting)
+        self._absences = _Absences(setting, shop=len(self._phases) > 1)
 
     def parameters(self) -> Body:
         """As every meter's, and the master above it."""

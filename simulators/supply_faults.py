@@ -67,7 +67,7 @@ class VoltageOff(Episodes):
     """
 
     def __init__(self, case: Case) -> None:
-        super().__init__(case, (2, 12), (6, 40))
+        super().__init__(case, (4, 12), (6, 40))
         self._shift = 0.0
 
     def start(self) -> None:
@@ -87,7 +87,7 @@ class FrequencyOff(Episodes):
     """The frequency is 0.3 to 0.7 Hz away from 50 Hz (GB/T 15945-2008: 0.2 Hz) for some hours."""
 
     def __init__(self, case: Case) -> None:
-        super().__init__(case, (2, 6), (10, 60))
+        super().__init__(case, (4, 8), (10, 60))
         self._shift = 0.0
 
     def start(self) -> None:
