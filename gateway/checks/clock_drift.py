@@ -149,13 +149,13 @@ def _behind(
     severity = "major" if behind - expected > settings.major + slack else "minor"
     standing = drift.lasting.flag
     if standing is not None:
-        changes = {"extreme": max(standing.evidence["extreme"], behind)}
+        changes = {"extreme": max(standing.evidence["extreme"], round(behind))}
         go_on(drift.lasting, drift.until, changes, flags, severity)
         return
     if drift.windows < _WINDOWS:
         return
     evidence: dict[str, Any] = {
-        "observed": behind,
+        "observed": round(behind),
         "expected": expected,
         "tolerance": settings.minor + slack,
         "unit": "s",
@@ -165,7 +165,7 @@ def _behind(
             "to": rfc3339(drift.measured[-1]),
             "messages": len(drift.delays),
         },
-        "extreme": behind,
+        "extreme": round(behind),
     }
     flag = finding(
         reading,

@@ -96,7 +96,7 @@ class Silence:
         received = reading.received_at
         rhythm.rolled = received
         # Devices begin their days at different times, so that no moment has work for all.
-        stagger = crc32(reading.device_id.encode()) % DAY
+        stagger = crc32(reading.device_id.encode()) * DAY >> 32
         rhythm.roll = (received - stagger) // DAY * DAY + stagger + DAY
         rhythm.heard = received
         rhythm.attend()
@@ -158,7 +158,7 @@ class Silence:
         """A day is over: its longest pause is remembered, and a silence that stands grows."""
         fleet = self._fleet()
         if rhythm.silent is not None:
-            rhythm.silent = renewed(rhythm.silent, {}, until=clock)
+            rhythm.silent = renewed(rhythm.silent, {}, until=rhythm.roll)
             flags.append(rhythm.silent)
         elif rhythm.longest and not fleet.down and fleet.up < rhythm.rolled:
             # A pause counts when it is over: one that goes on may be the silence that is sought.
@@ -196,7 +196,7 @@ class Silence:
             occasion=f"@{rhythm.heard}",
             channel=None,
             since=rhythm.heard,
-            until=clock,
+            until=self._silent_at(rhythm),
         )
         flags.append(rhythm.silent)
         rhythm.attend()
