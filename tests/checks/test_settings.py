@@ -23,7 +23,6 @@ def told(settings):
             ["checks.sequence_gaps: no such check", "did you mean 'sequence_gap'"],
         ),
         ({"fare_mismatch": True}, ["checks.fare_mismatch: does not apply to water_meter"]),
-        ({"leak_suspected": {}}, ["checks.leak_suspected: this version does not judge it yet"]),
         (
             {"future_timestamp": {"minr": 3}},
             ["checks.future_timestamp.minr: no such parameter", "did you mean 'minor'?"],
