@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from gateway.flags import tables
-from gateway.quality.counts import DAY, Day, DeviceDay, Terms, latest_receipt
+from gateway.quality.counts import REACH, Day, DeviceDay, Terms, latest_receipt
 from gateway.quality.dimensions import OF_CODE, Counts, Scores, scores
 from gateway.quantities import KINDS
 from gateway.registry.tables import any_device
@@ -262,24 +262,22 @@ def _flags(store: DuckDBStore, begin: int, end: int, terms: Terms) -> list[Count
     )
     rows = store.ask(
         f"WITH r AS ({every}) SELECT f.id, any_value(f.code), any_value(epoch_ns(f.since)), "
-        "any_value(epoch_ns(f.until)), count(r.measured) FROM flags f "
+        "any_value(epoch_ns(f.until)), count(r.measured) FROM "
+        f"(SELECT *, {REACH} AS reach FROM flags) f "
         "LEFT JOIN r ON r.kind = f.kind AND (f.channel IS NULL OR f.channel = r.channel) "
-        "AND r.measured >= epoch_ns(f.since) "
-        "AND r.measured <= epoch_ns(f.until) + CASE WHEN f.status = 'open' AND "
-        f"(f.evidence->'$.count') IS NOT NULL THEN {DAY} ELSE 0 END "
+        "AND r.measured >= epoch_ns(f.since) AND r.measured <= f.reach "
         "WHERE f.device_id = ? AND f.status <> 'withdrawn' "
         "AND f.code IN (SELECT unnest(?::VARCHAR[])) AND f.id NOT IN (SELECT unnest(?::VARCHAR[])) "
-        "AND f.since < make_timestamp_ns(?) AND f.until >= make_timestamp_ns(?) "
+        "AND f.since < make_timestamp_ns(?) AND f.reach >= ? "
         "GROUP BY f.id ORDER BY 3, 1",
         [
             *[terms.device_id, begin, end] * len(KINDS),
-            terms.device_id, sorted(OF_CODE), sorted(terms.dismissed), end, begin - DAY,
+            terms.device_id, sorted(OF_CODE), sorted(terms.dismissed), end, begin,
         ],
     )  # fmt: skip
     return [
         CountedFlag(flag_id, code, OF_CODE[code], since, until, readings)
         for flag_id, code, since, until, readings in rows
-        if readings or until >= begin
     ]
 
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from gateway.devices import LATEST
 from gateway.devices import since as begin_of
 from gateway.quality.dimensions import (
     ACCURACY,
     CONSISTENCY,
     GAPS,
+    LASTING,
     OF_CODE,
     TRACEABILITY,
     Counts,
@@ -41,6 +43,13 @@ MOST_MISSING: Final = 10
 MOST_A_DAY: Final = 86_400
 """Nor more than one a second, where it sent nothing."""
 WORDS: Final = ("raw", "valid", "questionable", "estimated", "derived")
+
+_CONDITIONS: Final = ", ".join(f"'{code}'" for code in sorted(LASTING))
+REACH: Final = (
+    f"CASE WHEN status = 'open' AND code IN ({_CONDITIONS}) AND (evidence->'$.count') IS NOT NULL "
+    f"THEN {LATEST} ELSE epoch_ns(until) END"
+)
+"""Up to when a flag is of readings, in SQL over ``flags``: a condition that stands has no end."""
 
 Span = tuple[int, int]
 Key = tuple[str | None, str | None]
@@ -154,16 +163,14 @@ class Day:
     def _covered(self, kind: str) -> list[tuple[Any, ...]]:
         """By device: readings that flags make inaccurate, inconsistent, and so on, untraced last.
 
-        A flag is of the readings of its device (and channel) within its span.  One that is open and
-        has a count lasts: it is handed out anew once a day, so its span goes on for a day.
+        A flag is of the readings of its device (and channel) within its span; `REACH`.
         """
         only, parameters = self._only()
         return self._store.ask(
-            "WITH f AS (SELECT device_id, channel, code, epoch_ns(since) AS since, "
-            "epoch_ns(until) + CASE WHEN status = 'open' AND (evidence->'$.count') IS NOT NULL "
-            f"THEN {DAY} ELSE 0 END AS until FROM flags WHERE kind = ? AND status <> 'withdrawn' "
+            f"WITH f AS (SELECT device_id, channel, code, epoch_ns(since) AS since, {REACH} "
+            "AS until FROM flags WHERE kind = ? AND status <> 'withdrawn' "
             "AND code IN (SELECT unnest(?::VARCHAR[])) AND id NOT IN (SELECT unnest(?::VARCHAR[])) "
-            f"AND since < make_timestamp_ns(?) AND until >= make_timestamp_ns(?){only}), "
+            f"AND since < make_timestamp_ns(?) AND {REACH} >= ?{only}), "
             "c AS (SELECT r.device_id, r.quality = 'questionable' AS told, "
             "bool_or(f.code IN (SELECT unnest(?::VARCHAR[]))) AS wrong, "
             "bool_or(f.code IN (SELECT unnest(?::VARCHAR[]))) AS inconsistent, "
@@ -179,7 +186,7 @@ class Day:
             "GROUP BY device_id",
             [
                 kind, sorted(OF_CODE), sorted(self._terms.dismissed), self._end,
-                self._begin - DAY, *parameters, sorted(ACCURACY), sorted(CONSISTENCY),
+                self._begin, *parameters, sorted(ACCURACY), sorted(CONSISTENCY),
                 sorted(TRACEABILITY), self._begin, self._end,
             ],
         )  # fmt: skip

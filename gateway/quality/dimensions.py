@@ -32,6 +32,14 @@ CONSISTENCY: Final = frozenset(
     )
 )  # fmt: skip
 TRACEABILITY: Final = frozenset(("signature_invalid", "firmware_changed", "constant_changed"))
+LASTING: Final = frozenset(
+    (
+        "value_out_of_range", "device_fault", "register_stuck", "price_mismatch",
+        "heat_balance_mismatch", "conversion_mismatch", "tariff_sum_mismatch", "identity_clash",
+        "constant_changed", "firmware_changed",
+    )
+)  # fmt: skip
+"""Codes of conditions: one that is open, with a count, stands until it has ended."""
 GAPS: Final = "sequence_gap"
 
 OF_CODE: Final[dict[str, str]] = {

@@ -186,13 +186,26 @@ def test_a_flag_of_a_channel_is_of_its_readings_only(filled):
     assert of(filled)["w1"].counts.inaccurate == 1
 
 
-def test_a_condition_that_lasts_covers_the_day_after_it_was_last_handed_out(filled):
+def test_a_condition_that_stands_covers_what_comes_until_it_has_ended(filled):
     filled.take(hourly("w1", range(3)))
-    filled.take(flags=[flag("a", "w1", "value_out_of_range", 0, 12 * HOUR, evidence={"count": 13})])
-    covered = [
-        of(filled, first=later(day), last=later(day))["w1"].counts.inaccurate for day in range(3)
-    ]
-    assert covered == [24, 13, 0]
+    begin = {"since": 12 * HOUR, "until": 12 * HOUR, "evidence": {"count": 1}}
+
+    def covered():
+        found = [of(filled, first=later(day), last=later(day))["w1"] for day in range(3)]
+        told = detail(
+            filled.store, NOTHING, FIRST, later(2), zone=ZONE, terms=Terms(device_id="w1")
+        )
+        assert sum(each.counts.inaccurate for each in found) == sum(f.readings for f in told.flags)
+        return [each.counts.inaccurate for each in found]
+
+    filled.take(flags=[flag("a", "w1", "value_out_of_range", **begin)])
+    assert covered() == [12, 24, 24]
+    ended = {**begin, "until": DAY + 3 * HOUR, "status": "ended"}
+    filled.take(flags=[flag("a", "w1", "value_out_of_range", **ended)])
+    assert covered() == [12, 4, 0]
+    # A count alone makes no condition.
+    filled.take(flags=[flag("b", "w1", "power_energy_mismatch", 0, 0, evidence={"count": 1})])
+    assert covered() == [13, 4, 0]
 
 
 def test_messages_in_quarantine_do_not_conform(filled):

@@ -10,7 +10,7 @@ from gateway.checks import CATALOGUE
 from gateway.errors import ConfigError
 from gateway.quality.codes import QUALITY_CODES, SCHEMES, code_of
 from gateway.quality.counts import WORDS
-from gateway.quality.dimensions import DIMENSIONS, OF_CODE
+from gateway.quality.dimensions import DIMENSIONS, LASTING, OF_CODE
 
 # ESPI, QualityOfReading, as published by NAESB.
 ESPI = {0, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}
@@ -36,6 +36,7 @@ def test_a_code_is_asked_for_by_its_scheme():
 
 def test_what_counts_are_codes_of_the_catalogue_in_dimensions_that_there_are():
     assert OF_CODE.keys() <= CATALOGUE.keys()
+    assert OF_CODE.keys() >= LASTING
     assert set(OF_CODE.values()) <= set(DIMENSIONS)
 
 
