@@ -103,6 +103,8 @@ def step_down(
     values = sorted(value for value, _ in whole)
     # An end that is a quarter back from the level of the drop is not wholly in it.
     level = values[len(values) // 2]
+    if max(whole[0][0], whole[-1][0]) > (1 + level) / 2:
+        return None
     weights = [sum(weight for _, weight in part) for part in (whole, *ends)]
     limit = aside * min(
         ratio,
