@@ -37,7 +37,9 @@ UNBILLED: Final = "unbilled_delivery"
 _MINUTE: Final = 60 * 10**9
 _DEAREST: Final = 100.0
 """Currency a litre that no fuel costs: money that steps by more is a jump of the register."""
-_SAME_SHARE: Final = 0.02
+_SAME_SHARE: Final = 0.01
+_MOST_SHARE: Final = 0.3
+"""No sale is taken in too large by more; a hidden sale may be as large as a told one."""
 _UNNUMBERED: Final = -1
 
 
@@ -226,6 +228,9 @@ class _Totalisers:
             if self.sale and memory.episode.now is not None:
                 right(memory.episode, now.reading, self.settle_after, now.flags)
             self._accept(memory, shown)
+        elif _told_twice(now):
+            self.bound.not_judged(MISMATCH, "the number was used twice")
+            self._accept(memory, shown)
         elif self._replaced(now.reading.device_id, memory.base, shown):
             self.bound.not_judged(MISMATCH, "another dispenser")
             self._accept(memory, shown)
@@ -252,7 +257,7 @@ class _Totalisers:
             memory.growing = memory.growing or shown
             return
         share = step.excess / step.sold if self.sale and step.sold else 0.0
-        usual = share != 0 and abs(memory.share - share) < _SAME_SHARE * abs(share)
+        usual = 0 < share < _MOST_SHARE and abs(memory.share - share) < _SAME_SHARE * share
         extra = not usual and self._time_for_it(now.reading, memory.base, step)
         self._tell(memory, now, step, extra=extra)
         self._accept(memory, shown)
@@ -349,6 +354,12 @@ def _number(track: Track, reading: Reading) -> int:
     if not modulus or reading.sequence is None or numbering.extended < 0:
         return _UNNUMBERED
     return numbering.extended - (numbering.extended - reading.sequence) % modulus
+
+
+def _told_twice(now: Now) -> bool:
+    """Whether another content came under the same number: which of them is right is not known."""
+    number = now.shown.number
+    return number >= 0 and len(now.track.window.find(number, now.reading.ledger_offset)) > 1
 
 
 def _missing(track: Track, base: Shown, now: Shown) -> str:

@@ -180,6 +180,15 @@ def test_every_sale_taken_in_too_large_by_the_same_share_is_a_mismatch():
     assert codes(judged(forecourt)).count("unbilled_delivery") == 1
 
 
+def test_hidden_sales_as_large_as_the_told_ones_are_deliveries_all_the_same():
+    forecourt = Forecourt()
+    forecourt.sell(20)
+    for _ in range(3):
+        forecourt.sale("1", litres=26.67, told=False, pause=4)
+        forecourt.sale("1", litres=26.67, pause=4)
+    assert codes(judged(forecourt)) == ["unbilled_delivery"] * 3
+
+
 @pytest.mark.parametrize("shown", [0.0, 4321.0])
 def test_a_restart_that_shows_an_old_value_for_once_is_no_mismatch(shown):
     forecourt = Forecourt()
@@ -236,6 +245,19 @@ def test_a_sale_sent_twice_under_its_number_is_compared_once():
     forecourt.made.append((SALE, later))
     forecourt.sell(20)
     assert judged(forecourt) == []
+
+
+def test_of_two_contents_under_one_number_neither_is_held_against_the_totaliser():
+    forecourt = Forecourt()
+    forecourt.sell(20)
+    forecourt.number += 1
+    one = forecourt.sale("1", litres=30.0)
+    values = (12.0, *one.values[1:])
+    earlier = msgspec.structs.replace(one, values=values, received_at=one.received_at - 10**9)
+    forecourt.made.insert(-1, (SALE, earlier))
+    forecourt.sell(20)
+    assert judged(forecourt) == []
+    assert "conflicting_duplicate" in codes(found(forecourt.made))
 
 
 def test_jitter_of_a_display_unit_is_no_mismatch():
