@@ -56,9 +56,19 @@ _EXPECTED: Final = (
 )  # fmt: skip
 """What a case may expect besides quantities."""
 _CHECKS: Final = (
-    "value_out_of_range", "register_decrease", "register_rollover", "future_timestamp",
-    "amount_mismatch", "fare_mismatch", "tariff_sum_mismatch", "sequence_gap",
-    "conflicting_duplicate", "unregistered_device",
+    "unregistered_device", "value_out_of_range", "sequence_gap", "conflicting_duplicate",
+    "register_decrease", "register_rollover", "future_timestamp", "amount_mismatch",
+    "fare_mismatch", "tariff_sum_mismatch", "silent_device", "burst_after_silence", "clock_drift",
+    "identity_clash", "trip_overlap", "session_overlap", "session_energy_mismatch",
+    "distance_mismatch", "waiting_time_mismatch", "impossible_speed", "distance_factor_shift",
+    "tamper_alarm", "device_fault", "signature_invalid", "verification_expired",
+    "totaliser_mismatch", "unbilled_delivery", "flow_rate_out_of_range", "below_minimum_quantity",
+    "price_mismatch", "delivery_factor_shift", "round_amount_shortfall", "constant_changed",
+    "firmware_changed", "voltage_out_of_limits", "frequency_out_of_limits", "phase_loss",
+    "conversion_mismatch", "heat_balance_mismatch", "power_energy_mismatch",
+    "energy_balance_mismatch", "wet_stock_surplus", "wet_stock_loss", "register_spike",
+    "register_stuck", "zero_consumption", "consumption_drop", "leak_suspected", "burst_suspected",
+    "backflow", "reverse_energy",
 )  # fmt: skip
 
 
