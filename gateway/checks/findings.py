@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Evidence = dict[str, Any]
 """JSON-able facts; always ``observed``, ``expected``, ``tolerance`` and ``unit``."""
 
+_DAY = 86_400 * 10**9
 SEVERITIES = ("info", "minor", "major", "critical")
 
 
@@ -93,7 +94,7 @@ def prolong(
     changes: Mapping[str, Any],
     severity: str | None = None,
 ) -> Flag | None:
-    """A lasting condition goes on: counts in memory; a flag only where the severity rises."""
+    """A lasting condition goes on: a flag where the severity rises, and once a day."""
     flag = conditions[key]
     counted = {"count": flag.evidence["count"] + 1, **changes}
     worse = severity is not None and SEVERITIES.index(severity) > SEVERITIES.index(flag.severity)
@@ -103,7 +104,8 @@ def prolong(
         until=max(flag.until, reading.measured_at),
         severity=severity if worse else flag.severity,
     )
-    return conditions[key] if worse else None
+    another_day = conditions[key].until // _DAY != flag.until // _DAY
+    return conditions[key] if worse or another_day else None
 
 
 def end_condition(conditions: dict[str, Flag], key: str, measured_at: int) -> Flag | None:

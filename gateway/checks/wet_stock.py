@@ -117,10 +117,11 @@ class Tank(msgspec.Struct, array_like=True):
 
 
 class Nozzle(msgspec.Struct, array_like=True):
-    """The totaliser after the last sale, and when that ended."""
+    """The totaliser after the last sale, and when that began and ended."""
 
     totaliser: float = -1.0
     ended_at: int = 0
+    started_at: int = -1
 
 
 def _make(bound: Bound) -> SeriesCheck | None:
@@ -174,10 +175,15 @@ class _Stock:
         if relation is None or found is None:
             return
         tank = self._tank(found)
-        volume, started, ended = (
-            self._value(reading, name) for name in ("volume", "started_at", "ended_at")
-        )
-        if volume is not None and started is not None and ended is not None:
+        volume = self._value(reading, "volume")
+        started, ended = (self._time(reading, name) for name in ("started_at", "ended_at"))
+        # A sale that is told twice with other contents left the tank once.
+        again = started is not None and started == nozzle.started_at
+        if volume is not None and started is not None and ended is not None and not again:
+            nozzle.started_at = started
+            # Of a clock that is ahead only how long it took is true.
+            ahead = reading.measured_at - at if reading.measured_at > at else 0
+            started, ended = started - ahead, ended - ahead
             warmth = self._value(reading, "temperature")
             density = self._density(found) or self._value(reading, "density") or _GASOLINE
             factor = at_20(tank.temperature if warmth is None else warmth, density)
@@ -185,11 +191,11 @@ class _Stock:
             if total is not None:
                 untold = total - nozzle.totaliser - volume if nozzle.totaliser >= 0 else 0.0
                 if _UNTOLD < untold < self._settings.delivery * 10:
-                    span = (nozzle.ended_at, int(started))
+                    span = (nozzle.ended_at, started)
                     insort(tank.sales, Sale(*span, untold * factor))
-                nozzle.totaliser, nozzle.ended_at = total, int(ended)
-            if not _poured_back(relation, int(ended), volume):
-                insort(tank.sales, Sale(int(started), int(ended), volume * factor))
+                nozzle.totaliser, nozzle.ended_at = total, ended
+            if not _poured_back(relation, ended, volume):
+                insort(tank.sales, Sale(started, ended, volume * factor))
             del tank.sales[:-_MOST_SALES]
         self._seen(relation, reading, at, flags)
 
@@ -233,6 +239,10 @@ class _Stock:
         index = self._index.get(name)
         value = None if index is None else reading.values[index]
         return None if value is None or isinstance(value, str) else float(value)
+
+    def _time(self, reading: Reading, name: str) -> int | None:
+        value = reading.values[self._index[name]]
+        return value if isinstance(value, int) else None
 
     def _tank(self, found: tuple[str, str]) -> Tank:
         return self._bound.group(SURPLUS, "\t".join(found), Tank)
