@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Episodes(Fault):
     """Some hours of it, then some quiet hours, again and again; each stretch is an event.
 
+    None begins that the end of the run would cut off: it might be too short to be seen.
+
     Args:
         case: as for every fault.
         hours: shortest and longest stretch.
@@ -36,9 +38,11 @@ class Episodes(Fault):
             return ((0, body),)
         ts, rng = body["ts"], self.case.rng
         if ts >= self._next:
-            self.start()
-            self._until = ts + rng.randint(*self._hours) * HOUR
-            self._next = self._until + rng.randint(*self._quiet) * HOUR
+            self._next = ts + rng.randint(*self._hours) * HOUR
+            if self.case.until is None or self._next < self.case.until:
+                self.start()
+                self._until = self._next
+            self._next += rng.randint(*self._quiet) * HOUR
         if ts < self._until:
             self.alter(body)
             self._span = (self._span[0] if self._span else ts, ts)
