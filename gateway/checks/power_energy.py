@@ -239,8 +239,9 @@ class _Session:
         if not isinstance(started, int) or not isinstance(ended, int) or ended < started:
             self._bound.not_judged(CODE, "no beginning and end")
             return
-        # Both times are cut to a second at the least.
-        hours = (ended - started + _SECOND) / _HOUR
+        # Times of whole seconds are cut: up to one more may have passed between them.
+        cut = 0 if started % _SECOND or ended % _SECOND else _SECOND
+        hours = (ended - started + cut) / _HOUR
         expected = rated * hours
         tolerance = self._settings.session_tolerance * expected + 0.02
         if energy <= expected + tolerance:
@@ -250,7 +251,7 @@ class _Session:
             "expected": round(expected, 4),
             "tolerance": round(tolerance, 4),
             "unit": "kWh",
-            "formula": "energy <= rated_power * (ended_at - started_at + 1 s)",
+            "formula": "energy <= rated_power * (to - from), 1 s more where both are whole seconds",
             "inputs": {
                 "rated_power": rated,
                 "from": rfc3339(started),
