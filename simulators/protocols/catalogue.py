@@ -40,11 +40,18 @@ _DIGITS: Final = {
 }
 """Digits before the point of the instruments' registers, in canonical units."""
 
+_LAST_DIGITS: Final = {"volume": 0.001, "volume_reverse": 0.001, "volume_base": 0.001}
+"""What the last digit stands for, where that is not 0.01."""
+
 
 def _faces(kind: str, setting: Setting) -> dict[str, Any]:
-    """The digits of the registers: these profiles are for meters of any size."""
+    """The digits of the registers, before and after the point: the profiles are for any meter."""
     del setting
-    return {"register_digits": _DIGITS[kind]}
+    steps = {name: _LAST_DIGITS.get(name, 0.01) for name in _DIGITS[kind]}
+    return {
+        "register_digits": _DIGITS[kind],
+        "checks": {"register_decrease": {"tolerance": steps}},
+    }
 
 
 def _cjt188_faces(kind: str, setting: Setting) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from gateway.cli import app
 from simulators.capture import capture_lines, json_line
 from simulators.catalogue import KINDS
 from simulators.clock import HOUR, parse_time
-from simulators.fleet import Fleet, Group, Order
+from simulators.fleet import Choice, Fleet, Group, Order
 from simulators.line import NO_TROUBLES
 from simulators.protocols.catalogue import NEEDS, PROTOCOLS, shows
 from tests.compiled import PROFILES
@@ -28,6 +28,8 @@ from tests.simulators.fleets import START
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from simulators.faults import Event
 
 
 class Lost(NamedTuple):
@@ -277,3 +279,36 @@ def test_a_code_that_nobody_listed_is_seen_through_whole_protocols_only():
         shows(protocol, "anything") for protocol in PROTOCOLS.values() if protocol.carries
     )
     assert "anything" not in NEEDS
+
+
+def test_the_registry_tells_what_a_protocol_does_not_of_a_registers_face(tmp_path):
+    """One last digit less is jitter and no fall; a register that was set back is one."""
+    groups = tuple(
+        Group(kind, 4, "110105", choices=choices, protocols=((protocol, 1.0),))
+        for kind, protocol in (("electricity_meter", "mbus"), ("gas_meter", "senml"))
+        for choices in [
+            (
+                Choice(kind, "register_jitter", 0.0, count=3),
+                Choice(kind, "register_set_back", 0.0, count=1),
+            )
+        ]
+    )
+    order = Order(
+        kinds=("electricity_meter", "gas_meter"),
+        devices=8,
+        seed=3,
+        start=START,
+        until=START + 24 * HOUR,
+        cheats_from=START + HOUR,
+        troubles=NO_TROUBLES,
+        groups=groups,
+    )
+    events: list[Event] = []
+    made = Fleet(order, events.append)
+    replayed(tmp_path, made)
+    made.finish(START + 24 * HOUR)
+    lines = gateway("export", "flags", "--data", tmp_path / "data").splitlines()
+    flags = [json.loads(line) for line in lines]
+    fallen = {flag["device_id"] for flag in flags if flag["code"] == "register_decrease"}
+    assert fallen == {event.device_id for event in events if event.code == "register_decrease"}
+    assert len(fallen) == 2
