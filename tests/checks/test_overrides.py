@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
 
 import pytest
 
 from gateway.checks import Judge, Region, read_regions
+from gateway.checks.settings import parse
 from gateway.devices import Registry
 from gateway.errors import ProfileError
-from gateway.records import Device
+from gateway.records import Device, Flag
 from tests.checks.support import MINUTE, T0, reading, water_layout
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from gateway.records import Flag
-
+GUIDE = Path(__file__).parents[2] / "device_profiles" / "reference" / "README.md"
 LAYOUT = water_layout()
 PROFILE = {"value_out_of_range": {"flow_rate": {"low": 0.0, "high": 100.0}}}
 CITY = Region(
@@ -111,3 +109,12 @@ def test_a_region_file_is_read(tmp_path: Path):
         "checks: {water_meter: {value_out_of_range: {flow_rate: {high: 50.0}}}}\n"
     )
     assert read_regions(tmp_path.glob("*.yaml")) == [CITY]
+
+
+def test_the_example_of_the_guide_holds(tmp_path: Path):
+    (text,) = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "1101.yaml").write_text(text)
+    (region,) = read_regions(tmp_path.glob("*.yaml"))
+    for kind, checks in region.checks.items():
+        assert set(checks)
+        parse(kind, checks, "the guide")
