@@ -31,7 +31,13 @@ DAY = 86_400 * 10**9
 
 
 def version(begin=None, *, name="m1", profile=None, **parameters):
-    return Device(device_id=name, profile=profile, valid_from=begin, parameters=parameters)
+    return Device(
+        device_id=name,
+        profile=profile,
+        serial_number="S-1",
+        valid_from=begin,
+        parameters=parameters,
+    )
 
 
 def test_a_registry_is_a_mapping_of_the_latest_versions():

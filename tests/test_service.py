@@ -28,6 +28,7 @@ from gateway.status import Balance, Lag
 from gateway.store.duckdb import DuckDBStore
 from tests.brokers import Publisher
 from tests.cli.conftest import reading
+from tests.compiled import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tests.brokers import Mosquitto
 
 TOPIC = reading(0)["topic"]
+PROFILE = PROFILES / "electricity_meter" / "electricity-meter-reference.yaml"
 DECISIONS = ("stored", "quarantined", "duplicates", "ignored")
 
 
@@ -43,6 +45,9 @@ class Running:
 
     def __init__(self, folder: Path, port: int, more: str = "") -> None:
         self.data = folder / "data"
+        if "profiles" not in more:
+            # One profile is read in no time, all of them take seconds at each start.
+            more = f'profiles = ["{PROFILE}"]\n{more}'
         self.metrics_port = free_port()
         self.config = folder / "gateway.toml"
         self.config.write_text(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.checks import Judge
 from gateway.checks.consumption import CONSUMPTION
 from gateway.checks.order import LATENESS
-from gateway.checks.use import REMEMBERED_DAYS
+from gateway.checks.use import DAY_BYTES, REMEMBERED_DAYS
 from tests.checks.metering import Meter, found, registered
 
 if TYPE_CHECKING:
@@ -129,6 +129,6 @@ def test_what_is_remembered_of_a_meter_is_bounded():
     for one in readings:
         judge.judge(bound, one, [])
     (use,) = [kept for key, kept in judge.state().devices["d1"].series.items() if "use" in key]
-    assert len(use.days) == 2 * REMEMBERED_DAYS
+    assert len(use.days) == DAY_BYTES * REMEMBERED_DAYS
     assert use.conditions is None
     assert use.suspect is None

@@ -46,7 +46,9 @@ def test_one_is_not_many():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"profile", "device", "ledger"}))
+@pytest.mark.parametrize(
+    "command", sorted(COMMANDS.keys() - {"profile", "device", "ledger", "flag"})
+)
 def test_every_command_ends_its_help_with_an_example_at_the_begin_of_a_line(gateway, command):
     text = gateway(command, "--help").stdout
     examples = text[text.index("Examples:") :]

@@ -11,7 +11,7 @@ import pytest
 from gateway.checks.window import LAST, SPAN
 from gateway.store.duckdb import DuckDBStore
 from gateway.times import rfc3339
-from tests.cli.conftest import BEGIN, capture, reading
+from tests.cli.conftest import BEGIN, ONE_PROFILE, capture, reading
 
 
 def rows(result):
@@ -21,7 +21,7 @@ def rows(result):
 def test_a_replay_says_what_came_of_it(gateway, tmp_path):
     records = [reading(0), reading(1), reading(2, energy=50.0), reading(3) | {"topic": "x"}]
     file = capture(tmp_path / "c.jsonl", records)
-    result = gateway("replay", file, "--data", tmp_path / "data", "--json")
+    result = gateway("replay", file, *ONE_PROFILE, "--data", tmp_path / "data", "--json")
     summary = json.loads(result.stdout)
     assert result.exit_code == 0
     assert (summary["messages"], summary["readings"], summary["duplicates"]) == (4, 3, 0)
@@ -31,7 +31,7 @@ def test_a_replay_says_what_came_of_it(gateway, tmp_path):
 
 def test_the_same_capture_again_is_kept_again_and_stored_once(gateway, tmp_path):
     file = capture(tmp_path / "c.jsonl", [reading(i) for i in range(50)])
-    arguments = ("replay", file, "--data", tmp_path / "data")
+    arguments = ("replay", file, *ONE_PROFILE, "--data", tmp_path / "data")
     gateway(*arguments)
     again = gateway(*arguments)
     assert "50 duplicates" in again.stdout
@@ -59,7 +59,7 @@ def test_a_bad_line_stops_the_replay_with_its_number_and_what_came_before_is_kep
 ):
     file = capture(tmp_path / "c.jsonl", [reading(0), reading(1)])
     file.write_text(file.read_text() + "nonsense\n")
-    result = gateway("replay", file, "--data", tmp_path / "data")
+    result = gateway("replay", file, *ONE_PROFILE, "--data", tmp_path / "data")
     assert result.exit_code == 1
     assert f"{file}:3: " in result.stderr
     assert "--skip-bad" in result.stderr
@@ -70,7 +70,7 @@ def test_a_bad_line_stops_the_replay_with_its_number_and_what_came_before_is_kep
 def test_bad_lines_are_skipped_and_counted_when_that_is_wanted(gateway, tmp_path):
     file = capture(tmp_path / "c.jsonl", [reading(0)])
     file.write_text("nonsense\n" + file.read_text())
-    result = gateway("replay", file, "--data", tmp_path / "d", "--skip-bad", "--json")
+    result = gateway("replay", file, *ONE_PROFILE, "--data", tmp_path / "d", "--skip-bad", "--json")
     summary = json.loads(result.stdout)
     assert (result.exit_code, summary["skipped_lines"], summary["messages"]) == (0, 1, 1)
     assert f"{file}:1: " in summary["first_skipped"]
@@ -127,7 +127,7 @@ def test_the_registry_of_a_replay_is_kept_for_later(gateway, tmp_path):
     registry = tmp_path / "devices.csv"
     registry.write_text("device_id,kind\nknown,electricity_meter\n")
     data = tmp_path / "data"
-    result = gateway("replay", file, "--data", data, "--registry", registry, "--json")
+    result = gateway("replay", file, *ONE_PROFILE, "--data", data, "--registry", registry, "--json")
     assert json.loads(result.stdout)["flags"] == {"unregistered_device": 1}
     (flag,) = rows(gateway("export", "flags", "--data", data))
     assert (flag["device_id"], flag["code"]) == ("alien", "unregistered_device")
@@ -208,7 +208,7 @@ def test_quarantine_is_decided_again_after_the_profile_came(gateway, tmp_path):
     odd = reading(0) | {"topic": "odd/m1", "payload": '{"t": 1772323200, "e": 5}'}
     file = capture(tmp_path / "c.jsonl", [reading(0), odd, reading(1)])
     data = tmp_path / "data"
-    gateway("replay", file, "--data", data)
+    gateway("replay", file, *ONE_PROFILE, "--data", data)
     profiles = tmp_path / "profiles"
     profiles.mkdir()
     (profiles / "acme-odd.yaml").write_text(PROFILE, encoding="utf-8")

@@ -244,8 +244,8 @@ def test_a_port_without_a_gas_meter_is_no_fault(name):
 def test_a_telegram_cut_or_changed_anywhere_is_quarantined_whole(name):
     payload = CASES[name]["payload_text"].encode()
     mark = payload.index(b"\n!") + 1
-    damaged = [payload[:end] for end in range(0, mark + 5, 9)]
-    for place in range(0, mark + 5, 9):
+    damaged = [payload[:end] for end in range(0, mark + 5, 37)]
+    for place in range(0, mark + 5, 37):
         changed = bytearray(payload)
         changed[place] ^= 0x01
         damaged.append(bytes(changed))
