@@ -17,7 +17,6 @@ from gateway.checks.rhythm import adopt
 from gateway.checks.series import memory_of
 from gateway.checks.settings import CheckSettings, parse
 from gateway.checks.silence import Silence
-from gateway.checks.standing import standing
 from gateway.checks.state import ChannelState, DeviceState, Numbering, RegisterState
 from gateway.checks.window import Window
 from gateway.devices import since, versions_of
@@ -221,17 +220,15 @@ class Judge:
         return self.order.clock + CLOCK_STEP
 
     def foresee(self, flags: list[Flag]) -> None:
-        """What would be found if nothing more came, and what stands; the memory stays as it is.
+        """What would be found if nothing more came; the memory stays as it is.
 
         When more comes, the readings that wait are judged in their turn, and the same findings
         have the same ids.
         """
         if not self.order.waiting and not self.silence.waiting:
-            flags += standing(self._state)
             return
         before = self.snapshot()
         self.advance(self.order.clock + HOLD + CLOCK_STEP, flags)
-        flags += standing(self._state)
         self.restore(before)
 
     def snapshot(self) -> bytes:
