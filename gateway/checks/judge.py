@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     Run = Callable[[Reading, list[Flag]], bool]
 
+CHECK_FAILED: Final = "a check failed"
+"""How the reason begins that is counted for a fault of ours."""
 CLOCK_STEP: Final = 10 * 10**9
 """Nanoseconds by which the ledger's clock goes on."""
 
@@ -314,7 +316,11 @@ class Judge:
 
 def _judge_series(track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]) -> None:
     for run, state in track.series:
-        run(state, track, reading, at, late, flags)
+        try:
+            run(state, track, reading, at, late, flags)
+        except Exception as error:  # noqa: BLE001 - no reading may hold up what follows
+            reason = f"{CHECK_FAILED}: {type(error).__name__} in {run.__module__}"
+            track.bound.not_judged("*", reason)
 
 
 def _dial(

@@ -59,7 +59,9 @@ class Faces:
             None where there is no step to this reading; `EXCHANGED` where it is the first one of
             a device or of a version of it.
         """
-        if not last.values or last.version != version:
+        # Another layout of the device may tell other registers.
+        another = last.version != version or len(last.values) != len(values)
+        if not last.values or another:
             last.at, last.values, last.fallen, last.version = at, values, 0, version
             return EXCHANGED
         steps: list[float] = []

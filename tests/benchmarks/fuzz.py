@@ -23,6 +23,7 @@ from typing import Any
 from rich.progress import Progress
 
 from gateway.cases import default_topic, payload_of
+from gateway.checks.judge import CHECK_FAILED
 from gateway.pipeline import Decided, Decider
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.profiles.models import Case
@@ -174,6 +175,9 @@ def _decide(decider: Decider, outcome: Outcome, topic: str, payload: bytes) -> N
         outcome.slowest_s, outcome.slowest = took, f"{topic} {payload[:20_000].hex()}"
     outcome.payloads += 1
     counters = decided.counters
+    failed = [why for _, why in decider.judge.not_judged if why.startswith(CHECK_FAILED)]
+    if failed:
+        raise AssertionError(f"{failed}: {topic} {payload.hex()}")
     if counters.decided != 1:
         raise AssertionError(f"{counters} is no decision: {topic} {payload.hex()}")
     if decided.quarantined:

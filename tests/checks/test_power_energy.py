@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from gateway.checks.steps import EXCHANGED, Faces, Registers
 from gateway.profiles.layout import Layout, Register
 from gateway.records import Device
 from tests.checks.running import Running, shuffled, told
@@ -169,3 +170,17 @@ def test_order_of_arrival_and_restarts_change_nothing(seed):
     assert plain
     mixed = Running([METER], restart_every=101).judged(shuffled(readings, Random(seed))).found(CODE)
     assert told(mixed) == told(plain)
+
+
+def test_layouts_of_one_device_with_other_registers_disturb_no_reading():
+    steps = Registers()
+    names = ("energy_import", "energy_export")
+    layout = Layout(
+        "electricity_meter", "periodic", "test@1.0.0", names,
+        dict.fromkeys(names, Register(1e6, 0.01)), None, False, True,
+    )  # fmt: skip
+    both = Faces(layout, ("energy_import", "energy_export"))
+    one = Faces(layout, ("energy_import",))
+    assert both.grown(steps, 1, [1.0, 2.0], 0) is EXCHANGED
+    assert one.grown(steps, 2, [1.5], 0) is EXCHANGED
+    assert one.grown(steps, 3, [2.0], 0) == [0.5]
