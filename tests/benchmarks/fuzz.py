@@ -147,7 +147,7 @@ def fuzz(
         name: ProfileSet({name: profiles.profiles[name]}, profiles.bases) for name in sorted(each)
     }
     outcome = Outcome()
-    a_profile = max(1, count // len(each))
+    a_profile = max(1, -(-count // len(each)))
     begun = 0.0
     for name in sorted(each):
         for start in range(0, a_profile, _DECIDERS_LIVE):
