@@ -14,8 +14,8 @@ from gateway.cases import run_cases
 from gateway.checks.overrides import read_regions
 from gateway.checks.tariffs import read_tariffs
 from gateway.config import packaged_profiles
+from gateway.deciding import Decider
 from gateway.errors import ProfileError
-from gateway.pipeline import Decider
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.registry import RegistryError, read_files
 

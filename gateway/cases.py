@@ -17,8 +17,8 @@ from typing import Any
 
 from gateway.case_files import read_case_files
 from gateway.checks import Tariff
+from gateway.deciding import Decided, Decider
 from gateway.errors import ProfileError
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import Profile, ProfileSet
 from gateway.profiles.explain import hint
 from gateway.profiles.models import Case, Earlier

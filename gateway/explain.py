@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.deciding import Decided, Decider
 from gateway.decode.document import Context
 from gateway.errors import DecodeError
-from gateway.pipeline import Decided, Decider
 from gateway.profiles.doc import protocol_of
 from gateway.records import Batch, Flag, Quarantined, Reading
 from gateway.spans import Span

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from gateway.pipeline import Decider
+    from gateway.deciding import Decider
 
 
 class Reprocessed(msgspec.Struct, frozen=True):

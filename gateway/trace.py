@@ -18,7 +18,7 @@ from gateway.decode.document import Context
 from gateway.decode.json import parse_json, refusal
 from gateway.errors import DecodeError
 from gateway.normalise import Emitted, compile_normaliser
-from gateway.pipeline import Plan
+from gateway.plans import Plan
 from gateway.profiles.binary import Binary
 from gateway.profiles.doc import told_path
 from gateway.profiles.models import (

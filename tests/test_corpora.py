@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.pipeline import Decided, Decider
+from gateway.deciding import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.quantities import BY_NAME, export_key
 from gateway.records import Batch, Reading

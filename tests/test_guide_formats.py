@@ -7,11 +7,11 @@ import re
 import pytest
 
 from gateway.cases import default_topic, payload_of, run_cases
+from gateway.deciding import Decider
 from gateway.decode import plain
 from gateway.decode.json import MAX_BYTES as MAX_JSON
 from gateway.decode.json import parse_json
 from gateway.explain import explain
-from gateway.pipeline import Decider
 from gateway.profiles import ProfileSet, formats, load_profiles
 from gateway.profiles.models import FORMATS
 from gateway.records import Device

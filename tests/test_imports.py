@@ -28,8 +28,9 @@ ALLOWED = {
     "flags": VOCABULARY | {"times", "store", "registry", "casebook"},
     "quality": VOCABULARY | {"times", "store", "registry", "casebook", "flags"},
     "intake": {"records", "errors", "sources", "ledger"},
-    "pipeline": VOCABULARY
-    | {"profiles", "decode", "normalise", "moments", "checks", "ledger", "store"},
+    "plans": VOCABULARY | {"profiles", "decode", "normalise", "checks"},
+    "deciding": VOCABULARY | {"profiles", "decode", "normalise", "moments", "checks", "plans"},
+    "pipeline": VOCABULARY | {"deciding", "ledger", "store"},
 }
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway.checks import read_tariffs
+from gateway.deciding import Decided, Decider
 from gateway.errors import StoreRefused
-from gateway.pipeline import Decided, Decider, Processor
+from gateway.pipeline import Processor
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.records import CLOCK_TOPIC, Batch, Counters, Device, Results
 from gateway.store.duckdb import DuckDBStore

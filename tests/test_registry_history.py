@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from gateway.assembly import DataDirectory, make_decider, read_devices, read_profiles
 from gateway.casebook import Casebook
 from gateway.checks import Judge
+from gateway.deciding import Decided, Decider
 from gateway.devices import EVER, Registry, having, related, since, valid_at, versions_of
 from gateway.normalise.registered import ChangingZone
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.records import Batch, Device
 from gateway.replay import replay

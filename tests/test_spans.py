@@ -3,10 +3,10 @@
 import pytest
 
 from gateway.cases import default_topic, payload_of
+from gateway.deciding import Decider
 from gateway.decode.compile import compile_parser
 from gateway.decode.document import Context
 from gateway.errors import DecodeError
-from gateway.pipeline import Decider
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.profiles.binary import Binary
 from gateway.spans import TRACED, Seal, Span, leaves, seals_of, spans_of, unsealed

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import msgspec
 from pydantic import Field
 
+from gateway.checks.balances import version_of
 from gateway.checks.findings import finding
 from gateway.checks.lasting import Lasting, begin, end, go_on
 from gateway.checks.parameters import NotNegative, Positive, Settings
 from gateway.checks.register_steps import RegisterSteps, whole_hours
 from gateway.checks.series import Series, SeriesCheck
+from gateway.checks.steps import Faces
 from gateway.devices import having, named_devices, valid_at
 from gateway.times import rfc3339
 
@@ -123,12 +125,10 @@ class _Balance:
 
     def __init__(self, bound: Bound) -> None:
         names = bound.layout.names
-        register = bound.layout.registers.get("energy_import")
         self._bound = bound
         self._settings = bound.settings.of(CODE, BalanceSettings)
-        self._incoming = names.index("energy_import")
-        self._outgoing = names.index("energy_export") if "energy_export" in names else None
-        self._full_scale = (register.full_scale if register else None) or 0.0
+        registers = ("energy_import", "energy_export")
+        self._faces = Faces(bound.layout, tuple(name for name in registers if name in names))
         self.members: dict[str, list[str]] = {}
         self._having = having(bound.devices, "parent")
         for member, versions in self._having.items():
@@ -149,15 +149,13 @@ class _Balance:
         parent = self._parent(own, at) if own in self._having else None
         if late or (parent is None and own not in self.members):
             return
-        value = reading.values[self._incoming]
-        if not isinstance(value, float) or reading.channel not in {None, "total"}:
+        found = [reading.values[index] for index in self._faces.indexes]
+        if not isinstance(found[0], float) or reading.channel not in {None, "total"}:
             return
-        sent = reading.values[self._outgoing] if self._outgoing is not None else None
-        known = valid_at(self._bound.devices, own, at)
-        version = (known.valid_from or 0) if known else 0
-        registers = (value, sent if isinstance(sent, float) else 0.0)
+        registers = [each if isinstance(each, float) else 0.0 for each in found]
+        version = version_of(valid_at(self._bound.devices, own, at))
         feeders = self._feeders(own, parent, reading)
-        for hour, net, epoch in whole_hours(steps, at, registers, version, self._full_scale):
+        for hour, net, epoch in whole_hours(steps, self._faces, at, registers, version):
             for name, column, feeder in feeders:
                 _enter(feeder, hour, column, (net, epoch))
                 self._consume(name, feeder, reading, flags)

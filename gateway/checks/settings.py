@@ -106,12 +106,12 @@ class CheckSettings:
         found = parsed.get("value_out_of_range")
         if isinstance(found, RangeSettings):
             self.ranges = found.root
-        self.decrease = _of(DecreaseSettings, parsed)
-        self.rollover = _of(RolloverSettings, parsed)
-        self.future = _of(FutureSettings, parsed)
-        self.amount = _of(AmountSettings, parsed)
-        self.fare = _of(FareSettings, parsed)
-        self.tariff_sum = _of(TariffSumSettings, parsed)
+        self.decrease = self.of("register_decrease", DecreaseSettings)
+        self.rollover = self.of("register_rollover", RolloverSettings)
+        self.future = self.of("future_timestamp", FutureSettings)
+        self.amount = self.of("amount_mismatch", AmountSettings)
+        self.fare = self.of("fare_mismatch", FareSettings)
+        self.tariff_sum = self.of("tariff_sum_mismatch", TariffSumSettings)
 
     def of(self, code: str, model: type[_T]) -> _T:
         """The parameters of a code: those given, else the defaults."""
@@ -170,17 +170,11 @@ def parse(kind: str, settings: Mapping[str, Mapping[str, Any] | bool], where: st
     return CheckSettings(parsed, frozenset(off))
 
 
-def _of(model: type[_T], parsed: Mapping[str, BaseModel]) -> _T:
-    return next((found for found in parsed.values() if isinstance(found, model)), model())
-
-
 def _unusable(code: str, kind: str) -> str:
-    usable = [c for c, info in CATALOGUE.items() if info.implemented and info.applies_to(kind)]
+    usable = [c for c, info in CATALOGUE.items() if info.applies_to(kind)]
     info = CATALOGUE.get(code)
     if info is None:
         return f"no such check{_meant(code, usable)}"
-    if not info.implemented:
-        return f"this version does not judge it yet: leave it out{_meant('', usable)}"
     if not info.applies_to(kind):
         return f"does not apply to {kind}{_meant('', usable)}"
     return ""

@@ -1,9 +1,10 @@
 """``gateway flag``: what people decide about flags, suppressions, incidents."""
 
 import sys
+from inspect import cleandoc
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -17,7 +18,6 @@ from gateway.cli.flag_options import (
     Device,
     Ids,
     Kind,
-    Lang,
     Language,
     Limit,
     OfSeverity,
@@ -109,48 +109,6 @@ def show(
     report.print_flag(view, told, texts_in(lang), _TITLES)
 
 
-def _decide(
-    action: str,
-    ids: list[str],
-    *,
-    data: Path,
-    reason: str | None,
-    actor: str | None,
-    seen: int | None,
-    skip: bool,
-    lang: Lang | None,
-    json: bool,
-) -> None:
-    who = who_decides(actor)
-    named, expected = _read_ids(ids)
-    if seen is not None:
-        if len(named) != 1:
-            raise ConfigError("--seen is the version of one flag; name one")
-        expected = {named[0]: seen}
-    with opened_desk(data) as desk:
-        flags = [view.flag for view in desk.look(chosen(desk, named))]
-        done = Decided([], [])
-        if flags:  # a list that was piped in may be empty
-            done = decide(
-                desk.casebook,
-                action,
-                flags,
-                actor=who,
-                reason=reason,
-                expected=expected,
-                skip_refused=skip,
-            )
-    if json:
-        told = {
-            "decided": [case_line(case) for case in done.cases],
-            "refused": done.refused,
-        }
-        typer.echo(msgspec.json.encode(told))
-    else:
-        report.print_decided(action, done, texts_in(lang))
-    raise typer.Exit(1 if done.refused else 0)
-
-
 class _Named(msgspec.Struct):
     id: str
     version: int | None = None
@@ -179,113 +137,89 @@ def _read_ids(ids: list[str]) -> tuple[list[str], dict[str, int]]:
     return named, expected
 
 
-@app.command(
-    epilog=examples(
-        "gateway flag acknowledge 0f3a9c2b7d1e4f605a81 --data data --actor li.wei",
-        "gateway flag list --data data --code leak_suspected --status open --json "
-        "| gateway flag acknowledge - --data data",
+_DECISIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "acknowledge": (
+        """Takes open flags on: somebody looks into them.
+
+        Several flags are decided all or none. When somebody else was quicker, it is told who and
+        when, nothing is changed, and the exit status is 1; so it is for a decision that the state
+        of a flag does not allow.
+        """,
+        (
+            "gateway flag acknowledge 0f3a9c2b7d1e4f605a81 --data data --actor li.wei",
+            (
+                "gateway flag list --data data --code leak_suspected --status open --json "
+                "| gateway flag acknowledge - --data data"
+            ),
+        ),
     ),
-)
-def acknowledge(  # noqa: PLR0917 - typer takes its options so
-    ids: Ids,
-    data: Data = Path("data"),
-    reason: Reason = None,
-    actor: Actor = None,
-    seen: Seen = None,
-    skip_refused: Skip = False,
-    lang: Language = None,
-    json: Json = False,
-) -> None:
-    """Takes open flags on: somebody looks into them.
-
-    Several flags are decided all or none. When somebody else was quicker, it is told who and when,
-    nothing is changed, and the exit status is 1; so it is for a decision that the state of a flag
-    does not allow.
-    """
-    _decide(
-        "acknowledge", ids, data=data, reason=reason, actor=actor, seen=seen, skip=skip_refused,
-        lang=lang, json=json,
-    )  # fmt: skip
-
-
-@app.command(
-    epilog=examples(
-        "gateway flag dismiss 0f3a9c2b7d1e4f605a81 --data data --reason 'meter was exchanged'"
+    "dismiss": (
+        "Says of acknowledged flags that nothing is wrong; the reason is needed.",
+        ("gateway flag dismiss 0f3a9c2b7d1e4f605a81 --data data --reason 'meter was exchanged'",),
     ),
-)
-def dismiss(  # noqa: PLR0917 - typer takes its options so
-    ids: Ids,
-    data: Data = Path("data"),
-    reason: Reason = None,
-    actor: Actor = None,
-    seen: Seen = None,
-    skip_refused: Skip = False,
-    lang: Language = None,
-    json: Json = False,
-) -> None:
-    """Says of acknowledged flags that nothing is wrong; the reason is needed."""
-    _decide(
-        "dismiss", ids, data=data, reason=reason, actor=actor, seen=seen, skip=skip_refused,
-        lang=lang, json=json,
-    )  # fmt: skip
-
-
-@app.command(epilog=examples("gateway flag confirm inc-0f3a9c2b7d1e4f605a81 --data data"))
-def confirm(  # noqa: PLR0917 - typer takes its options so
-    ids: Ids,
-    data: Data = Path("data"),
-    reason: Reason = None,
-    actor: Actor = None,
-    seen: Seen = None,
-    skip_refused: Skip = False,
-    lang: Language = None,
-    json: Json = False,
-) -> None:
-    """Says of acknowledged flags that they are right."""
-    _decide(
-        "confirm", ids, data=data, reason=reason, actor=actor, seen=seen, skip=skip_refused,
-        lang=lang, json=json,
-    )  # fmt: skip
-
-
-@app.command(epilog=examples("gateway flag close 0f3a9c2b7d1e4f605a81 --data data"))
-def close(  # noqa: PLR0917 - typer takes its options so
-    ids: Ids,
-    data: Data = Path("data"),
-    reason: Reason = None,
-    actor: Actor = None,
-    seen: Seen = None,
-    skip_refused: Skip = False,
-    lang: Language = None,
-    json: Json = False,
-) -> None:
-    """Closes dismissed or confirmed flags: all that was to be done is done."""
-    _decide(
-        "close", ids, data=data, reason=reason, actor=actor, seen=seen, skip=skip_refused,
-        lang=lang, json=json,
-    )  # fmt: skip
-
-
-@app.command(
-    epilog=examples(
-        "gateway flag reopen 0f3a9c2b7d1e4f605a81 --data data --reason 'it has come again'"
+    "confirm": (
+        "Says of acknowledged flags that they are right.",
+        ("gateway flag confirm inc-0f3a9c2b7d1e4f605a81 --data data",),
     ),
-)
-def reopen(  # noqa: PLR0917 - typer takes its options so
-    ids: Ids,
-    data: Data = Path("data"),
-    reason: Reason = None,
-    actor: Actor = None,
-    seen: Seen = None,
-    skip_refused: Skip = False,
-    lang: Language = None,
-    json: Json = False,
-) -> None:
-    """Opens flags again, whatever was decided about them; what was decided stays on record."""
-    _decide(
-        "reopen", ids, data=data, reason=reason, actor=actor, seen=seen, skip=skip_refused,
-        lang=lang, json=json,
-    )  # fmt: skip
+    "close": (
+        "Closes dismissed or confirmed flags: all that was to be done is done.",
+        ("gateway flag close 0f3a9c2b7d1e4f605a81 --data data",),
+    ),
+    "reopen": (
+        "Opens flags again, whatever was decided about them; what was decided stays on record.",
+        ("gateway flag reopen 0f3a9c2b7d1e4f605a81 --data data --reason 'it has come again'",),
+    ),
+}
+"""What each decision does, and how it is typed."""
+
+
+def _add_decision(action: str) -> None:
+    """Adds the command of a decision: all take the same options."""
+    help_, lines = _DECISIONS[action]
+
+    @app.command(action, help=cleandoc(help_), epilog=examples(*lines))
+    def decision(  # noqa: PLR0917 - typer takes its options so
+        ids: Ids,
+        data: Data = Path("data"),
+        reason: Reason = None,
+        actor: Actor = None,
+        seen: Seen = None,
+        skip_refused: Skip = False,
+        lang: Language = None,
+        json: Json = False,
+    ) -> None:
+        who = who_decides(actor)
+        named, expected = _read_ids(ids)
+        if seen is not None:
+            if len(named) != 1:
+                raise ConfigError("--seen is the version of one flag; name one")
+            expected = {named[0]: seen}
+        with opened_desk(data) as desk:
+            flags = [view.flag for view in desk.look(chosen(desk, named))]
+            done = Decided([], [])
+            if flags:  # a list that was piped in may be empty
+                done = decide(
+                    desk.casebook,
+                    action,
+                    flags,
+                    actor=who,
+                    reason=reason,
+                    expected=expected,
+                    skip_refused=skip_refused,
+                )
+        if json:
+            told = {
+                "decided": [case_line(case) for case in done.cases],
+                "refused": done.refused,
+            }
+            typer.echo(msgspec.json.encode(told))
+        else:
+            report.print_decided(action, done, texts_in(lang))
+        raise typer.Exit(1 if done.refused else 0)
+
+
+for _action in _DECISIONS:
+    _add_decision(_action)
 
 
 @app.command(

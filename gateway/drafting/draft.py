@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.deciding import Decided, Decider
 from gateway.decode.document import Context
 from gateway.drafting import layout
 from gateway.drafting.block import Block, Common, as_list_item, as_single, unread_lines
@@ -24,7 +25,7 @@ from gateway.drafting.scopes import scopes_of
 from gateway.drafting.text import entry, flow, quoted
 from gateway.drafting.topics import Topics, patterns_of
 from gateway.errors import DecodeError, ProfileError
-from gateway.pipeline import Decided, Decider, Plan
+from gateway.plans import Plan
 from gateway.profiles import Profile, ProfileSet, load_profiles
 from gateway.profiles.schema import MODELINE
 from gateway.profiles.topics import topic_levels, topic_pattern

@@ -20,9 +20,10 @@ import msgspec
 import quickjs
 
 from gateway.config import packaged_profiles
+from gateway.deciding import Decider
 from gateway.decode.document import Context
 from gateway.decode.ts013 import compile_ts013
-from gateway.pipeline import Decider, Plan
+from gateway.plans import Plan
 from gateway.profiles import load_profiles
 from gateway.profiles.formats import Ts013
 from tests.benchmarks import interpreted

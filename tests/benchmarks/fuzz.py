@@ -24,7 +24,7 @@ from rich.progress import Progress
 
 from gateway.cases import default_topic, payload_of
 from gateway.checks.judge import CHECK_FAILED
-from gateway.pipeline import Decided, Decider
+from gateway.deciding import Decided, Decider
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.profiles.models import Case
 from gateway.records import Batch

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from gateway.deciding import Decider
     from gateway.normalise import Emitted
-    from gateway.pipeline import Decider
     from gateway.records import Flag, Reading
     from tests.benchmarks.load import Load
 

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.pipeline import Decided, Decider
+from gateway.deciding import Decided, Decider
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.quantities import BY_NAME
 from gateway.records import Batch

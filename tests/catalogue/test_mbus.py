@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.deciding import Decided, Decider
 from gateway.decode.document import Context
 from gateway.decode.mbus import compile_mbus
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.profiles.formats import Mbus
 from gateway.quantities import BY_NAME

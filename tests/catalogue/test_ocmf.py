@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from gateway.deciding import Decided, Decider
 from gateway.decode.ocmf_signature import PARAMETER
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.records import Batch, Device
 from gateway.times import nanoseconds

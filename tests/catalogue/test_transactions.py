@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from gateway.deciding import Decided, Decider
 from gateway.decode.checksums import CHECKSUMS
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.records import Batch
 from gateway.times import nanoseconds

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.checks import Judge
 from gateway.checks.register_steps import RegisterSteps, whole_hours
+from gateway.checks.steps import Faces
 from gateway.devices import Registry
 from gateway.profiles.layout import Layout, Register
 from gateway.records import Device, Reading
@@ -150,12 +151,14 @@ def test_what_comes_in_another_order_or_is_restored_gives_the_same():
 
 
 def test_registers_at_whole_hours():
+    registers = {"energy_import": Register(100.0, 0.01)}
+    faces = Faces(msgspec.structs.replace(LAYOUT, registers=registers), ("energy_import",))
     steps = RegisterSteps()
     hour = 1000 * HOUR
 
     def take(minutes: float, value: float, version: int = 0) -> list[tuple[float, float, int]]:
         at = hour + round(minutes * 60) * 10**9
-        given = whole_hours(steps, at, (value, 0.0), version, 100.0)
+        given = whole_hours(steps, faces, at, [value], version)
         return [((when - hour) / HOUR, round(total, 6), epoch) for when, total, epoch in given]
 
     assert take(30, 10.0) == []
@@ -167,3 +170,6 @@ def test_registers_at_whole_hours():
     assert take(720, 1.0) == [(12, 91.0, 1)]  # over its full scale
     assert take(720, 1.0) == []
     assert take(780, 50.0, version=1) == [(13, 0.0, 2)]  # another meter
+    assert take(781, 20.0, version=1) == []  # fell for good
+    assert take(782, 20.0, version=1) == []
+    assert take(840, 21.0, version=1) == [(14, 0.0, 3)]

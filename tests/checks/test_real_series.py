@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from gateway.deciding import Decided, Decider
 from gateway.devices import Registry
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.records import Batch, Device
 from gateway.times import SECOND, nanoseconds

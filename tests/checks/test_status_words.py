@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.checks.settings import parse
 from gateway.checks.status_words import _FAULT_WORDS, _TAMPER_WORDS
+from gateway.deciding import Decided, Decider
 from gateway.errors import ProfileError
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.profiles.layout import Layout
 from gateway.quantities import KINDS, STATUS_WORDS

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gateway.deciding import Decided, Decider
 from gateway.devices import Registry
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.records import Batch
 from gateway.registry import read_registry

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from gateway.pipeline import Decided, Decider
+from gateway.deciding import Decided, Decider
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.quantities import BY_NAME, export_key
 from gateway.records import Batch, Reading

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.pipeline import Decided, Decider
+from gateway.deciding import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.records import Batch
 from gateway.times import nanoseconds

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.deciding import Decided, Decider
 from gateway.decode.checksums import CHECKSUMS
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.records import Batch
 from tests.compiled import HEAD, PROFILES, RECEIVED

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.deciding import Decided, Decider
 from gateway.decode.axdr import MAX_DEPTH, MAX_ITEMS, Reader, date_time
 from gateway.decode.dlms import MAX_BYTES, compile_dlms
 from gateway.decode.document import Context
 from gateway.decode.dsmr import compile_dsmr
 from gateway.errors import DecodeError
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.profiles.formats import Dlms, Dsmr
 from gateway.records import Batch, Device

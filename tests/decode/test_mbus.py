@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.deciding import Decided, Decider
 from gateway.decode.document import Context, Parse
 from gateway.decode.mbus import MAX_BYTES, compile_mbus
 from gateway.decode.mbus_records import MAX_RECORDS, Records
 from gateway.errors import DecodeError
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.profiles.formats import Mbus
 from gateway.records import Batch, Device

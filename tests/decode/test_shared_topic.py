@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.pipeline import Decided, Decider
+from gateway.deciding import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.records import Batch, Device
 from tests.compiled import PROFILES, RECEIVED

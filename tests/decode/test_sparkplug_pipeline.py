@@ -4,7 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from gateway.pipeline import Decider, Processor
+from gateway.deciding import Decider
+from gateway.pipeline import Processor
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.records import Batch
 from gateway.store.duckdb import DuckDBStore

@@ -9,8 +9,8 @@ import pytest
 
 from gateway.assembly import checked_profiles, profile_changes, read_profiles
 from gateway.cases import run_cases
+from gateway.deciding import Decided, Decider
 from gateway.errors import ProfileError
-from gateway.pipeline import Decided, Decider
 from gateway.records import Batch
 
 EXAMPLE = Path(__file__).parents[1] / "cases" / "vendor_guide" / "ts013"

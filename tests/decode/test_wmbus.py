@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.deciding import Decided, Decider
 from gateway.decode.document import Context
 from gateway.decode.wmbus import MAX_BYTES, compile_wmbus
 from gateway.errors import DecodeError
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.profiles.formats import Wmbus
 from gateway.records import Batch, Device

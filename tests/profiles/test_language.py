@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.deciding import Decided, Decider
 from gateway.errors import ProfileError
-from gateway.pipeline import Decided, Decider
 from gateway.profiles import load_profiles
 from gateway.profiles.meaning import limits_in_canonical_units
 from gateway.profiles.notation import Select, parse_path

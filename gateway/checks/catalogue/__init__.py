@@ -1,7 +1,6 @@
 """Every flag code: title, severity, evidence, default tolerance with its source, legal basis.
 
-The codes are those of the public surface.  ``implemented`` is False for a code that is reserved
-and not judged by this version; profiles cannot set parameters for it.
+The codes are those of the public surface.
 """
 
 from __future__ import annotations

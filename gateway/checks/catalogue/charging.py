@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.checks.catalogue.info import ACCURACY, EV, RECORD, CheckInfo
+from gateway.checks.catalogue.info import ACCURACY, EV, FORMULA, LATE, RECORD, CheckInfo
 
 CODES: Final = (
     CheckInfo(
@@ -15,13 +15,12 @@ CODES: Final = (
         basis={"": f"JJG 1148, JJG 1149; {ACCURACY}"},
         tolerance="1 s: the step of the clock that is shown",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "beginning and end of both, the number and the ledger offset of the other",
-            "judged_late": "whether it came after the sessions that followed it were judged",
+            **LATE,
         },
         kinds=("ev_charger",),
         doc="A session began before another on the same connector had ended.",
-        implemented=True,
     ),
     CheckInfo(
         code="session_energy_mismatch",
@@ -32,15 +31,14 @@ CODES: Final = (
         tolerance="one step of the energy or of the register as shown, the coarser",
         evidence={
             "difference": "observed minus expected",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the quantities it was computed from; of the charge before also its place",
-            "judged_late": "whether it came after its successors were judged",
+            **LATE,
         },
         kinds=EV,
         doc="The energy of a charge is not the difference of its registers, or a charge begins "
         "below the end of the one before on its connector. Critical where the customer pays more, "
         "else major.",
-        implemented=True,
     ),
     CheckInfo(
         code="signature_invalid",
@@ -55,11 +53,10 @@ CODES: Final = (
             "formula": "what was verified",
             "inputs": "event, channel, number and all status words of the first reading",
             "count": "readings so far",
-            "judged_late": "whether it came after its successors were judged",
+            **LATE,
         },
         kinds=EV,
         doc="The signature of a record does not fit its bytes and the key; one flag until a record "
         "is valid again.",
-        implemented=True,
     ),
 )

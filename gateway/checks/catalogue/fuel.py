@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.checks.catalogue.info import ACCURACY, EV, FUEL, JJG443, STATION, CheckInfo
+from gateway.checks.catalogue.info import (
+    ACCURACY,
+    EV,
+    FORMULA,
+    FUEL,
+    JJG443,
+    LATE,
+    STATION,
+    CheckInfo,
+)
 
+_TANK_TOLERANCE: Final = (
+    "0.5 % of what was sold (GB/T 1885 at 20 Cel; meters +-0.3 %, JJG 443; "
+    "evaporation 0.1 %) and five standard deviations of the gauge's noise (1.5 L a reading)"
+)
+_TANK_EVIDENCE: Final = {
+    **FORMULA,
+    "inputs": "litres sold, how often the gauge's noise entered, shares; or both gauge readings",
+    "days": "over how many days (1, 3 or 7); 0 where it went at once",
+    "count": "days of the condition so far",
+}
 CODES: Final = (
     CheckInfo(
         code="amount_mismatch",
@@ -21,13 +40,12 @@ CODES: Final = (
         "rounded up to one interval of money (JJG 443)",
         evidence={
             "difference": "observed minus expected",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the quantities it was computed from",
         },
         kinds=("fuel_dispenser", "ev_charger"),
         doc="The shown amount differs from price times quantity (EV: or from the sum of its parts)."
         " Critical where the customer pays more, major where less.",
-        implemented=True,
     ),
     CheckInfo(
         code="totaliser_mismatch",
@@ -42,14 +60,13 @@ CODES: Final = (
             "extreme": "farthest difference so far",
             "count": "wrong readings so far",
             "excess_amount": "money that no sale explains",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "what it was computed from",
-            "judged_late": "whether it came after the readings that followed it were judged",
+            **LATE,
         },
         kinds=FUEL,
         doc="A nozzle's totaliser stepped by another volume or amount than was sold. One flag "
         "while it lasts.",
-        implemented=True,
     ),
     CheckInfo(
         code="unbilled_delivery",
@@ -61,14 +78,13 @@ CODES: Final = (
         evidence={
             "difference": "observed minus expected: what no sale explains",
             "excess_amount": "money that no sale explains",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "what it was computed from",
-            "judged_late": "whether it came after the readings that followed it were judged",
+            **LATE,
         },
         kinds=FUEL,
         doc="A nozzle's totaliser grew by more than was sold, and no message number is missing "
         "that could be a lost sale.",
-        implemented=True,
     ),
     CheckInfo(
         code="flow_rate_out_of_range",
@@ -81,14 +97,13 @@ CODES: Final = (
             "difference": "observed minus expected",
             "extreme": "farthest difference so far",
             "count": "wrong readings so far",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "what it was computed from",
-            "judged_late": "whether it came after the readings that followed it were judged",
+            **LATE,
         },
         kinds=FUEL,
         doc="A delivery was faster than the rated maximum, or several in a row slower than the "
         "minimum.",
-        implemented=True,
     ),
     CheckInfo(
         code="below_minimum_quantity",
@@ -101,14 +116,13 @@ CODES: Final = (
             "difference": "observed minus expected",
             "extreme": "farthest difference so far",
             "count": "wrong readings so far",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "what it was computed from",
-            "judged_late": "whether it came after the readings that followed it were judged",
+            **LATE,
         },
         kinds=FUEL,
         doc="A sale of less than the minimum measured quantity, for which the maximum "
         "permissible error does not hold.",
-        implemented=True,
     ),
     CheckInfo(
         code="price_mismatch",
@@ -124,14 +138,13 @@ CODES: Final = (
             "difference": "observed minus expected",
             "extreme": "farthest difference so far",
             "count": "wrong readings so far",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "what it was computed from",
-            "judged_late": "whether it came after the readings that followed it were judged",
+            **LATE,
         },
         kinds=(*FUEL, *EV),
         doc="The price of a sale or a charge is not the one posted for its product and time. "
         "Major where the customer pays more, minor where less.",
-        implemented=True,
     ),
     CheckInfo(
         code="delivery_factor_shift",
@@ -153,14 +166,13 @@ CODES: Final = (
             "chart": "which sales are summed",
             "visible": "share by which the constant must be off to be seen: in this one sale, "
             "or within 20",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "what it was computed from",
-            "judged_late": "whether it came after the readings that followed it were judged",
+            **LATE,
         },
         kinds=FUEL,
         doc="Pulses a litre are not those of the certificate, in one sale by arithmetic or in "
         "many by CUSUM. Critical where less was delivered than shown, major where more.",
-        implemented=True,
     ),
     CheckInfo(
         code="wet_stock_surplus",
@@ -168,19 +180,11 @@ CODES: Final = (
         zh="罐存下降少于销量 (短量)",
         severity="critical",
         basis={"": JJG443},
-        tolerance="0.5 % of what was sold (GB/T 1885 at 20 Cel; meters +-0.3 %, JJG 443; "
-        "evaporation 0.1 %) and five standard deviations of the gauge's noise (1.5 L a reading)",
-        evidence={
-            "formula": "what was computed",
-            "inputs": "litres sold, how often the gauge's noise entered, shares; or both gauge "
-            "readings",
-            "days": "over how many days (1, 3 or 7); 0 where it went at once",
-            "count": "days of the condition so far",
-        },
+        tolerance=_TANK_TOLERANCE,
+        evidence=_TANK_EVIDENCE,
         kinds=FUEL,
         doc="Over a day, three or seven, a tank dropped by less than its nozzles sold: short "
         "measure, whatever the pumps say of their pulses. One flag while it lasts.",
-        implemented=True,
     ),
     CheckInfo(
         code="wet_stock_loss",
@@ -188,19 +192,11 @@ CODES: Final = (
         zh="罐存下降多于销量",
         severity="major",
         basis={"": JJG443},
-        tolerance="0.5 % of what was sold (GB/T 1885 at 20 Cel; meters +-0.3 %, JJG 443; "
-        "evaporation 0.1 %) and five standard deviations of the gauge's noise (1.5 L a reading)",
-        evidence={
-            "formula": "what was computed",
-            "inputs": "litres sold, how often the gauge's noise entered, shares; or both gauge "
-            "readings",
-            "days": "over how many days (1, 3 or 7); 0 where it went at once",
-            "count": "days of the condition so far",
-        },
+        tolerance=_TANK_TOLERANCE,
+        evidence=_TANK_EVIDENCE,
         kinds=FUEL,
         doc="Over a day, three or seven, or at once between two gauge readings, a tank "
         "dropped by more than its nozzles sold: leak, theft, or sales that are not told.",
-        implemented=True,
     ),
     CheckInfo(
         code="round_amount_shortfall",
@@ -216,11 +212,10 @@ CODES: Final = (
             "chance": "that so many of the short sales are round by accident",
             "alpha": "chance below which it is told",
             "visible": "share that must be missing for a sale to be short",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "what it was computed from",
         },
         kinds=FUEL,
         doc="Sales of round amounts are short by their pulses, others are not.",
-        implemented=True,
     ),
 )

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.checks.catalogue.info import ACCURACY, METERS, RECORD, STATION, VERIFIED, CheckInfo
+from gateway.checks.catalogue.info import (
+    ACCURACY,
+    FORMULA,
+    LATE,
+    METERS,
+    NEVER_LATE,
+    RECORD,
+    STATION,
+    VERIFIED,
+    CheckInfo,
+)
 
 CODES: Final = (
     CheckInfo(
@@ -15,7 +25,6 @@ CODES: Final = (
         basis={"": VERIFIED},
         tolerance="none: the device is in the registry or not",
         doc="The device sends readings and the registry does not know it; once a device.",
-        implemented=True,
     ),
     CheckInfo(
         code="value_out_of_range",
@@ -26,7 +35,6 @@ CODES: Final = (
         tolerance="0 beyond the limits that the profile gives",
         evidence={"extreme": "farthest value so far", "count": "readings outside so far"},
         doc="A quantity is outside the limits of its profile; one flag while it lasts.",
-        implemented=True,
     ),
     CheckInfo(
         code="sequence_gap",
@@ -44,7 +52,6 @@ CODES: Final = (
         },
         doc="Numbers were skipped; withdrawn when late messages bring them. A counter that begins "
         "again is told as info.",
-        implemented=True,
     ),
     CheckInfo(
         code="conflicting_duplicate",
@@ -59,7 +66,6 @@ CODES: Final = (
             "earlier": "ledger offset and measured time of each earlier content",
         },
         doc="A reading has the identity of an earlier one and other content; both are stored.",
-        implemented=True,
     ),
     CheckInfo(
         code="register_decrease",
@@ -80,7 +86,6 @@ CODES: Final = (
             "outcome": "how it went on",
         },
         doc="A register that only grows fell, and not over its full scale.",
-        implemented=True,
     ),
     CheckInfo(
         code="register_rollover",
@@ -96,7 +101,6 @@ CODES: Final = (
             "count": "always 1",
         },
         doc="A register returned to zero after its highest value.",
-        implemented=True,
     ),
     CheckInfo(
         code="future_timestamp",
@@ -111,7 +115,6 @@ CODES: Final = (
             "count": "readings ahead so far",
         },
         doc="The device's time is after the time of receipt; one flag while it lasts.",
-        implemented=True,
     ),
     CheckInfo(
         code="verification_expired",
@@ -124,11 +127,10 @@ CODES: Final = (
             "formula": "what must hold",
             "inputs": "certificate, its times, and when the version of the device began",
             "count": "readings since",
-            "judged_late": "whether it came after its successors were judged",
+            **LATE,
         },
         doc="The device measures after its verification has expired, by the version of the "
         "registry at the time; one flag from the expiry until a new certificate.",
-        implemented=True,
     ),
     CheckInfo(
         code="identity_clash",
@@ -144,7 +146,6 @@ CODES: Final = (
         },
         doc="The numbers of a device's messages change back and forth between two counters that "
         "both go on: two devices send under one identity. One flag while it lasts.",
-        implemented=True,
     ),
     CheckInfo(
         code="firmware_changed",
@@ -155,14 +156,13 @@ CODES: Final = (
         tolerance="none: the checksum is the registered one or not",
         evidence={
             "count": "wrong readings so far",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "what it was computed from",
-            "judged_late": "whether it came after the readings that followed it were judged",
+            **LATE,
         },
         doc="The program that the instrument tells is not the registered one, or changed with "
         "no new version of the device in the registry; or it tells itself that its program "
         "was changed.",
-        implemented=True,
     ),
     CheckInfo(
         code="constant_changed",
@@ -176,13 +176,12 @@ CODES: Final = (
             "difference": "observed minus expected",
             "extreme": "farthest difference so far",
             "count": "wrong readings so far",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "what it was computed from",
-            "judged_late": "whether it came after the readings that followed it were judged",
+            **LATE,
         },
         doc="The constant that the instrument tells is not the registered one, or changed with "
         "no new version of the device in the registry.",
-        implemented=True,
     ),
     CheckInfo(
         code="tamper_alarm",
@@ -195,11 +194,10 @@ CODES: Final = (
             "formula": "where the word comes from",
             "inputs": "event, channel, number and all status words of the first reading",
             "count": "readings so far",
-            "judged_late": "whether it came after its successors were judged",
+            **LATE,
         },
         doc="The device says that a seal is broken, a cover open or a magnet near; one flag a word "
         "until it is gone. Severity by the word.",
-        implemented=True,
     ),
     CheckInfo(
         code="device_fault",
@@ -212,11 +210,10 @@ CODES: Final = (
             "formula": "where the word comes from",
             "inputs": "event, channel, number and all status words of the first reading",
             "count": "readings so far",
-            "judged_late": "whether it came after its successors were judged",
+            **LATE,
         },
         doc="The device says that a part of it fails; one flag a word until it is gone. "
         "Severity by the word.",
-        implemented=True,
     ),
     CheckInfo(
         code="clock_drift",
@@ -226,14 +223,13 @@ CODES: Final = (
         basis={"": RECORD, "electricity_meter": f"JJG 691, DL/T 448 (?) (clock); {RECORD}"},
         tolerance="60 s minor, 5 min major (VEE: clock)",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "from and to of the window, and how many messages",
             "extreme": "farthest median so far, s",
             "count": "windows since the flag was given",
         },
         doc="The median delay from measurement to receipt says that the clock is behind; one flag "
         "while it lasts. A clock that is ahead is future_timestamp.",
-        implemented=True,
     ),
     CheckInfo(
         code="silent_device",
@@ -248,7 +244,6 @@ CODES: Final = (
         },
         doc="Nothing comes of a device for much longer than it usually pauses; one flag while it "
         "lasts. Where most devices are silent together nothing is said.",
-        implemented=True,
     ),
     CheckInfo(
         code="burst_after_silence",
@@ -265,7 +260,6 @@ CODES: Final = (
         },
         doc="What was measured in a silence came together after it; one flag, whose from and to "
         "are the measured span.",
-        implemented=True,
     ),
     CheckInfo(
         code="register_stuck",
@@ -275,15 +269,14 @@ CODES: Final = (
         basis={"": ACCURACY},
         tolerance="20 steps of the last digit, in 3 readings with flow or power (VEE: stuck)",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "since when it stands, the readings with flow or power, the last such rate",
             "count": "readings since the flag was given",
-            "judged_late": "always false: a late reading is left out",
+            **NEVER_LATE,
         },
         kinds=METERS,
         doc="The register stands while the meter itself shows flow or power; where it shows "
         "neither, after 60 days. `zero_consumption` tells of a register that stands first.",
-        implemented=True,
     ),
     CheckInfo(
         code="register_spike",
@@ -294,15 +287,14 @@ CODES: Final = (
         tolerance="5 times the 99th percentile of its own steps, and 1.25 times the largest rated "
         "flow or power (VEE: spike)",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "both values, the time between, the usual and the largest rate, its source",
             "outcome": "what the next reading showed",
             "count": "always 1",
-            "judged_late": "always false: a late reading is left out",
+            **NEVER_LATE,
         },
         kinds=METERS,
         doc="A step that neither this register nor an instrument of its size can have made in the "
         "time between; one glitch is one flag.",
-        implemented=True,
     ),
 )

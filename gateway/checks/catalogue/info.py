@@ -24,7 +24,6 @@ class CheckInfo(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, str] = {}
     kinds: tuple[str, ...] = ()
     doc: str = ""
-    implemented: bool = False
 
     @property
     def title(self) -> dict[str, str]:
@@ -40,6 +39,12 @@ class CheckInfo(msgspec.Struct, frozen=True, kw_only=True):
         return self.basis.get(kind) or self.basis[""]
 
 
+FORMULA: Final = {"formula": "what was computed"}
+LATE: Final = {
+    "judged_late": "whether it came after the readings that followed it were judged",
+}
+NEVER_LATE: Final = {"judged_late": "always false: a late reading is left out"}
+"""Keys of the evidence that many codes have."""
 ACCURACY: Final = (
     "计量法 (2018) art. 16 and 26; 计量法实施细则 art. 46 "
     "(broken accuracy, short measure, false data)"

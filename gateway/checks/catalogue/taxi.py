@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.checks.catalogue.info import ACCURACY, JJG517, TAXI, CheckInfo
+from gateway.checks.catalogue.info import ACCURACY, FORMULA, JJG517, LATE, TAXI, CheckInfo
 
 CODES: Final = (
     CheckInfo(
@@ -19,13 +19,12 @@ CODES: Final = (
             "tariff": "the tariff judged by",
             "tariff_named": "the tariff that the reading names",
             "source": "where the tariff is published",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the quantities it was computed from",
         },
         kinds=("taximeter",),
         doc="The fare is outside what the tariff in force allows for the trip. Critical where the "
         "passenger pays more, major where less.",
-        implemented=True,
     ),
     CheckInfo(
         code="trip_overlap",
@@ -35,13 +34,12 @@ CODES: Final = (
         basis={"": f"JJG 517-2016; {ACCURACY}"},
         tolerance="1 s: the step of the clock that is shown",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "beginning and end of both, the number and the ledger offset of the other",
-            "judged_late": "whether it came after the trips that followed it were judged",
+            **LATE,
         },
         kinds=("taximeter",),
         doc="A trip began before another of the same taximeter had ended.",
-        implemented=True,
     ),
     CheckInfo(
         code="distance_mismatch",
@@ -53,15 +51,14 @@ CODES: Final = (
         "one step and one pulse",
         evidence={
             "difference": "observed minus expected",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the quantities it was computed from",
-            "judged_late": "whether it came after its successors were judged",
+            **LATE,
         },
         kinds=TAXI,
         doc="The distance of a trip is far from the length of its track, or is not that of its "
         "pulses. Against the track major where the passenger pays more, else minor; against the "
         "pulses critical and major.",
-        implemented=True,
     ),
     CheckInfo(
         code="waiting_time_mismatch",
@@ -74,12 +71,11 @@ CODES: Final = (
             "difference": "seconds that are missing",
             "formula": "what must hold",
             "inputs": "the quantities and parameters it was computed from",
-            "judged_late": "whether it came after its successors were judged",
+            **LATE,
         },
         kinds=TAXI,
         doc="The waiting time of a trip is longer than the trip, or leaves no time to drive its "
         "distance. Critical where it is longer than the trip, else major.",
-        implemented=True,
     ),
     CheckInfo(
         code="impossible_speed",
@@ -89,14 +85,13 @@ CODES: Final = (
         basis={"": JJG517},
         tolerance="trips: two steps of the times and one of the distance; positions: 0.1 km",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the quantities, positions and parameters it was computed from",
-            "judged_late": "whether it came after its successors were judged",
+            **LATE,
         },
         kinds=TAXI,
         doc="A trip's mean or highest speed, or the step from one position to the next, cannot "
         "have been driven. A position that jumps and comes back is no finding.",
-        implemented=True,
     ),
     CheckInfo(
         code="distance_factor_shift",
@@ -110,7 +105,7 @@ CODES: Final = (
             "difference": "observed minus expected",
             "against": "history: the taxi's own median before; limits: what a verified instrument "
             "may show; k_constant: the constant of the registry",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the ratios of the trips, or odometer and pulses at both ends",
             "detectable": "the share that could have been seen",
             "count": "trips or stretches so far",
@@ -118,6 +113,5 @@ CODES: Final = (
         kinds=TAXI,
         doc="Over many trips the meter counts more or less than before against its track, or it "
         "counts with another constant than the registry has; one flag while it lasts.",
-        implemented=True,
     ),
 )

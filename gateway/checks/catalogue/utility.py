@@ -8,7 +8,9 @@ from gateway.checks.catalogue.info import (
     ACCURACY,
     EV,
     FLOW,
+    FORMULA,
     METERS,
+    NEVER_LATE,
     PIPES,
     POWER,
     SUPPLY,
@@ -27,14 +29,13 @@ CODES: Final = (
         evidence={
             "residual": "total minus the tariffs",
             "residual_before": "what it was before",
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the tariff registers",
             "count": "messages off so far",
             "latest": "the residual of the latest of them",
         },
         kinds=("electricity_meter",),
         doc="The total register departs from the sum of its tariffs; one flag while it lasts.",
-        implemented=True,
     ),
     CheckInfo(
         code="voltage_out_of_limits",
@@ -50,7 +51,6 @@ CODES: Final = (
         },
         kinds=POWER,
         doc="The voltage of a phase stays outside the limits of the supply; one flag a phase.",
-        implemented=True,
     ),
     CheckInfo(
         code="frequency_out_of_limits",
@@ -66,7 +66,6 @@ CODES: Final = (
         },
         kinds=POWER,
         doc="The frequency stays outside the limits of the network; one flag while it lasts.",
-        implemented=True,
     ),
     CheckInfo(
         code="phase_loss",
@@ -85,7 +84,6 @@ CODES: Final = (
         kinds=POWER,
         doc="A phase has lost its voltage while others have it. Major where current flows in it, "
         "minor where none does.",
-        implemented=True,
     ),
     CheckInfo(
         code="reverse_energy",
@@ -95,15 +93,14 @@ CODES: Final = (
         basis={"": ACCURACY},
         tolerance="0.1 kWh before a day without any (lifts and cranes brake)",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the register, and since when it grew",
             "count": "readings in which it grew since the flag was given",
-            "judged_late": "always false: a late reading is left out",
+            **NEVER_LATE,
         },
         kinds=POWER,
         doc="The export register grows where the registry does not say that something generates; "
         "one flag until a day has passed without.",
-        implemented=True,
     ),
     CheckInfo(
         code="leak_suspected",
@@ -113,15 +110,14 @@ CODES: Final = (
         basis={"": WATER, "gas_meter": f"GB/T 6968; {ACCURACY}"},
         tolerance="3 L/h in every hour of 5 nights, and a tenth of the day's mean flow",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the nights, their hours and flows, and what it makes a day",
             "count": "nights since the flag was given",
-            "judged_late": "always false: a late reading is left out",
+            **NEVER_LATE,
         },
         kinds=PIPES,
         doc="The least hourly flow of each of the last nights (gas: of whole days) is above "
         "nothing, and much the same; one flag while it lasts.",
-        implemented=True,
     ),
     CheckInfo(
         code="burst_suspected",
@@ -131,15 +127,14 @@ CODES: Final = (
         basis={"": WATER, "gas_meter": f"GB/T 6968; {ACCURACY}"},
         tolerance="0.8 Q3 (gas: 0.8 Qmax) for 30 min, and twice the largest usual flow",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the register before, and how many times the usual flow it takes",
             "count": "readings above since the flag was given",
-            "judged_late": "always false: a late reading is left out",
+            **NEVER_LATE,
         },
         kinds=PIPES,
         doc="A flow near the largest that the meter is made for, for longer than half an hour, "
         "where it never has such; one flag while it lasts.",
-        implemented=True,
     ),
     CheckInfo(
         code="backflow",
@@ -149,15 +144,14 @@ CODES: Final = (
         basis={"": WATER, "gas_meter": f"GB/T 6968; {ACCURACY}"},
         tolerance="20 L before a day without any (pressure shocks)",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the register, and since when it grew or fell",
             "count": "readings in which it went on since the flag was given",
-            "judged_late": "always false: a late reading is left out",
+            **NEVER_LATE,
         },
         kinds=FLOW,
         doc="The reverse register grows, or the main register falls while the meter itself tells "
         "of reverse flow (major); one flag until a day has passed without.",
-        implemented=True,
     ),
     CheckInfo(
         code="consumption_drop",
@@ -168,18 +162,17 @@ CODES: Final = (
         tolerance="half of the use of the same weekdays before, for 14 days, and 3 standard "
         "deviations",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the ratio, how many days are after, and the use and moves of each day",
             "measure": "whether the use of a day shows it, or the mean step",
             "visible_ratio": "the ratio below which a drop of this meter is seen",
             "looks_empty": "whether next to nothing is used: then it is only information",
             "count": "days since the flag was given",
-            "judged_late": "always false: a late reading is left out",
+            **NEVER_LATE,
         },
         kinds=SUPPLY,
         doc="From some day on much less is consumed, and longer than holidays last, while the "
         "peers consume as before.",
-        implemented=True,
     ),
     CheckInfo(
         code="zero_consumption",
@@ -189,15 +182,14 @@ CODES: Final = (
         basis={"": ACCURACY},
         tolerance="3 times the longest usual pause, at least 24 h (VEE: zero)",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "the register, its value, and since when it stands",
             "count": "readings since the flag was given",
-            "judged_late": "always false: a late reading is left out",
+            **NEVER_LATE,
         },
         kinds=METERS,
         doc="Nothing is consumed for much longer than this meter usually pauses; one flag while it "
         "lasts.",
-        implemented=True,
     ),
     CheckInfo(
         code="energy_balance_mismatch",
@@ -208,7 +200,7 @@ CODES: Final = (
         tolerance="1.5 % of the day's energy beyond the technical loss learned from the feeder's "
         "own days, and five standard deviations of them; 12 % while nothing is learned",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "day, master energy, hours, both loss factors, sum of P^2 t, days learned",
             "beyond": "unexplained loss since the condition began, kWh",
             "suspects": "members whose own series tells the unexplained loss: confidence (0..1), "
@@ -218,7 +210,6 @@ CODES: Final = (
         kinds=POWER,
         doc="The master meter of a feeder and its members differ by more than the technical loss; "
         "one flag while it lasts, with the members that the loss follows.",
-        implemented=True,
     ),
     CheckInfo(
         code="conversion_mismatch",
@@ -229,7 +220,7 @@ CODES: Final = (
         tolerance="1 % and 0.3 % a bar of gauge pressure (ratio of compressibilities); in sums "
         "also one step of each register",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "pressure, temperature and base conditions; or volume and number of steps",
             "latest": "what was observed last",
             "count": "readings or windows since the flag was given",
@@ -237,7 +228,6 @@ CODES: Final = (
         kinds=("gas_meter",),
         doc="The factor shown is not that of pressure and temperature, or the base volume grows "
         "otherwise than volume times factor.",
-        implemented=True,
     ),
     CheckInfo(
         code="heat_balance_mismatch",
@@ -248,7 +238,7 @@ CODES: Final = (
         tolerance="MPE of the class at the mean difference and flow, 2 % for sampling, and the "
         "steps of the registers",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "volume, mean difference (K), heat coefficient (kWh/(m3 K)), mean flow, "
             "class and number of steps",
             "latest": "the energy of the last window",
@@ -257,7 +247,6 @@ CODES: Final = (
         kinds=("heat_meter",),
         doc="Energy grows otherwise than volume times temperature difference times the heat "
         "coefficient of water; one flag while it lasts.",
-        implemented=True,
     ),
     CheckInfo(
         code="power_energy_mismatch",
@@ -268,7 +257,7 @@ CODES: Final = (
         tolerance="5 %, at least 4 standard errors of the window; sessions: 5 % and 0.02 kWh above "
         "rated power times time",
         evidence={
-            "formula": "what was computed",
+            **FORMULA,
             "inputs": "span, number of blocks and their median ratio; or rated power and span",
             "latest": "energy by expected energy of the last window or session",
             "count": "windows since the flag was given",
@@ -277,6 +266,5 @@ CODES: Final = (
         kinds=(*POWER, *EV),
         doc="The energy register grows otherwise than the power shown says; or a session has more "
         "energy than the charger's rated power gives.",
-        implemented=True,
     ),
 )
