@@ -1,9 +1,9 @@
 """The way of one message: ledger → decode → normalise → check → store.
 
-`gateway.deciding` has what lies between ledger and store.  Processing is a deterministic function of
-ledger, profiles and device registry: what it keeps between messages (the checks' state) begins empty
-at the ledger's first message, is carried by snapshots, and is rebuilt from the ledger where a
-snapshot is older than the checkpoint.
+`gateway.deciding` has what lies between ledger and store.  Processing is a deterministic function
+of ledger, profiles and device registry: what it keeps between messages (the checks' state) begins
+empty at the ledger's first message, is carried by snapshots, and is rebuilt from the ledger where
+a snapshot is older than the checkpoint.
 """
 
 from __future__ import annotations

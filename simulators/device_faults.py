@@ -38,7 +38,6 @@ class ClockDrift(Fault):
         super().__init__(case)
         self._rate = case.rng.uniform(60, 240) * SECOND / DAY
         self._most = case.rng.randint(8, 20) * MINUTE
-        self._span: tuple[int, int] | None = None
 
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
         """Every time in the message is behind."""
@@ -47,15 +46,8 @@ class ClockDrift(Fault):
             if stamp in body:
                 body[stamp] -= behind
         if behind >= _NOTICED:
-            self._span = (self._span[0] if self._span else body["ts"], at)
+            self.lasts(body["ts"], at)
         return ((0, body),)
-
-    def finish(self, until: int) -> None:
-        """One event, from the first stamp that is a minute behind to the last message."""
-        del until
-        if self._span:
-            self.case.happened(*self._span)
-            self._span = None
 
 
 class Silent(Fault):
@@ -128,7 +120,6 @@ class Alarmed(Fault):
         rng = case.rng
         self._word = rng.choice(words)
         self._until = case.begin + rng.randint(*hours) * HOUR if hours else None
-        self._span: tuple[int, int] | None = None
         self._over = False
 
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
@@ -139,7 +130,7 @@ class Alarmed(Fault):
         if self._over or body["type"] == "tank":
             return ((0, body),)
         first = self._span is None
-        self._span = (self._span[0] if self._span else body["ts"], body["ts"])
+        self.lasts(body["ts"], body["ts"])
         body["status"] = body.get("status", 0) | 1 << BITS[self._word]
         if self._word == "battery_low" and "battery_voltage" in body:
             body["battery_voltage"] = round(body["battery_voltage"] * 0.82, 2)
@@ -147,13 +138,6 @@ class Alarmed(Fault):
             return ((0, body),)
         alarm = {"type": "alarm", "seq": None, "ts": body["ts"], "alarms": [self._word]}
         return ((0, body), (0, alarm))
-
-    def finish(self, until: int) -> None:
-        """One event, from the first message that shows it to the last."""
-        del until
-        if self._span:
-            self.case.happened(*self._span)
-            self._span = None
 
 
 class Glitch(Fault):

@@ -120,6 +120,11 @@ class Fault:
 
     def __init__(self, case: Case) -> None:
         self.case = case
+        self._span: tuple[int, int] | None = None
+
+    def lasts(self, since: int, until: int) -> None:
+        """What is wrong since then, or before already, goes on until then: it is one event."""
+        self._span = (self._span[0] if self._span else since, until)
 
     def attach(self, instrument: Instrument) -> None:
         """Is given the instrument that it spoils, to alter what that does from the begin on."""
@@ -144,7 +149,11 @@ class Fault:
         return [*self.registrations(lines[0]), *lines[1:]]
 
     def finish(self, until: int) -> None:
-        """The run ends at ``until``: writes down what is still under way."""
+        """What lasts is over, or the run ends at ``until``: writes it down."""
+        del until
+        if self._span:
+            self.case.happened(*self._span)
+            self._span = None
 
 
 def began(body: Body) -> int:
@@ -264,14 +273,13 @@ class ClockAhead(Fault):
         super().__init__(case)
         behind = -(-case.lag // DAY)
         self._ahead = (behind + case.rng.randint(1, 3)) * DAY
-        self._span: tuple[int, int] | None = None
 
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
         """Every time in the message is ahead."""
         for field in ("ts", "started_at", "ended_at"):
             if field in body:
                 body[field] += self._ahead
-        self._span = (self._span[0] if self._span else at, at)
+        self.lasts(at, at)
         return ((0, body),)
 
     def finish(self, until: int) -> None:
@@ -296,7 +304,6 @@ class Absurd(Fault):
         self._path = tuple(field.split("."))
         self._number = number
         self._left = 0
-        self._span: tuple[int, int] | None = None
         self._first = True
 
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
@@ -313,17 +320,10 @@ class Absurd(Fault):
         if self._left:
             self._left -= 1
             holder[self._path[-1]] = self._number
-            self._span = (self._span[0] if self._span else body["ts"], body["ts"])
+            self.lasts(body["ts"], body["ts"])
         if not self._left:
             self.finish(body["ts"])
         return ((0, body),)
-
-    def finish(self, until: int) -> None:
-        """Writes the episode down."""
-        del until
-        if self._span:
-            self.case.happened(*self._span)
-            self._span = None
 
 
 class Unregistered(Fault):
@@ -331,19 +331,9 @@ class Unregistered(Fault):
 
     registered: ClassVar[bool] = False
 
-    def __init__(self, case: Case) -> None:
-        super().__init__(case)
-        self._span: tuple[int, int] | None = None
-
     def send(self, at: int, body: Body) -> Iterable[Sent]:
         """Silent before its begin; honest in all but its identity."""
         if at < self.case.begin:
             return ()
-        self._span = (self._span[0] if self._span else at, at)
+        self.lasts(at, at)
         return ((0, body),)
-
-    def finish(self, until: int) -> None:
-        """One event, as long as the device was heard."""
-        del until
-        if self._span:
-            self.case.happened(*self._span)

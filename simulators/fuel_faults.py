@@ -48,7 +48,6 @@ class BoardFault(Fault, ABC):
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         self._altered: set[tuple[str, int]] = set()
-        self._span: tuple[int, int] | None = None
         self._stock: Stocked | None = None
 
     def attach(self, instrument: Instrument) -> None:
@@ -81,17 +80,14 @@ class BoardFault(Fault, ABC):
 
     def told(self, body: Body) -> None:
         """An altered sale is told."""
-        since = body["started_at"] if self._span is None else self._span[0]
-        self._span = (since, body["ended_at"])
+        self.lasts(body["started_at"], body["ended_at"])
 
     def finish(self, until: int) -> None:
-        """One event, to the end of the last altered sale."""
-        del until
-        if self._span:
-            self.case.happened(*self._span)
-            if self._stock is not None:
-                self.case.may_show(self._stock.gauge, ("wet_stock_surplus",), *self._span)
-            self._span = None
+        """Less than was sold has left the tank too."""
+        span = self._span
+        super().finish(until)
+        if span and self._stock is not None:
+            self.case.may_show(self._stock.gauge, ("wet_stock_surplus",), *span)
 
 
 class ConstantTold(BoardFault):
@@ -306,7 +302,6 @@ class TotaliserSlow(Fault):
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         self._behind: dict[str, tuple[int, int]] = {}
-        self._span: tuple[int, int] | None = None
 
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
         """Both totalisers fall behind, sale by sale."""
@@ -319,18 +314,10 @@ class TotaliserSlow(Fault):
             volume += units_of(body["volume"], 2) // 10
             amount += units_of(body["amount"], 2) // 10
             self._behind[nozzle] = volume, amount
-            since = body["started_at"] if self._span is None else self._span[0]
-            self._span = (since, body["ended_at"])
+            self.lasts(body["started_at"], body["ended_at"])
         for name, less, scale in (
             ("totaliser_volume", volume, VOLUME_SCALE),
             ("totaliser_amount", amount, AMOUNT_SCALE),
         ):
             body[name] = shown(units_of(body[name], 2) - less, 2, scale)
         return ((0, body),)
-
-    def finish(self, until: int) -> None:
-        """One event, to the last sale."""
-        del until
-        if self._span:
-            self.case.happened(*self._span)
-            self._span = None

@@ -22,7 +22,6 @@ class Expired(Fault):
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
-        self._span: tuple[int, int] | None = None
         self._renewed: int | None = None
 
     def attach(self, instrument: Instrument) -> None:
@@ -44,15 +43,8 @@ class Expired(Fault):
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
         """Honest in all else."""
         if body["ts"] > self.case.begin and (self._renewed is None or at < self._renewed):
-            self._span = (self._span[0] if self._span else body["ts"], body["ts"])
+            self.lasts(body["ts"], body["ts"])
         return ((0, body),)
-
-    def finish(self, until: int) -> None:
-        """One event, to the last message without a valid certificate."""
-        del until
-        if self._span:
-            self.case.happened(*self._span)
-            self._span = None
 
 
 class Clone(Fault):
@@ -63,7 +55,6 @@ class Clone(Fault):
         self._sequence = case.rng.randrange(SEQUENCES // 4, SEQUENCES // 2)
         self._readings: Iterator[tuple[int, Body]] = iter(())
         self._next: tuple[int, Body] | None = None
-        self._span: tuple[int, int] | None = None
 
     def attach(self, instrument: Instrument) -> None:
         """Makes the twin."""
@@ -85,8 +76,7 @@ class Clone(Fault):
             other["seq"] = self._sequence
             self._sequence = (self._sequence + 1) % SEQUENCES
             sent.append((when - at, other))
-            since = self._span[0] if self._span else began(other)
-            self._span = (since, other["ts"])
+            self.lasts(began(other), other["ts"])
         return sent
 
     def finish(self, until: int) -> None:

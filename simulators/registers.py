@@ -76,7 +76,6 @@ class Altered(Fault, ABC):
         self._shift = [0] * len(dials.registers)
         self._before: list[int] = []
         self._at = 0
-        self._span: tuple[int, int] | None = None
         self.shown_by: str | None = None
 
     def send(self, at: int, body: Body) -> Iterable[Sent]:
@@ -100,7 +99,7 @@ class Altered(Fault, ABC):
             if more is not None:
                 self._shift = [a + b for a, b in zip(self._shift, more, strict=True)]
                 if self.lasting:
-                    self._span = (self._span[0] if self._span else body["ts"], body["ts"])
+                    self.lasts(body["ts"], body["ts"])
             self._show(places, units)
         return ((0, body),)
 

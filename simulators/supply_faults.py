@@ -29,7 +29,6 @@ class Episodes(Fault):
         self._hours = hours
         self._quiet = quiet
         self._next = self._until = 0
-        self._span: tuple[int, int] | None = None
 
     def spoil(self, at: int, body: Body) -> Iterable[Sent]:
         """Alters the periodic messages of a stretch."""
@@ -45,7 +44,7 @@ class Episodes(Fault):
             self._next += rng.randint(*self._quiet) * HOUR
         if ts < self._until:
             self.alter(body)
-            self._span = (self._span[0] if self._span else ts, ts)
+            self.lasts(ts, ts)
         else:
             self.finish(ts)
         return ((0, body),)
@@ -55,13 +54,6 @@ class Episodes(Fault):
 
     def alter(self, body: Body) -> None:
         """Changes a message of a stretch."""
-
-    def finish(self, until: int) -> None:
-        """Writes a stretch down."""
-        del until
-        if self._span:
-            self.case.happened(*self._span)
-            self._span = None
 
 
 class VoltageOff(Episodes):

@@ -24,7 +24,6 @@ class MeterFault(Fault, ABC):
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         self._altered: set[int] = set()
-        self._span: tuple[int, int] | None = None
 
     def attach(self, instrument: Instrument) -> None:
         """Opens the meter."""
@@ -55,15 +54,7 @@ class MeterFault(Fault, ABC):
 
     def told(self, body: Body) -> None:
         """An altered trip is told."""
-        since = body["started_at"] if self._span is None else self._span[0]
-        self._span = (since, body["ended_at"])
-
-    def finish(self, until: int) -> None:
-        """One event, to the end of the last altered trip."""
-        del until
-        if self._span:
-            self.case.happened(*self._span)
-            self._span = None
+        self.lasts(body["started_at"], body["ended_at"])
 
 
 class ConstantTold(MeterFault):

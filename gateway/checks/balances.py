@@ -92,10 +92,3 @@ def version_of(device: Device | None) -> int:
 def known_at(bound: Bound, device_id: str, at: int) -> Device | None:
     """What the registry says of a device at a time."""
     return valid_at(bound.devices, device_id, at)
-
-
-def number_of(parameters: Mapping[str, Any], name: str) -> float | None:
-    """A parameter that is a positive number; None where it is absent or something else."""
-    told = parameters.get(name)
-    usable = isinstance(told, (int, float)) and not isinstance(told, bool) and told > 0
-    return float(told) if usable and told is not None else None

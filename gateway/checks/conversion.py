@@ -17,12 +17,12 @@ from gateway.checks.balances import (
     begin_window,
     judge_window,
     known_at,
-    number_of,
     version_of,
 )
 from gateway.checks.findings import finding
 from gateway.checks.lasting import Lasting, begin, end, go_on, stays, waits
 from gateway.checks.parameters import Positive, Settings
+from gateway.checks.registered import number_of
 from gateway.checks.series import Series, SeriesCheck
 from gateway.checks.steps import Faces
 
@@ -137,7 +137,7 @@ class _Converter:
         degrees = known.get("base_temperature")
         if isinstance(degrees, (int, float)) and not isinstance(degrees, bool):
             temperature = float(degrees)
-        return number_of(known, "base_pressure") or pressure, temperature
+        return number_of(known.get("base_pressure"), None) or pressure, temperature
 
     def _judge_factor(
         self,

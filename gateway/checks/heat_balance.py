@@ -18,11 +18,11 @@ from gateway.checks.balances import (
     begin_window,
     judge_window,
     known_at,
-    number_of,
     version_of,
 )
 from gateway.checks.findings import finding
 from gateway.checks.parameters import NotNegative, Positive, Settings
+from gateway.checks.registered import number_of
 from gateway.checks.series import Series, SeriesCheck
 from gateway.checks.steps import Faces
 
@@ -179,8 +179,8 @@ class _Balance:
         accuracy_class, sensor = known.get("accuracy_class"), known.get("flow_sensor")
         return _Meter(
             accuracy_class if accuracy_class in _MPE else settings.accuracy_class,
-            number_of(known, "dt_min") or settings.delta_theta_min,
-            number_of(known, "qp") or settings.nominal_flow,
+            number_of(known.get("dt_min"), None) or settings.delta_theta_min,
+            number_of(known.get("qp"), None) or settings.nominal_flow,
             sensor if sensor in {"flow", "return"} else settings.flow_sensor,
             version_of(device),
         )

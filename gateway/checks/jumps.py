@@ -14,8 +14,9 @@ from pydantic import Field
 
 from gateway.checks.findings import finding, renewed, unit_of
 from gateway.checks.lasting import begin, end, go_on
-from gateway.checks.metered import BURST_RATINGS, number_of
+from gateway.checks.metered import BURST_RATINGS
 from gateway.checks.parameters import Positive, Settings
+from gateway.checks.registered import number_of
 from gateway.checks.use import Now, Suspect, hours
 from gateway.times import rfc3339
 

@@ -7,10 +7,11 @@ A meter has one register of what is consumed and, most of them, the rate at whic
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway.checks.catalogue import CATALOGUE
 from gateway.checks.local_days import Zone, zone_of
+from gateway.checks.registered import number_of
 from gateway.checks.replacements import resetting
 from gateway.devices import valid_at
 
@@ -131,15 +132,6 @@ class Meter:
 def judged_channel(channel: str) -> bool:
     """Whether a channel is no part of another: not a tariff, not a phase."""
     return _PART.fullmatch(channel) is None
-
-
-def number_of(told: Any, channel: str | None) -> float | None:  # noqa: ANN401 - of the registry
-    """A positive number of the registry: one for all channels, or one a channel."""
-    if isinstance(told, dict):
-        told = told.get(channel or "")
-    if isinstance(told, bool) or not isinstance(told, (int, float)) or not 0 < told < float("inf"):
-        return None
-    return float(told)
 
 
 def _index(names: tuple[str, ...], name: str | None) -> int | None:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from pydantic import Field
 
-from gateway.checks.balances import known_at, number_of, version_of
+from gateway.checks.balances import known_at, version_of
 from gateway.checks.findings import finding, occasion_of
 from gateway.checks.lasting import Lasting, begin, end, go_on, stays, waits
 from gateway.checks.parameters import NotNegative, Positive, Settings
+from gateway.checks.registered import number_of
 from gateway.checks.series import Series, SeriesCheck
 from gateway.checks.steps import Faces, Registers
 from gateway.times import rfc3339
@@ -275,11 +276,8 @@ class _Session:
 
     def _rated(self, reading: Reading, at: int) -> float | None:
         device = known_at(self._bound, reading.device_id, at)
-        known: dict[str, Any] = device.parameters if device is not None else {}
-        told = known.get("rated_power")
-        if isinstance(told, dict):
-            known = {"rated_power": told.get(reading.channel)}
-        return number_of(known, "rated_power") or self._settings.rated_power
+        told = device.parameters.get("rated_power") if device is not None else None
+        return number_of(told, reading.channel) or self._settings.rated_power
 
 
 POWER_ENERGY_MISMATCH: Final = Series(CODE, PowerSettings, _make)
