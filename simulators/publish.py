@@ -191,7 +191,11 @@ class Publisher:
             if number is None:
                 return
             message = self._open[number]
-            await client.publish(message.topic, message.payload, qos=1)
+            try:
+                await client.publish(message.topic, message.payload, qos=1)
+            except (OSError, ValueError) as gone:
+                # the socket may be closed before aiomqtt hears that the link is lost
+                raise aiomqtt.MqttError(str(gone)) from gone
             del self._open[number]
             self.acknowledged += 1
 

@@ -158,9 +158,11 @@ def test_zstd_captures_put_one_behind_the_other_are_read_whole(tmp_path):
 
 
 def test_a_line_costs_little(tmp_path):
-    """A loose bound against a slip by an order of magnitude; the bench has the real figure."""
+    """Against a slip by an order of magnitude, beside a plain reading of the same lines."""
     path = tmp_path / "c.jsonl"
     path.write_bytes(lines(*[GOOD | {"payload": "x" * 150}] * 50_000))
     began = time.process_time()
     assert sum(len(batch) for batch in CaptureReader(path).batches()) == 50_000
-    assert (time.process_time() - began) / 50_000 < 5e-6
+    read = time.process_time()
+    assert sum(len(json.loads(line)) > 2 for line in path.read_bytes().splitlines()) == 50_000
+    assert read - began < 2 * (time.process_time() - read)

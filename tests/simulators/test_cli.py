@@ -195,7 +195,9 @@ def test_a_broker_that_restarts_misses_nothing(start_mosquitto):
         wait_for(lambda: len(listener.heard) > 200)
         broker.restart()
         _, told = process.communicate(timeout=40)
-        listener.wait(int(re.search(r"(\d+) messages", told)[1]))
+        done = re.search(r"(\d+) messages", told)
+        assert done is not None, told
+        listener.wait(int(done[1]))
     assert process.returncode == 0
     assert "broker lost" in told
     assert "Traceback" not in told
