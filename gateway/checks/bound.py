@@ -14,9 +14,11 @@ from gateway.checks.fares import NEEDED, fare_check
 from gateway.checks.rhythm import pace_of
 from gateway.checks.series import recalled
 from gateway.checks.tariff_sums import QUANTITIES, tariff_sum_check
+from gateway.checks.window import pack_entry
+from gateway.devices import since
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from gateway.checks.order import Line, Order
     from gateway.checks.registers import Dial
@@ -40,7 +42,8 @@ class Track:
     """Direct references to what is remembered for one channel under one layout: one look-up."""
 
     __slots__ = (
-        "bound", "conditions", "device", "dials", "line", "numbering", "rhythm", "series", "window",
+        "bound", "conditions", "device", "device_conditions", "dials", "line", "numbering",
+        "registers", "rhythm", "series", "versions", "window",
     )  # fmt: skip
 
     def __init__(
@@ -54,16 +57,31 @@ class Track:
         conditions: dict[str, Flag],
         line: Line | None,
         series: tuple[tuple[Run, Any], ...],
+        versions: Sequence[Device] = (),
     ) -> None:
         self.bound = bound
         self.device = device
+        self.device_conditions = device.conditions
         self.rhythm = device.rhythm
         self.numbering = numbering
         self.window = window
-        self.dials = tuple((dial.index, dial.state, dial) for dial in dials)
+        self.dials = dials
+        self.registers = tuple((dial.index, dial.state) for dial in dials)
         self.conditions = conditions
         self.line = line
         self.series = series
+        self.versions = tuple((since(version), version) for version in reversed(versions))
+
+    def dial(self, index: int) -> Dial:
+        """The register whose value stands at a place of the values."""
+        return next(dial for dial in self.dials if dial.index == index)
+
+    def registered(self, at: int) -> Device | None:
+        """What the registry says of the device at a time, ns; None where it was not there."""
+        for begin, version in self.versions:
+            if begin <= at:
+                return version
+        return None
 
     def remembers(self, key: int, fingerprint: int, newest: int) -> bool:
         """Whether this content came under this key before."""
@@ -172,7 +190,7 @@ def compile_run(  # noqa: C901, PLR0915 - see run
     layout = bound.layout
     clock, modulus, behind = layout.measured, bound.modulus, -bound.clock_minor
     limits, extras = bound.ranges, bound.extras
-    place, recall = numbering.place, _recall
+    place, recall, judge_series = numbering.place, _recall, order.judge
     unexpected, out_of_range = registers.unexpected, ranges.out_of_range
 
     # One function, not five: each call would cost a tenth of the whole judgement.
@@ -223,16 +241,12 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                     # Late by its number; its own time says nothing, so it is just before the last.
                     at = counter.at - 1
             window = track.window
-            keys = window.keys
-            if keys and key <= keys[-1]:
-                if not recall(track, reading, key, fingerprint, flags):
-                    return False
-            else:
-                keys.append(key)
-                window.measured.append(measured)
-                window.fingerprints.append(fingerprint)
-                window.offsets.append(offset)
-            if len(keys) > window.limit:
+            if key > window.highest:
+                window.highest = key
+                window.entries += pack_entry(key, fingerprint, measured, offset)
+            elif not recall(track, reading, key, fingerprint, flags):
+                return False
+            if len(window.entries) > window.limit:
                 trim(window, offset)
         rhythm = track.rhythm
         gap = received - rhythm.heard
@@ -240,7 +254,7 @@ def compile_run(  # noqa: C901, PLR0915 - see run
             hear(track, reading, flags)
         elif gap > 0:
             rhythm.heard = received
-        for index, register, dial in track.dials:
+        for index, register in track.registers:
             value = values[index]
             if value is not None:
                 if value >= register.value and at >= register.at and register.flag is None:
@@ -248,7 +262,7 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                     register.at = at
                     register.offset = offset
                 else:
-                    unexpected(track, dial, reading, at, flags)
+                    unexpected(track, track.dial(index), reading, at, flags)
         if track.conditions:
             ranges.back_in_range(track, reading, flags)
         for index, low, high in limits:
@@ -257,12 +271,18 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                 out_of_range(track, (index, low, high), reading, value, flags)
         if future:
             ranges.clock_ahead(track, reading, flags)
-        elif track.device.conditions:
+        elif track.device_conditions:
             ranges.clock_back(track, flags)
         for check in extras:
             check(track, reading, flags)
-        if track.line is not None:
-            order.take(track.line, track, reading, at, flags, number=key, follows=follows)
+        line = track.line
+        if line is not None:
+            if follows and received >= line.uncertain and not line.held:
+                if at > line.judged:
+                    line.judged = at
+                judge_series(track, reading, at, False, flags)
+            else:
+                order.take(line, track, reading, at, flags, number=key, follows=follows)
         return True
 
     return run

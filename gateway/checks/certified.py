@@ -119,6 +119,8 @@ class _Certified:
             memory: Told, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
         ) -> None:
             told = reading.values[index]
+            if told is None:
+                return
             facts = known.of(reading.device_id, at, reading.channel)
             if memory.episode.now is None and len(facts) == 1 and told == facts[0]:
                 return

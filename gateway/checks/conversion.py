@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from pydantic import Field
 
-from gateway.checks.balances import (
-    Balance,
-    begin_window,
-    judge_window,
-    known_at,
-    version_of,
-)
+from gateway.checks.balances import Balance, begin_window, judge_window, version_of
 from gateway.checks.findings import finding
 from gateway.checks.lasting import Lasting, begin, end, go_on, stays, waits
 from gateway.checks.parameters import Positive, Settings
@@ -88,6 +82,7 @@ class _Converter:
         self._bound = bound
         self._settings = bound.settings.of(CODE, ConversionSettings)
         self._window = round(self._settings.window * _SECOND)
+        self._tolerance = self._settings.tolerance
 
         def index(name: str) -> int | None:
             return names.index(name) if name in names else None
@@ -98,32 +93,50 @@ class _Converter:
         self._faces = Faces(bound.layout, ("volume", "volume_base")) if both else None
 
     def run(
-        self, memory: Conversion, _track: Track, reading: Reading, at: int, late: bool,
+        self, memory: Conversion, track: Track, reading: Reading, at: int, late: bool,
         flags: list[Flag],
     ) -> None:  # fmt: skip
         """Judges one reading; one that is late lies within steps that are summed already."""
         if late:
             return
-        values = reading.values
+        values: tuple[Any, ...] = reading.values
         shown = None if self._factor is None else values[self._factor]
         pressure = None if self._pressure is None else values[self._pressure]
         temperature = None if self._temperature is None else values[self._temperature]
-        device = known_at(self._bound, reading.device_id, at)
+        device = track.registered(at)
         computed = None
-        if isinstance(pressure, float) and isinstance(temperature, float):
+        if pressure is not None and temperature is not None:
             base = self._base(device)
             if pressure > 0 and temperature > -_ZERO:
                 computed = factor_of(pressure, temperature, *base)
-                if isinstance(shown, float):
+                if shown is not None and not (
+                    abs(shown - computed) <= self._tolerance * computed
+                    and memory.factor.flag is None
+                    and not memory.factor.seen
+                ):
                     self._judge_factor(
                         memory.factor, reading, at, shown=shown, computed=computed,
                         conditions=(pressure, temperature, *base), flags=flags,
                     )  # fmt: skip
-        factor = shown if isinstance(shown, float) and shown > 0 else computed
-        if self._faces is not None and factor is not None:
-            self._step(
-                memory.balance, reading, at, factor=factor, version=version_of(device), flags=flags
-            )
+        factor = shown if shown is not None and shown > 0 else computed
+        faces = self._faces
+        if faces is None or factor is None:
+            return
+        at_volume, at_base = faces.indexes
+        volume, base_volume = values[at_volume], values[at_base]
+        if volume is None or base_volume is None:
+            return
+        balance = memory.balance
+        grown = faces.grown(balance.registers, at, [volume, base_volume], version_of(device))
+        if isinstance(grown, str):
+            begin_window(balance, at)
+        elif grown is not None:
+            balance.volume += grown[0]
+            balance.observed += grown[1]
+            balance.expected += grown[0] * factor
+            balance.steps += 1
+            if at - balance.since >= self._window:
+                self._full(balance, reading, at, factor, flags)
 
     def _base(self, device: Device | None) -> tuple[float, float]:
         pressure, temperature = self._settings.base_pressure, self._settings.base_temperature
@@ -180,35 +193,12 @@ class _Converter:
             flag = _flag(reading, evidence, "conversion_factor", lasting.since, at)
             begin(lasting, flag, flags)
 
-    def _step(
-        self,
-        balance: Balance,
-        reading: Reading,
-        at: int,
-        *,
-        factor: float,
-        version: int,
-        flags: list[Flag],
+    def _full(
+        self, balance: Balance, reading: Reading, at: int, factor: float, flags: list[Flag]
     ) -> None:
-        """Sums one step; judges the window when it is long and full enough."""
+        """Judges a window that is long enough, if it is full enough."""
         faces = self._faces
         if faces is None:
-            return
-        at_volume, at_base = faces.indexes
-        volume, base = reading.values[at_volume], reading.values[at_base]
-        if not isinstance(volume, float) or not isinstance(base, float):
-            return
-        grown = faces.grown(balance.registers, at, [volume, base], version)
-        if grown is None:
-            return
-        if isinstance(grown, str):
-            begin_window(balance, at)
-            return
-        balance.volume += grown[0]
-        balance.observed += grown[1]
-        balance.expected += grown[0] * factor
-        balance.steps += 1
-        if at - balance.since < self._window:
             return
         mean = balance.expected / balance.volume if balance.volume > 0 else factor
         rounding = faces.resolutions[1] + mean * faces.resolutions[0]

@@ -108,6 +108,7 @@ class _Flow:
         """The check."""
         at_flow, margin = self.at_flow, self.settings.margin
         known, widest, mean_of = self.limits, self.widest, self.mean
+        passed = 1 + margin
 
         def run(
             memory: Flows, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
@@ -119,9 +120,11 @@ class _Flow:
             high, low = limits = told[0] if len(told) == 1 else widest(told)
             # Pauses make the mean slow, so only what the instrument shows itself is too slow.
             slow = low is not None and 0 < flow < low * (1 - margin)
-            if not late:
-                memory.low = memory.low + 1 if slow else 0
-            fast = max(flow, mean) > high * (1 + margin)
+            if slow and not late:
+                memory.low += 1
+            elif memory.low and not late:
+                memory.low = 0
+            fast = flow > high * passed or mean > high * passed
             if fast or (slow and memory.low >= self.settings.low_in_row):
                 found = self.flag(reading, flow, max(flow, mean) if fast else flow, limits, late)
                 wrong(memory.episode, reading, found, flags, late=late)

@@ -72,8 +72,11 @@ def _make(bound: Bound) -> SeriesCheck | None:
         number = reading.sequence
         if number is None or late:
             return
-        if (number - known.number) % modulus <= _ON and known.number >= 0:
-            known.number, known.at, known.offset = number, at, reading.ledger_offset
+        last = known.number
+        if last >= 0 and (0 <= number - last <= _ON or (number - last) % modulus <= _ON):
+            known.number = number
+            known.at = at
+            known.offset = reading.ledger_offset
             if known.changed and at - known.changed > within:
                 known.alternations = known.changed = 0
                 end(known.lasting, flags)

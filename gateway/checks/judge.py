@@ -311,6 +311,7 @@ class Judge:
             conditions=channel.conditions,
             line=device.lines.setdefault(line, Line()) if series else None,
             series=tuple(series),
+            versions=versions,
         )
 
 

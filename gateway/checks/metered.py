@@ -114,7 +114,7 @@ class Meter:
 
     def dial(self, track: Track) -> Dial | None:
         """The register as it is judged when it comes."""
-        for _, _, dial in track.dials:
+        for dial in track.dials:
             if dial.quantity == self.what.register:
                 return dial
         return None

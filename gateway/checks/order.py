@@ -13,6 +13,7 @@ at most ``MOST_HELD`` waiting readings: with more of them the oldest is judged a
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -42,17 +43,13 @@ class Held(NamedTuple):
     reading: Reading
     track: Any
 
-    @property
-    def due(self) -> int:
-        """When the ledger's clock ends its waiting."""
-        return self.arrived + HOLD
-
 
 class Line:
     """The order of one device.
 
     ``judged`` is the measured time up to which readings have been judged; ``uncertain`` is the time
-    of the ledger's clock until which a message that is missing may still come.
+    of the ledger's clock until which a message that is missing may still come; ``held`` are the
+    readings that wait, in their order.
     """
 
     __slots__ = ("held", "judged", "uncertain")
@@ -72,7 +69,7 @@ class Order:
 
     def __init__(self, judge: Judged) -> None:
         self.clock = NEVER
-        self._judge = judge
+        self.judge = judge
         self._arrivals = 0
         self._due: list[tuple[int, int, Line]] = []
 
@@ -101,32 +98,33 @@ class Order:
         clock = max(self.clock, reading.received_at)
         if follows and clock >= line.uncertain:
             if line.held:
-                self._release(line, line.held, flags)
+                self._release(line, len(line.held), flags)
             line.judged = max(line.judged, at)
-            self._judge(track, reading, at, False, flags)
+            self.judge(track, reading, at, False, flags)
             return
         if not follows:
             line.uncertain = clock + HOLD
         if at < line.judged:
-            self._judge(track, reading, at, True, flags)
+            self.judge(track, reading, at, True, flags)
             return
         self._arrivals += 1
         held = Held(at, number, reading.channel or "", self._arrivals, clock, reading, track)
-        line.held.append(held)
-        if len(line.held) == 1:
-            heappush(self._due, (held.due, self._arrivals, line))
-        elif len(line.held) > MOST_HELD:
-            self._release(line, [min(line.held)], flags)
+        waiting = line.held
+        insort(waiting, held)
+        if len(waiting) == 1:
+            heappush(self._due, (clock + HOLD, self._arrivals, line))
+        elif len(waiting) > MOST_HELD:
+            self._release(line, 1, flags)
 
     def advance(self, clock: int, flags: list[Flag]) -> None:
         """Lets the ledger's clock go on: judges what has waited long enough."""
         self.clock = max(self.clock, clock)
         while self._due and self._due[0][0] <= self.clock:
             _, _, line = heappop(self._due)
-            ended = [held for held in line.held if held.due <= self.clock]
+            arrived = self.clock - HOLD
+            ended = [held for held in line.held if held.arrived <= arrived]
             if ended:
-                last = max(ended)
-                self._release(line, [held for held in line.held if held <= last], flags)
+                self._release(line, bisect_right(line.held, ended[-1]), flags)
             if line.held:
                 self._wait(line)
 
@@ -149,17 +147,19 @@ class Order:
     def restore(self, line: Line) -> None:
         """Lets a line of a snapshot wait on."""
         if line.held:
+            line.held.sort()
             # A snapshot of before the count was kept in it has none.
             self._arrivals = max(self._arrivals, *(held.arrival for held in line.held))
             self._wait(line)
 
     def _wait(self, line: Line) -> None:
-        first = min(line.held, key=lambda held: held.due)
-        heappush(self._due, (first.due, first.arrival, line))
+        arrived, arrival = min([(held.arrived, held.arrival) for held in line.held])
+        heappush(self._due, (arrived + HOLD, arrival, line))
 
-    def _release(self, line: Line, ready: list[Held], flags: list[Flag]) -> None:
-        gone = {held.arrival for held in ready}
-        line.held = [held for held in line.held if held.arrival not in gone]
-        for held in sorted(ready):
+    def _release(self, line: Line, count: int, flags: list[Flag]) -> None:
+        """Judges the first of those that wait."""
+        ready = line.held[:count]
+        del line.held[:count]
+        for held in ready:
             line.judged = max(line.judged, held.at)
-            self._judge(held.track, held.reading, held.at, False, flags)
+            self.judge(held.track, held.reading, held.at, False, flags)

@@ -111,6 +111,7 @@ def positions_check(bound: Bound) -> SeriesCheck:
     settings = bound.settings.of(CODE, SpeedSettings)
     gap = round(settings.gap * _SECOND)
     follow = _Follower(settings).follow
+    near = settings.accuracy / 2 / _DEGREE_KM
 
     def run(
         way: Way, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
@@ -119,6 +120,20 @@ def positions_check(bound: Bound) -> SeriesCheck:
         if late or not isinstance(longitude, float) or not isinstance(latitude, float):
             return
         last = way.last
+        if (
+            last is not None
+            and way.jumped is None
+            and way.seen < at <= way.seen + gap
+            and -near < latitude - last.latitude < near
+            and -near < longitude - last.longitude < near
+            and _on_earth(longitude, latitude)
+        ):
+            # Most steps are far below the accuracy, and worth no great circle.
+            way.seen = at
+            if last.longitude != longitude or last.latitude != latitude:
+                last.at, last.received = reading.measured_at, reading.received_at
+                last.longitude, last.latitude = longitude, latitude
+            return
         if not _on_earth(longitude, latitude) or (last is not None and at <= way.seen):
             return
         here = Place(reading.measured_at, reading.received_at, longitude, latitude)
@@ -145,8 +160,6 @@ class _Follower:
         self._accuracy = settings.accuracy
         self._top = settings.top
         self._confirm = settings.confirm
-        # Most steps are far below the accuracy, and worth no great circle.
-        self._near = settings.accuracy / 2 / _DEGREE_KM
 
     def follow(self, way: Way, last: Place, here: Place) -> Place | None:
         """Tells where the way jumped to, once that is sure."""
@@ -172,9 +185,6 @@ class _Follower:
         return None
 
     def _possible(self, a: Place, b: Place) -> bool:
-        near = self._near
-        if abs(b.latitude - a.latitude) < near and abs(b.longitude - a.longitude) < near:
-            return True
         seconds = seconds_between(a, b)
         return seconds <= 0 or great_circle(a, b) - self._accuracy <= self._top * seconds / _HOUR
 

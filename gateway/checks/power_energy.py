@@ -95,7 +95,7 @@ class _Meter:
         self._least = _BLOCK_STEPS * (self._faces.resolutions[0] or 0.01)
 
     def run(
-        self, memory: Powers, _track: Track, reading: Reading, at: int, late: bool,
+        self, memory: Powers, track: Track, reading: Reading, at: int, late: bool,
         flags: list[Flag],
     ) -> None:  # fmt: skip
         """Sums one step; judges the window when it has days and blocks enough."""
@@ -107,7 +107,7 @@ class _Meter:
         if self._both:
             given = values[self._faces.indexes[1]]
             registers.append(given if isinstance(given, float) else 0.0)
-        device = known_at(self._bound, reading.device_id, at)
+        device = track.registered(at)
         since = memory.registers.at
         grown = self._faces.grown(memory.registers, at, registers, version_of(device))
         if grown is None:

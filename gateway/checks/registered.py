@@ -40,16 +40,23 @@ class Registered(Generic[_T]):
         self._devices = devices
         self._read = read
         self._around = around
+        self._always: dict[tuple[str, str | None], tuple[_T, ...]] = {}
         self._known: dict[tuple[str, str | None], tuple[list[int], list[tuple[_T, ...]]]] = {}
 
     def of(self, device_id: str, at: int, channel: str | None = None) -> tuple[_T, ...]:
         """What counts at a time, the oldest first; nothing where nothing is known."""
-        known = self._known.get((device_id, channel))
+        key = device_id, channel
+        always = self._always.get(key)
+        if always is not None:
+            return always
+        known = self._known.get(key)
         if known is None:
-            known = self._known[device_id, channel] = self._compiled(device_id, channel)
+            known = self._compiled(device_id, channel)
+            if len(known[0]) == 1:
+                self._always[key] = known[1][0]
+                return known[1][0]
+            self._known[key] = known
         begins, facts = known
-        if len(begins) == 1:
-            return facts[0]
         return facts[bisect_right(begins, at) - 1]
 
     def _compiled(

@@ -177,10 +177,9 @@ class Silence:
             return  # the fleet has come back just now
         allowance = rhythm.allowance()
         offsets = [
-            window.offsets[-1]
+            window.newest
             for channel in device.channels.values()
             for window in channel.windows.values()
-            if window.offsets
         ]
         rhythm.silent = finding(
             _last(device_id, rhythm, max(offsets, default=-1)),

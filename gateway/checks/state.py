@@ -14,7 +14,7 @@ from gateway.records import Flag, Reading
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 _Live = TypeVar("_Live", "Numbering", "RegisterState")
 
-VERSION = 3
+VERSION = 4
 
 
 class Gap(msgspec.Struct, array_like=True):
@@ -182,7 +182,7 @@ class _PackedRegister(msgspec.Struct, array_like=True):
 
 
 class _PackedChannel(msgspec.Struct, array_like=True):
-    windows: dict[str, list[bytes]]
+    windows: dict[str, bytes]
     registers: dict[str, _PackedRegister]
     conditions: dict[str, Flag]
 
@@ -268,7 +268,7 @@ def _unpacked(source: msgspec.Struct, target: _Live) -> _Live:
 
 def pack(state: State) -> bytes:
     """The state as bytes: the same ledger gives the same bytes; reads only."""
-    newest = max((max(w.offsets) for w in state.windows() if w.offsets), default=0)
+    newest = max((window.newest for window in state.windows()), default=0)
     packed = _Packed(
         VERSION,
         {
@@ -327,7 +327,7 @@ def unpack(blob: bytes) -> State:
         for key, channel in kept.channels.items():
             made = device.channels[key] = ChannelState()
             made.conditions = channel.conditions
-            made.windows = {event: Window.unpack(c) for event, c in channel.windows.items()}
+            made.windows = {event: Window.unpack(w) for event, w in channel.windows.items()}
             for name, register in channel.registers.items():
                 made.registers[name] = _unpacked(register, RegisterState())
     for window in state.windows():

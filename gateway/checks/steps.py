@@ -59,13 +59,19 @@ class Faces:
             None where there is no step to this reading; `EXCHANGED` where it is the first one of
             a device or of a version of it.
         """
+        known = last.values
         # Another layout of the device may tell other registers.
-        another = last.version != version or len(last.values) != len(values)
-        if not last.values or another:
+        if last.version != version or len(known) != len(values) or not known:
             last.at, last.values, last.fallen, last.version = at, values, 0, version
             return EXCHANGED
-        steps: list[float] = []
-        for before, now, scale in zip(last.values, values, self._scales, strict=True):
+        steps = [now - before for before, now in zip(known, values)]  # noqa: B905 - as long
+        if min(steps) >= 0.0:
+            last.at, last.values = at, values
+            if last.fallen:
+                last.fallen = 0
+            return steps
+        steps = []
+        for before, now, scale in zip(known, values, self._scales, strict=True):
             step = now - before
             if step < 0 and scale and step + scale <= _TURN * scale:
                 step += scale

@@ -144,7 +144,7 @@ class _Judge:
 
     def _within_scale(self, quantity: str, residual: float) -> float:
         """The residual without whole turns: total and tariffs roll over at different times."""
-        sizes = (dial.full_scale for _, _, dial in self._dials if dial.quantity == quantity)
+        sizes = (dial.full_scale for dial in self._dials if dial.quantity == quantity)
         full_scale = next(sizes, 0.0)
         if not full_scale:
             return residual

@@ -174,13 +174,33 @@ class _Totalisers:
             base, number = memory.base, _number(track, reading)
             if at < base.at or 0 <= number <= base.number:
                 return
-            if sale:
-                memory.sold += (at_sold >= 0 and values[at_sold]) or 0.0
-                memory.billed += (at_billed >= 0 and values[at_billed]) or 0.0
             volume = values[at_volume]
+            amount = values[at_amount] if at_amount >= 0 else None
+            sold = (values[at_sold] or 0.0) if sale and at_sold >= 0 else 0.0
+            billed = (values[at_billed] or 0.0) if sale and at_billed >= 0 else 0.0
+            if (
+                volume is not None
+                and amount is not None
+                and base.at != NEVER
+                and base.amount >= 0
+                and memory.growing is None
+                and memory.episode.now is None
+                and not memory.odd
+                and -tolerance <= volume - base.volume - (memory.sold + sold) <= tolerance
+                and -money_off <= amount - base.amount - (memory.billed + billed) <= money_off
+            ):
+                # What a reading mostly is: both totalisers stepped by what was sold.
+                base.volume, base.amount, base.at = volume, amount, at
+                base.measured_at, base.number = reading.measured_at, number
+                base.ledger_offset = reading.ledger_offset
+                memory.sold = memory.billed = 0.0
+                if sale:
+                    memory.share = 0.0
+                return
+            memory.sold += sold
+            memory.billed += billed
             if volume is None:
                 return
-            amount = values[at_amount] if at_amount >= 0 else None
             shown = Shown(
                 volume, -1.0 if amount is None else amount, at, reading.measured_at, number,
                 reading.ledger_offset,
@@ -380,7 +400,7 @@ def _grown(track: Track, quantity: str, before: float, now: float) -> float:
     """The step of a register; over its full scale where it fell by more than half of it."""
     step = now - before
     if step < 0:
-        for _, _, dial in track.dials:
+        for dial in track.dials:
             if dial.quantity == quantity and 0 < dial.full_scale / 2 < -step:
                 return step + dial.full_scale
     return step

@@ -15,7 +15,6 @@ from gateway.checks.findings import finding
 from gateway.checks.lasting import Lasting, begin, end, go_on
 from gateway.checks.parameters import NotNegative, Settings
 from gateway.checks.series import Series, SeriesCheck
-from gateway.devices import valid_at
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
@@ -45,11 +44,13 @@ def _make(bound: Bound) -> SeriesCheck:
     grace = round(bound.settings.of(CODE, VerificationSettings).grace * _SECOND)
 
     def run(
-        memory: Verification, _track: Track, reading: Reading, at: int, late: bool,
+        memory: Verification, track: Track, reading: Reading, at: int, late: bool,
         flags: list[Flag],
     ) -> None:  # fmt: skip
-        device = valid_at(bound.devices, reading.device_id, at)
+        device = track.registered(at)
         until = device.verified_until if device is not None else None
+        if memory.lasting is None and (memory.unknown if until is None else at <= until):
+            return
         if device is not None and until is None and not memory.unknown:
             memory.unknown = True
             bound.not_judged(CODE, "the registry has no end of the verification")

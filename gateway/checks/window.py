@@ -9,54 +9,68 @@ but are never found, so that when they are dropped changes no result.
 
 from __future__ import annotations
 
-import sys
-from array import array
-from bisect import bisect_left, bisect_right
 from heapq import nlargest
-from typing import NamedTuple
+from struct import Struct
+from typing import Final, NamedTuple
 
-SPAN = 2 * 65_536
+SPAN: Final = 2 * 65_536
 """Twice what one MQTT session may leave unacknowledged: a broker that sends all of it again after a
 break, receive maximum or not (Mosquitto 2.0 sends up to its own ``max_inflight_messages``), sends
 nothing that has been forgotten."""
-LAST = 16
-SLACK = 24
-_LIMIT = LAST + SLACK
+LAST: Final = 16
+SLACK: Final = 16
+
+_ENTRY: Final = Struct("<qIqq")
+pack_entry: Final = _ENTRY.pack
+"""The bytes of an entry: key, fingerprint, measured time, ledger offset."""
+SIZE: Final = _ENTRY.size
+_KEY, _OFFSET = 0, 3
+_LIMIT: Final = (LAST + SLACK) * SIZE
+_LOWEST: Final = -(2**63)
 
 
 class Entry(NamedTuple):
     """One remembered reading: CRC-32 of its content, its times and its place in the ledger."""
 
+    key: int
     fingerprint: int
     measured_at: int
     ledger_offset: int
 
 
 class Window:
-    """Remembered readings of one stream in columns, sorted by key (28 bytes an entry)."""
+    """Remembered readings of one stream in one piece of memory, sorted by key.
 
-    __slots__ = ("crowded", "fingerprints", "keys", "limit", "measured", "offsets", "ordered")
+    Attributes:
+        entries: bytes of `pack_entry`, one after another.
+        highest: the highest key among them.
+        limit: how many bytes they may be before `trim`.
+        ordered: whether they are sorted by ledger offset, too.
+        crowded: whether `Memory` watches it.
+    """
+
+    __slots__ = ("crowded", "entries", "highest", "limit", "ordered")
 
     def __init__(self) -> None:
-        self.keys = array("q")
-        self.measured = array("q")
-        self.fingerprints = array("I")
-        self.offsets = array("q")
+        self.entries = bytearray()
+        self.highest = _LOWEST
         self.limit = _LIMIT
         self.ordered = True
         self.crowded = False
 
+    def __len__(self) -> int:
+        return len(self.entries) // SIZE
+
+    @property
+    def newest(self) -> int:
+        """The highest ledger offset; -1 where nothing is remembered."""
+        if not self.entries:
+            return -1
+        return self._entry(len(self) - 1).ledger_offset if self.ordered else max(self._offsets())
+
     def find(self, key: int, newest: int) -> list[Entry]:
         """Entries under ``key`` that still count when ``newest`` is the newest ledger offset."""
-        keys = self.keys
-        first = bisect_left(keys, key)
-        if first == len(keys) or keys[first] != key:
-            return []
-        return [
-            Entry(self.fingerprints[i], self.measured[i], self.offsets[i])
-            for i in range(first, bisect_right(keys, key))
-            if self._counts(i, newest)
-        ]
+        return [self._entry(i) for i in self._places(key) if self._counts(i, newest)]
 
     def recognise(self, key: int, fingerprint: int, newest: int) -> bool:
         """Whether this content is known under ``key``.
@@ -64,82 +78,104 @@ class Window:
         It then counts from ``newest`` on, so that what a broker sends again at each of many breaks
         is recognised every time.
         """
-        first = bisect_left(self.keys, key)
-        for i in range(first, bisect_right(self.keys, key)):
-            if self.fingerprints[i] == fingerprint and self._counts(i, newest):
-                self.offsets[i] = newest
-                self.ordered = self.ordered and i == len(self.keys) - 1
+        for i in self._places(key):
+            entry = self._entry(i)
+            if entry.fingerprint == fingerprint and self._counts(i, newest):
+                again = pack_entry(key, fingerprint, entry.measured_at, newest)
+                self.entries[i * SIZE : (i + 1) * SIZE] = again
+                self.ordered = self.ordered and i == len(self) - 1
                 return True
         return False
 
     def insert(self, key: int, measured_at: int, fingerprint: int, offset: int) -> None:
         """Remembers an entry whose key is not the highest."""
-        place = bisect_right(self.keys, key)
-        self.ordered = self.ordered and place == len(self.keys)
-        self.keys.insert(place, key)
-        self.measured.insert(place, measured_at)
-        self.fingerprints.insert(place, fingerprint)
-        self.offsets.insert(place, offset)
+        place = self._first(_KEY, key + 1)
+        self.ordered = self.ordered and place == len(self)
+        self.entries[place * SIZE : place * SIZE] = pack_entry(
+            key, fingerprint, measured_at, offset
+        )
+        self.highest = max(self.highest, key)
 
     def trim(self, newest: int) -> None:
         """Drops what no longer counts."""
         floor = self._floor(newest)
-        columns = (self.keys, self.measured, self.fingerprints, self.offsets)
         if self.ordered:
-            cut = bisect_left(self.offsets, floor)
-            for column in columns:
-                del column[:cut]
+            del self.entries[: self._first(_OFFSET, floor) * SIZE]
         else:
-            kept = [i for i, offset in enumerate(self.offsets) if offset >= floor]
-            for column in columns:
-                column[:] = array(column.typecode, [column[i] for i in kept])
-            self.ordered = all(a <= b for a, b in zip(self.offsets, self.offsets[1:], strict=False))
-        self.limit = max(_LIMIT, 2 * len(self.keys))
+            self.entries = bytearray(self._counting(floor))
+            offsets = self._offsets()
+            self.ordered = offsets == sorted(offsets)
+        self.limit = max(_LIMIT, 2 * len(self.entries))
+
+    def _entry(self, i: int) -> Entry:
+        return Entry(*_ENTRY.unpack_from(self.entries, i * SIZE))
+
+    def _offsets(self) -> list[int]:
+        return [fields[_OFFSET] for fields in _ENTRY.iter_unpack(self.entries)]
+
+    def _first(self, field: int, least: int) -> int:
+        """The first entry of which a field, by which they are sorted, is at least so much."""
+        low, high = 0, len(self)
+        while low < high:
+            middle = (low + high) // 2
+            if self._entry(middle)[field] < least:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _places(self, key: int) -> range:
+        if key > self.highest:
+            return range(0)
+        return range(self._first(_KEY, key), self._first(_KEY, key + 1))
 
     def _counts(self, i: int, newest: int) -> bool:
-        offset = self.offsets[i]
+        offset = self._entry(i).ledger_offset
         return offset >= newest - SPAN or offset >= self._last()
 
     def _last(self) -> int:
         """The offset of the ``LAST`` newest entry."""
-        offsets = self.offsets
-        if len(offsets) <= LAST:
-            return -(2**62)
-        return offsets[-LAST] if self.ordered else nlargest(LAST, offsets)[-1]
+        if len(self) <= LAST:
+            return _LOWEST
+        if self.ordered:
+            return self._entry(len(self) - LAST).ledger_offset
+        return nlargest(LAST, self._offsets())[-1]
 
     def _floor(self, newest: int) -> int:
         return min(self._last(), newest - SPAN)
 
-    def pack(self, newest: int) -> list[bytes]:
-        """What counts, as little-endian columns; reads only."""
+    def _counting(self, floor: int) -> bytes:
+        return b"".join(
+            [
+                pack_entry(*fields)
+                for fields in _ENTRY.iter_unpack(self.entries)
+                if fields[_OFFSET] >= floor
+            ]
+        )
+
+    def pack(self, newest: int) -> bytes:
+        """What counts; reads only."""
         floor = self._floor(newest)
-        columns = (self.keys, self.measured, self.fingerprints, self.offsets)
         if self.ordered:
-            cut = bisect_left(self.offsets, floor)
-            return [_little(column[cut:]).tobytes() for column in columns]
-        kept = [i for i, offset in enumerate(self.offsets) if offset >= floor]
-        return [_little(array(c.typecode, [c[i] for i in kept])).tobytes() for c in columns]
+            return bytes(self.entries[self._first(_OFFSET, floor) * SIZE :])
+        return self._counting(floor)
 
     @classmethod
-    def unpack(cls, columns: list[bytes]) -> Window:
-        """The inverse of ``pack``."""
+    def unpack(cls, packed: bytes) -> Window:
+        """The inverse of ``pack``.
+
+        Raises:
+            ValueError: the bytes are no whole entries.
+        """
+        if len(packed) % SIZE:
+            raise ValueError(f"a window of {len(packed)} bytes is not whole entries of {SIZE}")
         window = cls()
-        own = (window.keys, window.measured, window.fingerprints, window.offsets)
-        for column, packed in zip(own, columns, strict=True):
-            filled = array(column.typecode)
-            filled.frombytes(packed)
-            column.extend(_little(filled))
-        window.ordered = all(
-            a <= b for a, b in zip(window.offsets, window.offsets[1:], strict=False)
-        )
-        window.limit = max(_LIMIT, 2 * len(window.keys))
+        window.entries += packed
+        window.highest = window._entry(len(window) - 1).key if packed else _LOWEST
+        offsets = window._offsets()
+        window.ordered = offsets == sorted(offsets)
+        window.limit = max(_LIMIT, 2 * len(packed))
         return window
-
-
-def _little(column: array[int]) -> array[int]:
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
 
 
 class Memory:
@@ -157,11 +193,11 @@ class Memory:
             self._swept = newest
             for crowded in self._crowded:
                 crowded.trim(newest)
-                crowded.crowded = len(crowded.keys) > _LIMIT
+                crowded.crowded = len(crowded.entries) > _LIMIT
             self._crowded = [w for w in self._crowded if w.crowded]
 
     def watch(self, window: Window) -> None:
         """Remembers a window that holds more than its share."""
-        if not window.crowded and len(window.keys) > _LIMIT:
+        if not window.crowded and len(window.entries) > _LIMIT:
             window.crowded = True
             self._crowded.append(window)
