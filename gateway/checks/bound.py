@@ -11,6 +11,7 @@ from gateway.checks import numbering, ranges, registers
 from gateway.checks.all_series import series_checks
 from gateway.checks.amounts import amount_checks
 from gateway.checks.fares import NEEDED, fare_check
+from gateway.checks.order import NEVER
 from gateway.checks.rhythm import pace_of
 from gateway.checks.series import recalled
 from gateway.checks.tariff_sums import QUANTITIES, tariff_sum_check
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.checks.order import Line, Order
     from gateway.checks.registers import Dial
-    from gateway.checks.series import Run
+    from gateway.checks.series import Run, SeriesCheck
     from gateway.checks.settings import CheckSettings
     from gateway.checks.state import DeviceState, Numbering, State
     from gateway.checks.tariffs import Tariff
@@ -43,7 +44,7 @@ class Track:
 
     __slots__ = (
         "bound", "conditions", "device", "device_conditions", "dials", "line", "numbering",
-        "registers", "rhythm", "series", "versions", "window",
+        "registers", "rhythm", "series", "sleeping", "versions", "wake", "window", "worded",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +58,8 @@ class Track:
         conditions: dict[str, Flag],
         line: Line | None,
         series: tuple[tuple[Run, Any], ...],
+        worded: tuple[SeriesCheck, ...] = (),
+        sleeping: tuple[SeriesCheck, ...] = (),
         versions: Sequence[Device] = (),
     ) -> None:
         self.bound = bound
@@ -70,6 +73,9 @@ class Track:
         self.conditions = conditions
         self.line = line
         self.series = series
+        self.worded = worded
+        self.sleeping = sleeping
+        self.wake = NEVER
         self.versions = tuple((since(version), version) for version in reversed(versions))
 
     def dial(self, index: int) -> Dial:
@@ -174,7 +180,7 @@ class Bound:
 
 def compile_run(  # noqa: C901, PLR0915 - see run
     bound: Bound,
-    tracks: dict[tuple[str, str | None], Track],
+    tracks: dict[str | tuple[str, str], Track],
     open_track: Callable[[Reading, list[Flag]], Track],
     trim: Callable[[Window, int], None],
     *,
@@ -195,7 +201,8 @@ def compile_run(  # noqa: C901, PLR0915 - see run
 
     # One function, not five: each call would cost a tenth of the whole judgement.
     def run(reading: Reading, flags: list[Flag]) -> bool:  # noqa: C901, PLR0912, PLR0915
-        track = tracks.get((reading.device_id, reading.channel))
+        channel = reading.channel
+        track = tracks.get(reading.device_id if channel is None else (reading.device_id, channel))
         if track is None:
             other = elsewhere(reading) if elsewhere is not None else None
             if other is not None:
@@ -278,8 +285,7 @@ def compile_run(  # noqa: C901, PLR0915 - see run
         line = track.line
         if line is not None:
             if follows and received >= line.uncertain and not line.held:
-                if at > line.judged:
-                    line.judged = at
+                line.judged = max(line.judged, at)
                 judge_series(track, reading, at, False, flags)
             else:
                 order.take(line, track, reading, at, flags, number=key, follows=follows)

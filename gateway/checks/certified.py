@@ -251,7 +251,9 @@ def _alarm(bound: Bound) -> SeriesCheck:
         elif memory.now is not None and not late:
             right(memory, reading, settings.settle_after, flags)
 
-    return SeriesCheck("firmware_changed status", Episode, False, run)
+    return SeriesCheck(
+        "firmware_changed status", Episode, False, run, stands=lambda memory: memory.now is not None
+    )
 
 
 CONSTANT_CHANGED: Final = Series("constant_changed", ConstantSettings, _constant)

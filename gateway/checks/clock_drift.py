@@ -18,8 +18,6 @@ from gateway.checks.findings import finding
 from gateway.checks.lasting import begin, end, go_on
 from gateway.checks.order import NEVER
 from gateway.checks.rhythm import SECOND, Drift, DriftSettings
-from gateway.devices import since as begins
-from gateway.devices import versions_of
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
@@ -35,13 +33,21 @@ _MOST: Final = 0.75
 _FEW: Final = 3
 """Messages after which a suspicion is dropped when most of them are in time."""
 _FLEET: Final = 5
+_RENEWED: Final = 8
+"""The median of a fleet is reckoned anew when this share of it has told a new delay."""
 
 
 class Model(msgspec.Struct, array_like=True):
-    """Devices of one profile: how many there are, and the median delay (s) of those behind."""
+    """Devices of one profile: how many there are, and the median delay (s) of those behind.
+
+    ``middle`` and ``scatter`` are those of ``behind`` as it was ``told`` delays ago.
+    """
 
     devices: int = 0
     behind: dict[str, float] = {}
+    told: int = 0
+    middle: float = 0.0
+    scatter: float = 0.0
 
 
 def model_of(bound: Bound, profile: str) -> Model:
@@ -69,7 +75,7 @@ def sample(track: Track, reading: Reading, flags: list[Flag]) -> None:
         drift.delays.append(received - measured)
         drift.measured.append(measured)
     drift.last_received, drift.last_measured = received, measured
-    if _corrected(bound, reading, before):
+    if _corrected(track, reading, before):
         _forget(rhythm, bound, reading.device_id, flags)
         return
     if len(drift.delays) >= bound.settings.of(CODE, DriftSettings).messages:
@@ -96,6 +102,7 @@ def _judge(
     behind = round(median(drift.delays) / SECOND, 3)
     model = model_of(bound, rhythm.profile)
     model.behind[reading.device_id] = behind
+    model.told += 1
     expected, slack = _expected(model, settings)
     # Half of the tolerance ends what stands: a median that wavers about it is one condition.
     standing = drift.lasting.flag is not None
@@ -190,16 +197,17 @@ def _expected(model: Model, settings: DriftSettings) -> tuple[float, float]:
     behind = model.behind
     if model.devices < _FLEET or 2 * len(behind) <= model.devices:
         return settings.expected, 0.0
-    middle = median(behind.values())
-    scatter = median(abs(delay - middle) for delay in behind.values())
-    return round(middle, 1), round(5 * scatter, 1)
+    if not model.middle or model.told * _RENEWED >= len(behind):
+        middle = median(behind.values())
+        model.scatter = median(abs(delay - middle) for delay in behind.values())
+        model.middle, model.told = middle, 0
+    return round(model.middle, 1), round(5 * model.scatter, 1)
 
 
-def _corrected(bound: Bound, reading: Reading, before: int) -> bool:
+def _corrected(track: Track, reading: Reading, before: int) -> bool:
     """Whether a version of the device began since the message before: its clock was set."""
     return before != NEVER and any(
-        before < begins(version) <= reading.measured_at
-        for version in versions_of(bound.devices, reading.device_id)[1:]
+        before < begun <= reading.measured_at for begun, _ in track.versions[:-1]
     )
 
 

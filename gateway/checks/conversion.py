@@ -92,7 +92,7 @@ class _Converter:
         both = {"volume", "volume_base"} <= set(names)
         self._faces = Faces(bound.layout, ("volume", "volume_base")) if both else None
 
-    def run(
+    def run(  # noqa: PLR0917 - as of every check
         self, memory: Conversion, track: Track, reading: Reading, at: int, late: bool,
         flags: list[Flag],
     ) -> None:  # fmt: skip

@@ -87,13 +87,10 @@ def _make(bound: Bound) -> SeriesCheck | None:
     factors = Factors(bound, CODE, settings.volume_interval, settings.learn)
     allowance, drift, threshold = settings.allowance, settings.drift, settings.threshold
     lost, settle_after = settings.pulse_allowance, settings.settle_after
-    at_pulses = bound.layout.names.index("pulses")
 
     def run(
         memory: Charts, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
     ) -> None:
-        if reading.values[at_pulses] is None:
-            return
         plain = not memory.charts and memory.episode.now is None
         if plain and factors.agrees(reading, at, allowance):
             return

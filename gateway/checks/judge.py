@@ -14,12 +14,12 @@ from gateway.checks.overrides import Overrides
 from gateway.checks.registers import Dial
 from gateway.checks.replacements import replacements, resetting
 from gateway.checks.rhythm import adopt
-from gateway.checks.series import memory_of
+from gateway.checks.series import known_of, memory_of
 from gateway.checks.settings import CheckSettings, parse
 from gateway.checks.silence import Silence
 from gateway.checks.state import ChannelState, DeviceState, Numbering, RegisterState
 from gateway.checks.window import Window
-from gateway.devices import since, versions_of
+from gateway.devices import LATEST, since, versions_of
 from gateway.errors import ProfileError
 from gateway.profiles.layout import Register
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gateway.checks.overrides import Override, Region
+    from gateway.checks.series import SeriesCheck
     from gateway.checks.tariffs import Tariff
     from gateway.profiles.layout import Layout
     from gateway.records import Device, Flag, Reading
@@ -56,7 +57,7 @@ class BoundChecks:
     ) -> None:
         self.layout = layout
         self.settings = settings
-        self.tracks: dict[tuple[str, str | None], Track] = {}
+        self.tracks: dict[str | tuple[str, str], Track] = {}
         bound = Bound(
             layout,
             settings,
@@ -70,7 +71,8 @@ class BoundChecks:
             track = judge.open_track(bound, reading, flags)
             # Where another version of the device is judged otherwise, each reading is asked.
             if elsewhere is None or not judge.overrides.any_of(reading.device_id, layout.kind):
-                self.tracks[reading.device_id, reading.channel] = track
+                name, channel = reading.device_id, reading.channel
+                self.tracks[name if channel is None else (name, channel)] = track
             return track
 
         def trim(window: Window, newest: int) -> None:
@@ -293,12 +295,13 @@ class Judge:
         counted = name if bound.layout.sequence_per_channel else ""
         # Messages without numbers have an order of their own: they would make the others uncertain.
         line = counted if bound.modulus else f"- {counted}"
+        checks = [c for c in bound.series if c.wants is None or c.wants(name)]
         series = [
-            (check.run, memory_of(device, check, name))
-            for check in bound.series
-            if check.wants is None or check.wants(name)
+            (c.run, memory_of(device, c, name))
+            for c in checks
+            if c.stands is None and c.quiet is None
         ]
-        return Track(
+        track = Track(
             bound,
             device,
             numbering=device.numberings.setdefault(counted, Numbering()),
@@ -309,10 +312,14 @@ class Judge:
                 if quantity in bound.layout.names
             ),
             conditions=channel.conditions,
-            line=device.lines.setdefault(line, Line()) if series else None,
+            line=device.lines.setdefault(line, Line()) if checks else None,
             series=tuple(series),
+            worded=tuple(c for c in checks if c.stands is not None),
+            sleeping=tuple(c for c in checks if c.quiet is not None),
             versions=versions,
         )
+        _let_sleep(track, name)
+        return track
 
 
 def _judge_series(track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]) -> None:
@@ -322,6 +329,42 @@ def _judge_series(track: Track, reading: Reading, at: int, late: bool, flags: li
         except Exception as error:  # noqa: BLE001 - no reading may hold up what follows
             reason = f"{CHECK_FAILED}: {type(error).__name__} in {run.__module__}"
             track.bound.not_judged("*", reason)
+    if reading.status or track.rhythm.words:
+        states = _judge_also(track.worded, track, reading, at, late, flags)
+        track.rhythm.words = any(
+            check.stands is not None and check.stands(state)
+            for check, state in zip(track.worded, states, strict=True)
+        )
+    if at > track.wake:
+        _judge_also(track.sleeping, track, reading, at, late, flags)
+        _let_sleep(track, reading.channel or "")
+
+
+def _judge_also(  # noqa: PLR0917 - as of every check
+    checks: tuple[SeriesCheck, ...], track: Track, reading: Reading, at: int, late: bool,
+    flags: list[Flag],
+) -> list[Any]:  # fmt: skip
+    """Has a reading judged by checks that few readings matter to; gives their memories."""
+    states = [memory_of(track.device, check, reading.channel or "") for check in checks]
+    for check, state in zip(checks, states, strict=True):
+        try:
+            check.run(state, track, reading, at, late, flags)
+        except Exception as error:  # noqa: BLE001 - no reading may hold up what follows
+            reason = f"{CHECK_FAILED}: {type(error).__name__} in {check.run.__module__}"
+            track.bound.not_judged("*", reason)
+    return states
+
+
+def _let_sleep(track: Track, channel: str) -> None:
+    """Sets when the sleeping checks must be asked next."""
+    track.wake = min(
+        (
+            check.quiet(known_of(track.device, check, channel), track.versions)
+            for check in track.sleeping
+            if check.quiet is not None
+        ),
+        default=LATEST,
+    )
 
 
 def _dial(

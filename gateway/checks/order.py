@@ -8,13 +8,15 @@ most ``LATENESS`` are judged as if none were.  A reading that comes later than t
 its checks are told so.
 
 The ledger's clock is the latest time of receipt so far; nothing here reads another.  A device keeps
-at most ``MOST_HELD`` waiting readings: with more of them the oldest is judged at once.
+at most ``MOST_HELD`` waiting readings, and all devices together ``MOST_WAITING``: with more of them
+the oldest is judged at once.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
 from heapq import heappop, heappush
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ LATENESS: Final = 600 * 10**9
 HOLD: Final = 2 * LATENESS
 """One of two swapped messages may be early and the other late."""
 MOST_HELD: Final = 64
+MOST_WAITING: Final = 100_000
+"""Of some 650 bytes each."""
 NEVER: Final = -(2**63)
 
 
@@ -42,6 +46,9 @@ class Held(NamedTuple):
     arrived: int
     reading: Reading
     track: Any
+
+
+_ARRIVAL: Final = attrgetter("arrival")
 
 
 class Line:
@@ -71,6 +78,7 @@ class Order:
         self.clock = NEVER
         self.judge = judge
         self._arrivals = 0
+        self._count = 0
         self._due: list[tuple[int, int, Line]] = []
 
     def take(
@@ -109,24 +117,27 @@ class Order:
             return
         self._arrivals += 1
         held = Held(at, number, reading.channel or "", self._arrivals, clock, reading, track)
+        self._count += 1
         waiting = line.held
-        insort(waiting, held)
+        if waiting and held < waiting[-1]:
+            insort(waiting, held)
+        else:
+            waiting.append(held)
         if len(waiting) == 1:
             heappush(self._due, (clock + HOLD, self._arrivals, line))
         elif len(waiting) > MOST_HELD:
             self._release(line, 1, flags)
+        while self._count > MOST_WAITING:
+            _, _, line = heappop(self._due)
+            if line.held:
+                self._end(line, self._first(line).arrived, flags)
 
     def advance(self, clock: int, flags: list[Flag]) -> None:
         """Lets the ledger's clock go on: judges what has waited long enough."""
         self.clock = max(self.clock, clock)
         while self._due and self._due[0][0] <= self.clock:
             _, _, line = heappop(self._due)
-            arrived = self.clock - HOLD
-            ended = [held for held in line.held if held.arrived <= arrived]
-            if ended:
-                self._release(line, bisect_right(line.held, ended[-1]), flags)
-            if line.held:
-                self._wait(line)
+            self._end(line, self.clock - HOLD, flags)
 
     @property
     def waiting(self) -> bool:
@@ -142,24 +153,40 @@ class Order:
         """Forgets every line: clock and count are a snapshot's, whose lines `restore` brings."""
         self.clock = clock
         self._arrivals = arrivals
+        self._count = 0
         self._due.clear()
 
     def restore(self, line: Line) -> None:
         """Lets a line of a snapshot wait on."""
         if line.held:
             line.held.sort()
+            self._count += len(line.held)
             # A snapshot of before the count was kept in it has none.
             self._arrivals = max(self._arrivals, *(held.arrival for held in line.held))
             self._wait(line)
 
     def _wait(self, line: Line) -> None:
-        arrived, arrival = min([(held.arrived, held.arrival) for held in line.held])
-        heappush(self._due, (arrived + HOLD, arrival, line))
+        first = self._first(line)
+        heappush(self._due, (first.arrived + HOLD, first.arrival, line))
+
+    @staticmethod
+    def _first(line: Line) -> Held:
+        """The one that came first."""
+        return min(line.held, key=_ARRIVAL)
+
+    def _end(self, line: Line, arrived: int, flags: list[Flag]) -> None:
+        """Ends the waiting of those that came up to a time, and of all that are before them."""
+        ended = [held for held in line.held if held.arrived <= arrived]
+        if ended:
+            self._release(line, bisect_right(line.held, ended[-1]), flags)
+        if line.held:
+            self._wait(line)
 
     def _release(self, line: Line, count: int, flags: list[Flag]) -> None:
         """Judges the first of those that wait."""
         ready = line.held[:count]
         del line.held[:count]
+        self._count -= count
         for held in ready:
             line.judged = max(line.judged, held.at)
             self.judge(held.track, held.reading, held.at, False, flags)

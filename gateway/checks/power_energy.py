@@ -94,7 +94,7 @@ class _Meter:
         # Where the last digit is not known, a block is 0.2 kWh.
         self._least = _BLOCK_STEPS * (self._faces.resolutions[0] or 0.01)
 
-    def run(
+    def run(  # noqa: PLR0917 - as of every check
         self, memory: Powers, track: Track, reading: Reading, at: int, late: bool,
         flags: list[Flag],
     ) -> None:  # fmt: skip

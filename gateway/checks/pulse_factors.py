@@ -74,11 +74,13 @@ class Factors:
         self._versions = beginnings(bound.devices, VISIT)
 
     def agrees(self, reading: Reading, at: int, allowance: float) -> bool:
-        """Whether a sale is within a share of the registered constant: the plain case, fast."""
+        """Whether a sale is within a share of the registered constant, or tells no pulses."""
         pulses: Any = reading.values[self._at_pulses]
         volume: Any = reading.values[self._at_volume]
+        if pulses is None or volume is None:
+            return True
         known = self._known.of(reading.device_id, at, reading.channel)
-        if len(known) != 1 or pulses is None or volume is None:
+        if len(known) != 1:
             return False
         due = known[0] * volume
         return bool(-allowance * due <= pulses - due <= allowance * due)

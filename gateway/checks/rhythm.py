@@ -124,7 +124,8 @@ class Rhythm(msgspec.Struct, array_like=True):
 
     ``pause`` and ``late`` are the pause and the delay (ns) above which a reading is remarkable.
     ``longest`` is the longest pause since ``rolled``; ``days`` has those of the days before, two
-    bytes each.  ``queued`` is when the ledger's clock looks at the device next.
+    bytes each.  ``queued`` is when the ledger's clock looks at the device next; ``words`` says that
+    a status word of the device stands.
     """
 
     heard: int = NEVER
@@ -141,6 +142,7 @@ class Rhythm(msgspec.Struct, array_like=True):
     silent: Flag | None = None
     watch: Watch | None = None
     drift: Drift | None = None
+    words: bool = False
 
     @property
     def known_days(self) -> int:

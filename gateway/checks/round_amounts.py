@@ -90,15 +90,14 @@ def _make(bound: Bound) -> SeriesCheck | None:
         return None
     settings = bound.settings.of(CODE, RoundAmountSettings)
     factors = Factors(bound, CODE, settings.volume_interval, settings.learn)
-    at_amount, at_pulses = names.index("amount"), names.index("pulses")
+    at_amount = names.index("amount")
     multiple, allowance = shown(settings.multiple), settings.allowance
 
     def run(
         memory: Rounds, _track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]
     ) -> None:
-        values: tuple[Any, ...] = reading.values
-        amount = values[at_amount]
-        if late or amount is None or values[at_pulses] is None:
+        amount: Any = reading.values[at_amount]
+        if late or amount is None:
             return
         if not memory.sales and factors.agrees(reading, at, allowance):
             return

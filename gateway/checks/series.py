@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gateway.checks.bound import Bound, Track
     from gateway.checks.state import DeviceState
-    from gateway.records import Flag, Reading
+    from gateway.records import Device, Flag, Reading
 
     Run = Callable[[Any, Track, Reading, int, bool, list[Flag]], None]
     Make = Callable[[Bound], "SeriesCheck | None"]
@@ -36,6 +36,10 @@ class SeriesCheck(NamedTuple):
         run: ``run(state, track, reading, at, late, flags)``; ``at`` is the measured time in order,
             ``late`` says that the readings after it were judged already.
         wants: which channels it judges; it neither runs nor remembers for the others.
+        stands: of a check of status words: whether something stands by its memory.  It is asked
+            only for a reading with a status, and while something stands.
+        quiet: of a check of what the registry says: the time (ns) up to which no reading matters
+            to it, by its memory and the versions of the device.
     """
 
     code: str
@@ -43,6 +47,8 @@ class SeriesCheck(NamedTuple):
     per_channel: bool
     run: Run
     wants: Callable[[str], bool] | None = None
+    stands: Callable[[Any], bool] | None = None
+    quiet: Callable[[Any, tuple[tuple[int, Device], ...]], int] | None = None
 
 
 class Series(NamedTuple):
@@ -58,8 +64,18 @@ class Series(NamedTuple):
 
 def memory_of(device: DeviceState, check: SeriesCheck, channel: str) -> msgspec.Struct:
     """What a check remembers of a device or a channel of it, made new at the first sight."""
-    key = f"{check.code} {channel}" if check.per_channel else check.code
-    return remembered(device, key, check.state)
+    return remembered(device, _key(check, channel), check.state)
+
+
+def known_of(device: DeviceState, check: SeriesCheck, channel: str) -> msgspec.Struct:
+    """The same, to be looked at only: nothing is remembered where nothing was."""
+    if _key(check, channel) in device.series:
+        return memory_of(device, check, channel)
+    return check.state()
+
+
+def _key(check: SeriesCheck, channel: str) -> str:
+    return f"{check.code} {channel}" if check.per_channel else check.code
 
 
 def remembered(device: DeviceState, key: str, kind: type[_State]) -> _State:

@@ -101,7 +101,7 @@ class CheckSettings:
 
     def __init__(self, parsed: Mapping[str, BaseModel], off: frozenset[str]) -> None:
         self.off = off
-        self._parsed = parsed
+        self._parsed = dict(parsed)
         self.ranges: dict[str, Limits] = {}
         found = parsed.get("value_out_of_range")
         if isinstance(found, RangeSettings):
@@ -116,7 +116,9 @@ class CheckSettings:
     def of(self, code: str, model: type[_T]) -> _T:
         """The parameters of a code: those given, else the defaults."""
         found = self._parsed.get(code)
-        return found if isinstance(found, model) else model()
+        if not isinstance(found, model):
+            found = self._parsed[code] = model()
+        return found
 
 
 MODELS: dict[str, type[BaseModel]] = {

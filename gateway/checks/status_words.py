@@ -189,7 +189,7 @@ def _check(bound: Bound) -> SeriesCheck:
             unknown = (*status, SIGNATURE) if _UNVERIFIED in status else status
             _take_back(memory, table, source, unknown, flags, at_once=alarm)
 
-    return SeriesCheck(_MEMORY, Words, False, run)
+    return SeriesCheck(_MEMORY, Words, False, run, stands=lambda memory: bool(memory.standing))
 
 
 def _take_back(

@@ -15,6 +15,7 @@ from gateway.checks.findings import finding
 from gateway.checks.lasting import Lasting, begin, end, go_on
 from gateway.checks.parameters import NotNegative, Settings
 from gateway.checks.series import Series, SeriesCheck
+from gateway.devices import EVER, LATEST
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
@@ -43,14 +44,12 @@ class Verification(msgspec.Struct, array_like=True):
 def _make(bound: Bound) -> SeriesCheck:
     grace = round(bound.settings.of(CODE, VerificationSettings).grace * _SECOND)
 
-    def run(
+    def run(  # noqa: PLR0917 - as of every check
         memory: Verification, track: Track, reading: Reading, at: int, late: bool,
         flags: list[Flag],
     ) -> None:  # fmt: skip
         device = track.registered(at)
         until = device.verified_until if device is not None else None
-        if memory.lasting is None and (memory.unknown if until is None else at <= until):
-            return
         if device is not None and until is None and not memory.unknown:
             memory.unknown = True
             bound.not_judged(CODE, "the registry has no end of the verification")
@@ -73,7 +72,14 @@ def _make(bound: Bound) -> SeriesCheck:
             memory.lasting = Lasting()
             begin(memory.lasting, _flag(reading, device, until, at, grace, late=False), flags)
 
-    return SeriesCheck(CODE, Verification, False, run)
+    return SeriesCheck(CODE, Verification, False, run, quiet=_quiet)
+
+
+def _quiet(memory: Verification, versions: tuple[tuple[int, Device], ...]) -> int:
+    untils = [version.verified_until for _, version in versions]
+    if None in untils and not memory.unknown:
+        return EVER
+    return min((until for until in untils if until is not None), default=LATEST)
 
 
 def _expired(device: Device, until: int, at: int) -> bool:

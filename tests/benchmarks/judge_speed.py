@@ -30,7 +30,7 @@ def readings(first: int) -> list[Reading]:
     for number in range(first, first + ROUNDS):
         measured = 1_760_000_000_000_000_000 + number * 60_000_000_000
         for device in range(DEVICES):
-            values = (35.2, 18.5, 742.1, 4000.0 + number, 1000.0 + number, 8000.0 + number)
+            values = (35.2, 18.5, 742.1, 4000.0 + number, 1000.0, 8000.0)
             made.append(
                 Reading(
                     f"pump-{device:06d}", "fuel_dispenser", "periodic", None, measured,

@@ -38,6 +38,7 @@ class Instrument:
         self.topic = f"meters/110000/{kind}/{self.device_id}/up"
         self.register = rng.randrange(1_000_00, 9_000_00)
         self.second = self.register // 2
+        self.place = (116.3 + rng.random() / 5, 39.8 + rng.random() / 5)
         self._rng = rng
         self._values: Callable[[int], str] = getattr(self, f"_{kind}")
 
@@ -87,10 +88,14 @@ class Instrument:
         speed = rng.randrange(0, 700)
         self.register += speed // 6
         self.second += speed // 12
+        # A minute's way, turned somewhere: at most 1.2 km.
+        turn = rng.random() * speed / 6
+        self.place = (self.place[0] + turn * 1e-5, self.place[1] + (speed / 6 - turn) * 8e-6)
+        longitude, latitude = self.place
         return (
             f'"total_distance":{self.register / 100:.2f},'
             f'"occupied_distance":{self.second / 100:.2f},"speed":{speed / 10},'
-            f'"longitude":{116.3 + rng.random() / 5:.5f},"latitude":{39.8 + rng.random() / 5:.5f},'
+            f'"longitude":{longitude:.5f},"latitude":{latitude:.5f},'
             f'"occupied":true,"pulses":{self.register * 10}'
         )
 

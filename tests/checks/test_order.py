@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.checks.order import HOLD, LATENESS, MOST_HELD, Line, Order
+from gateway.checks.order import HOLD, LATENESS, MOST_HELD, MOST_WAITING, Line, Order
 from tests.checks.support import T0, reading, water_layout
 
 LAYOUT = water_layout()
@@ -73,6 +73,24 @@ def test_a_device_keeps_a_bounded_number_of_readings():
         device.receive(n, n, n + 1)
         assert len(device.line.held) <= MOST_HELD
     assert device.end(1001) == [(n, False) for n in range(1000)]
+
+
+def test_all_devices_together_keep_a_bounded_number_of_readings():
+    judged = []
+    order = Order(lambda line, one, _at, late, _flags: judged.append((line, one.sequence, late)))
+    lines = [Line() for _ in range(MOST_WAITING // 50)]
+    for n in range(60):
+        one = reading(LAYOUT, n, n, offset=n, late=0, volume=1.0)
+        for name, line in enumerate(lines):
+            order.take(line, name, one, one.measured_at, [], number=n, follows=False)
+            assert sum(len(each.held) for each in lines[:3]) <= 3 * MOST_HELD
+        assert sum(len(line.held) for line in lines) <= MOST_WAITING
+    assert len(judged) == 10 * len(lines)
+    assert all(not late for _, _, late in judged)
+    # Those that had waited longest went first, and each device's in order.
+    assert sorted(judged) == sorted(
+        (name, n, False) for name in range(len(lines)) for n in range(10)
+    )
 
 
 @settings(deadline=None)
