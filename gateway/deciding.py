@@ -5,7 +5,7 @@ Pure but for the state of the checks: no I/O, and no clock but the time of recei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
@@ -18,8 +18,8 @@ from gateway.devices import EVER, LATEST, since, versions_of
 from gateway.errors import DecodeError, ProfileError
 from gateway.moments import MAX_MEMORY, Identities
 from gateway.normalise import Emitted
-from gateway.plans import Plan
-from gateway.profiles import ProfileSet
+from gateway.plans import Plan, Planned
+from gateway.profiles import Profile, ProfileSet
 from gateway.profiles.topics import Topics
 from gateway.records import (
     CLOCK_TOPIC,
@@ -47,6 +47,18 @@ class Decider:
     """Decides messages one after another: a reading, a duplicate, on purpose nothing, quarantine.
 
     Pure but for the checks' state: no I/O and no clock.
+
+    Args:
+        profiles: which messages it reads.
+        devices: the registry.
+        tariffs: of taxis, by name.
+        regions: what regions set otherwise than the profiles.
+        registry_known: whether a registry was given; None means whether ``devices`` has any.
+        proven: the profiles are known to be good, so that each is compiled when its first message
+            comes; else all are now.
+
+    Raises:
+        ProfileError: profiles that cannot be compiled, with the faults of all.
     """
 
     def __init__(
@@ -57,32 +69,60 @@ class Decider:
         *,
         regions: Sequence[Region] = (),
         registry_known: bool | None = None,
+        proven: bool = False,
     ) -> None:
-        self.judge = Judge(devices, tariffs, regions=regions, registry_known=registry_known)
+        self.judge = Judge(
+            devices, tariffs, regions=regions, registry_known=registry_known, bind=self._bind
+        )
         self.devices = devices
-        self.plans = self._compiled(profiles)
-        self._memories = _shared_memories(self.plans)
-        self._topics: Topics[Plan] = Topics((plan.profile.model, plan) for plan in self.plans)
+        self._memories: dict[str, Memory] = {}
+        self._kept: dict[str, Any] = {}
+        self._planned = [Planned(profile, self._compile) for profile in profiles.profiles.values()]
+        self._proven = proven
+        if not proven:
+            self._compile_all()
+        self._topics: Topics[Planned] = Topics((one.profile.model, one) for one in self._planned)
         self._routes: dict[str, Route] = {}
         self._changing: dict[str, list[tuple[int, int, Route, DecodeError | None]]] = {}
         self._refusals: dict[str, DecodeError] = {}
         self._identify = Identities()
 
-    def _compiled(self, profiles: ProfileSet) -> list[Plan]:
-        """A plan of each profile; raises ProfileError with the faults of all."""
-        plans, faults = [], []
-        for profile in profiles.profiles.values():
+    @property
+    def plans(self) -> list[Plan]:
+        """The plans of all profiles, compiled now where they were not."""
+        return [one.plan() for one in self._planned]
+
+    def _compile(self, profile: Profile) -> Plan:
+        plan = Plan(profile, self.devices, self.judge)
+        if plan.parse is not None and hasattr(plan.parse, "memory"):
+            # What the decoders remember goes by name: all of one name share the first.
+            memory: Memory = plan.parse.memory
+            if memory.name not in self._memories:
+                self._memories[memory.name] = memory
+                if memory.name in self._kept:
+                    memory.take(self._kept.pop(memory.name))
+            plan.parse.memory = self._memories[memory.name]
+        return plan
+
+    def _compile_all(self) -> None:
+        faults: list[str] = []
+        for one in self._planned:
             try:
-                plans.append(Plan(profile, self.devices, self.judge))
+                one.plan()
             except ProfileError as error:
-                faults += profile.located(str(error)).splitlines()
+                faults += one.profile.located(str(error)).splitlines()
         if faults:
             raise ProfileError("\n".join(dict.fromkeys(faults)))
-        return plans
+
+    def _bind(self, profile: str) -> None:
+        """Has a profile, by what its readings carry, compiled: the judge knows its layouts then."""
+        for one in self._planned:
+            if one.profile.id == profile:
+                one.plan()
 
     def snapshot(self) -> bytes:
         """What the checks and the decoders remember, for the checkpoint; changes nothing."""
-        kept = {name: memory.kept() for name, memory in self._memories.items()}
+        kept = self._kept | {name: memory.kept() for name, memory in self._memories.items()}
         return msgspec.msgpack.encode((self.judge.snapshot(), kept))
 
     def restore(self, blob: bytes) -> None:
@@ -98,12 +138,12 @@ class Decider:
         self.judge.restore(judged)
         for name, memory in self._memories.items():
             if name in kept:
-                memory.take(kept[name])
+                memory.take(kept.pop(name))
+        # What is left belongs to profiles that are still to be compiled, or to none.
+        self._kept = kept if self._proven else {}
 
     def witness(self, topic: str, payload: bytes, received_at: int, offset: int) -> None:
         """Shows a message to the decoders that remember; nothing is judged."""
-        if not self._memories:
-            return
         for plan, levels in self.route(topic, received_at):
             if hasattr(plan.parse, "memory"):
                 with suppress(DecodeError):
@@ -231,23 +271,23 @@ class Decider:
             self._refusals[topic] = refusal
 
     def _find_route(
-        self, found: Sequence[tuple[Plan, dict[str, str]]], received_at: int
+        self, found: Sequence[tuple[Planned, dict[str, str]]], received_at: int
     ) -> tuple[Route, DecodeError | None]:
         """The plans for a topic at a time, and why there is none."""
         route: list[tuple[Plan, dict[str, str]]] = []
         refusal = None
         named_by = []
-        for plan, levels in found:
+        for one, levels in found:
             named = self._profile_named(levels, received_at)
-            if plan.profile.pinned and named != plan.profile.name:
+            if one.profile.pinned and named != one.profile.name:
                 continue
             try:
-                place = plan, {name: self._identify(text) for name, text in levels.items()}
+                place = one.plan(), {name: self._identify(text) for name, text in levels.items()}
             except DecodeError as error:
                 refusal = error
                 continue
             route.append(place)
-            if named is not None and plan.profile.answers_to(named):
+            if named is not None and one.profile.answers_to(named):
                 named_by.append(place)
         route = named_by or route
         if route and route[0][0].leaves_out(route[0][1]):
@@ -261,7 +301,7 @@ class Decider:
         return (held[-1] if held else versions[0]).profile if versions else None
 
     def _profile_span(
-        self, found: Sequence[tuple[Plan, dict[str, str]]], received_at: int
+        self, found: Sequence[tuple[Planned, dict[str, str]]], received_at: int
     ) -> tuple[int, int] | None:
         """From when to when the profiles of a topic's devices hold; None: they never change."""
         names = {levels.get("device_id", "") for _, levels in found}
@@ -290,13 +330,3 @@ def _unread(route: Route, received_at: int) -> DecodeError:
         names = ", ".join(plan.profile.id for plan, _ in route)
         detail = f"the topic fits, but the content fits no 'match.when' of {names}"
     return DecodeError("no_profile", detail)
-
-
-def _shared_memories(plans: Iterable[Plan]) -> dict[str, Memory]:
-    """What the decoders remember, by name: all of one name share the first."""
-    memories: dict[str, Memory] = {}
-    for plan in plans:
-        if plan.parse is not None and hasattr(plan.parse, "memory"):
-            memory: Memory = plan.parse.memory
-            plan.parse.memory = memories.setdefault(memory.name, memory)
-    return memories

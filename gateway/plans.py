@@ -119,6 +119,32 @@ class Plan:
         return self.documents(payload, context) if self.documents is not None else None
 
 
+class Planned:
+    """A profile that is compiled when it is first asked for its plan.
+
+    Args:
+        profile: of which.
+        compile_plan: makes its plan.
+    """
+
+    __slots__ = ("_compile", "_plan", "profile")
+
+    def __init__(self, profile: Profile, compile_plan: Callable[[Profile], Plan]) -> None:
+        self.profile = profile
+        self._compile = compile_plan
+        self._plan: Plan | None = None
+
+    def plan(self) -> Plan:
+        """The plan, the same one each time.
+
+        Raises:
+            ProfileError: the profile cannot be compiled.
+        """
+        if self._plan is None:
+            self._plan = self._compile(self.profile)
+        return self._plan
+
+
 def _is_level(levels: Mapping[str, str], path: str, condition: Condition) -> bool:
     """Whether a condition is on a level of the topic, and holds."""
     name = topic_level(path)

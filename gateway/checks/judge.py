@@ -145,6 +145,8 @@ class Judge:
         regions: what regions set otherwise than the profiles.
         registry_known: whether a registry was given, so that a device missing from it is a
             finding; None means whether ``devices`` has any.
+        bind: called with the profile of readings that waited when a snapshot was taken, before
+            their layouts are sought: it may bind them first.
     """
 
     def __init__(
@@ -154,8 +156,10 @@ class Judge:
         *,
         regions: Sequence[Region] = (),
         registry_known: bool | None = None,
+        bind: Callable[[str], None] | None = None,
     ) -> None:
         self.devices = devices
+        self._bind_profile = bind
         self.tariffs = tariffs
         self.overrides = Overrides(devices, regions)
         self._registry_known = bool(devices) if registry_known is None else registry_known
@@ -252,6 +256,9 @@ class Judge:
             variants.forget()
         self.order.begin(self._state.clock, self._state.arrivals)
         self.silence.restore()
+        if self._bind_profile is not None:
+            for profile in self._waiting_profiles():
+                self._bind_profile(profile)
         by_block = {
             (v.usual.layout.profile, v.usual.layout.event, v.usual.layout.names): v
             for v in self._variants
@@ -259,6 +266,10 @@ class Judge:
         for device in self._state.devices.values():
             for line in device.lines.values():
                 self._wait_on(line, by_block)
+
+    def _waiting_profiles(self) -> list[str]:
+        waiting = (line for each in self._state.devices.values() for line in each.lines.values())
+        return list(dict.fromkeys(held.reading.profile for line in waiting for held in line.held))
 
     def _wait_on(
         self, line: Line, by_block: Mapping[tuple[str, str, tuple[str, ...]], Variants]
