@@ -83,6 +83,7 @@ class _Converter:
         self._settings = bound.settings.of(CODE, ConversionSettings)
         self._window = round(self._settings.window * _SECOND)
         self._tolerance = self._settings.tolerance
+        self._usual = self._settings.base_pressure, self._settings.base_temperature
 
         def index(name: str) -> int | None:
             return names.index(name) if name in names else None
@@ -91,6 +92,7 @@ class _Converter:
         self._temperature = index("temperature")
         both = {"volume", "volume_base"} <= set(names)
         self._faces = Faces(bound.layout, ("volume", "volume_base")) if both else None
+        self._registers = self._faces.indexes if self._faces is not None else (0, 0)
 
     def run(  # noqa: PLR0917 - as of every check
         self, memory: Conversion, track: Track, reading: Reading, at: int, late: bool,
@@ -106,23 +108,25 @@ class _Converter:
         device = track.registered(at)
         computed = None
         if pressure is not None and temperature is not None:
-            base = self._base(device)
+            parameters = device is not None and device.parameters
+            base = self._base(device) if parameters else self._usual
             if pressure > 0 and temperature > -_ZERO:
                 computed = factor_of(pressure, temperature, *base)
-                if shown is not None and not (
-                    abs(shown - computed) <= self._tolerance * computed
-                    and memory.factor.flag is None
-                    and not memory.factor.seen
+                factor = memory.factor
+                if shown is not None and (
+                    abs(shown - computed) > self._tolerance * computed
+                    or factor.seen
+                    or factor.flag is not None
                 ):
                     self._judge_factor(
-                        memory.factor, reading, at, shown=shown, computed=computed,
+                        factor, reading, at, shown=shown, computed=computed,
                         conditions=(pressure, temperature, *base), flags=flags,
                     )  # fmt: skip
-        factor = shown if shown is not None and shown > 0 else computed
+        ratio = shown if shown is not None and shown > 0 else computed
         faces = self._faces
-        if faces is None or factor is None:
+        if faces is None or ratio is None:
             return
-        at_volume, at_base = faces.indexes
+        at_volume, at_base = self._registers
         volume, base_volume = values[at_volume], values[at_base]
         if volume is None or base_volume is None:
             return
@@ -133,14 +137,14 @@ class _Converter:
         elif grown is not None:
             balance.volume += grown[0]
             balance.observed += grown[1]
-            balance.expected += grown[0] * factor
+            balance.expected += grown[0] * ratio
             balance.steps += 1
             if at - balance.since >= self._window:
-                self._full(balance, reading, at, factor, flags)
+                self._full(balance, reading, at, ratio, flags)
 
     def _base(self, device: Device | None) -> tuple[float, float]:
         pressure, temperature = self._settings.base_pressure, self._settings.base_temperature
-        if device is None or not device.parameters:
+        if device is None:
             return pressure, temperature
         known: dict[str, Any] = device.parameters
         told = known.get("conversion")

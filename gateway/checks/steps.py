@@ -60,6 +60,12 @@ class Faces:
             a device or of a version of it.
         """
         known = last.values
+        if len(known) == len(values) == 2 and last.version == version and not last.fallen:
+            # What a reading mostly is, without a loop.
+            first, second = values[0] - known[0], values[1] - known[1]
+            if first >= 0.0 and second >= 0.0:
+                last.at, last.values = at, values
+                return [first, second]
         # Another layout of the device may tell other registers.
         if last.version != version or len(known) != len(values) or not known:
             last.at, last.values, last.fallen, last.version = at, values, 0, version
