@@ -241,6 +241,8 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                 if number == counter.last:
                     follows = True
                 else:
+                    # Before the first number of a device there is nothing that could come late.
+                    follows = key < 0 and number == 0
                     key = place(track, reading, at, fingerprint, flags)
                 if key == counter.extended and at < counter.at:
                     at = counter.at

@@ -168,8 +168,8 @@ def fleet(devices: int, seed: int) -> list[Instrument]:
 
 
 def stream(instruments: list[Instrument]) -> Iterator[tuple[Instrument, int]]:
-    """For ever: whose turn it is, and the number of its message, from 1 on."""
-    sequence = 1
+    """For ever: whose turn it is, and the number of its message, from the device's first, 0, on."""
+    sequence = 0
     while True:
         for instrument in instruments:
             yield instrument, sequence
