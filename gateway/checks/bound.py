@@ -247,8 +247,7 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                 if key == counter.extended and at < counter.at:
                     at = counter.at
                 elif future and key < counter.extended:
-                    # Late by its number; its own time says nothing, so it is just before the last.
-                    at = counter.at - 1
+                    at = counter.at - track.window.ahead(key, measured)
             window = track.window
             if key > window.highest:
                 window.highest = key

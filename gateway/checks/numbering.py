@@ -123,7 +123,9 @@ def _behind(track: Track, reading: Reading, at: int, key: int, flags: list[Flag]
     modulus = bound.modulus
     number = (reading.sequence or 0) % modulus
     missing = any(gap.low <= key <= gap.high for gap in numbering.gaps)
-    clock = bound.layout.measured
+    # The time of receipt, which stands in for that of a clock that is ahead, tells no order.
+    ahead = reading.measured_at - reading.received_at > bound.clock_minor
+    clock = bound.layout.measured and not ahead
     known = track.window.find(key, reading.ledger_offset)
     # History sent again with other values keeps its times; a counter that restarted does not.
     elsewhere = known and all(entry.measured_at != reading.measured_at for entry in known)

@@ -43,6 +43,7 @@ _MEASURES: Final = (5.0, 10.0, 20.0, 50.0, 100.0)
 """Litres that test measures hold (JJG 443), filled to 1 %."""
 _MOST_POINTS: Final = 96
 _MOST_SALES: Final = 4_096
+_MOST_SPANS: Final = 64
 _UNTOLD: Final = 0.05
 """Litres of a totaliser's step beyond the sale that are more than its display."""
 _GASOLINE: Final = 745.0
@@ -94,6 +95,14 @@ class Book(msgspec.Struct, array_like=True):
     ends: int = 1
 
 
+class Span(msgspec.Struct, array_like=True):
+    """What lay between two gauge readings; a ``sudden`` loss was told alone and counts nowhere."""
+
+    until: int
+    variance: float
+    sudden: bool
+
+
 class Tank(msgspec.Struct, array_like=True):
     """What is remembered of one tank.
 
@@ -109,6 +118,7 @@ class Tank(msgspec.Struct, array_like=True):
     anchor: Point | None = None
     latest: tuple[float, float] = (0.0, 0.0)
     settling: bool = False
+    spans: list[Span] = []
     today: Book = msgspec.field(default_factory=Book)
     days: list[Book] = []
     sudden: Flag | None = None
@@ -191,8 +201,7 @@ class _Stock:
             if total is not None:
                 untold = total - nozzle.totaliser - volume if nozzle.totaliser >= 0 else 0.0
                 if _UNTOLD < untold < self._settings.delivery * 10:
-                    span = (nozzle.ended_at, started)
-                    insort(tank.sales, Sale(*span, untold * factor))
+                    _untold(tank, nozzle.ended_at, started, untold * factor)
                 nozzle.totaliser, nozzle.ended_at = total, ended
             if not _poured_back(relation, ended, volume):
                 insort(tank.sales, Sale(started, ended, volume * factor))
@@ -338,10 +347,12 @@ class _Stock:
             tank.settling = False
         elif variance < -settings.sudden - settings.share * sold:
             tank.today.ends += 1
+            _remember(tank, Span(point.at, variance, True))
             self._sudden(tank, (anchor, variance, sold), reading, flags)
             return
         else:
             self._count(tank, variance, sold)
+            _remember(tank, Span(point.at, variance, False))
         tank.sudden = None
 
     @staticmethod
@@ -453,6 +464,31 @@ class _Stock:
             },
             "days": days,
         }
+
+
+def _remember(tank: Tank, span: Span) -> None:
+    tank.spans.append(span)
+    del tank.spans[:-_MOST_SPANS]
+
+
+def _untold(tank: Tank, since: int, until: int, volume: float) -> None:
+    """A sale that only the totaliser tells, some time between two told ones.
+
+    Where the gauge was read meanwhile, it shows when: what was missing there is explained now.
+    """
+    anchor = tank.anchor
+    if anchor is None or anchor.at <= since:
+        insort(tank.sales, Sale(since, until, volume))
+        return
+    within = [span for span in tank.spans if span.until > since]
+    span = min(within, key=lambda each: each.variance, default=None)
+    if span is None or span.variance > -volume / 2:
+        insort(tank.sales, Sale(min(anchor.at, until), until, volume))
+    elif not span.sudden:
+        span.variance += volume
+        for book in (*tank.days, tank.today):
+            if book.day == (span.until - 1) // _DAY:
+                book.variance += volume
 
 
 class _Relation(NamedTuple):

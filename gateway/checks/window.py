@@ -87,6 +87,15 @@ class Window:
                 return True
         return False
 
+    def ahead(self, key: int, measured_at: int) -> int:
+        """By how much a reading is earlier than the one of the highest key, ns, at least 1.
+
+        For a clock that is wrong but goes: of a late reading only the number tells that it is late.
+        """
+        if key >= self.highest or not self.entries:
+            return 1
+        return max(1, self._entry(len(self) - 1).measured_at - measured_at)
+
     def insert(self, key: int, measured_at: int, fingerprint: int, offset: int) -> None:
         """Remembers an entry whose key is not the highest."""
         place = self._first(_KEY, key + 1)

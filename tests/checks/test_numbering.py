@@ -205,3 +205,20 @@ def test_history_sent_again_with_other_values_is_a_conflict_for_every_reading():
     assert [f.code for f in flags if f.code != "register_decrease"] == [
         "conflicting_duplicate"
     ] * 10
+
+
+def test_a_clock_that_is_ahead_and_a_way_that_mixes_up_are_no_gap_and_no_fall():
+    """By the time of receipt alone numbers that come late would look like a counter set back."""
+    ahead, hour = 3 * 24 * 60, 60
+    readings = [
+        reading(LAYOUT, n, n * hour, offset=n, late=-ahead, volume=float(n)) for n in range(6)
+    ]
+    readings += [
+        reading(LAYOUT, n, n * hour, offset=6 + o, late=12 * hour - n * hour - ahead + o / 6000,
+                volume=float(n))
+        for o, n in enumerate((7, 10, 6, 11, 8, 9))
+    ]  # fmt: skip
+    readings.append(reading(LAYOUT, 12, 12 * hour, offset=12, late=-ahead + 1, volume=12.0))
+    flags = flags_of(readings, LAYOUT)
+    assert {f.code for f in final(flags).values()} == {"future_timestamp"}
+    assert any(f.code == "sequence_gap" for f in flags)
