@@ -17,7 +17,7 @@ from gateway.checks.rhythm import adopt
 from gateway.checks.series import known_of, memory_of
 from gateway.checks.settings import CheckSettings, parse
 from gateway.checks.silence import Silence
-from gateway.checks.state import ChannelState, DeviceState, Numbering, RegisterState
+from gateway.checks.state import ChannelState, Numbering, RegisterState
 from gateway.checks.window import Window
 from gateway.devices import LATEST, since, versions_of
 from gateway.errors import ProfileError
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 CHECK_FAILED: Final = "a check failed"
 """How the reason begins that is counted for a fault of ours."""
+MOST_AWAKE: Final = 20_000
 CLOCK_STEP: Final = 10 * 10**9
 """Nanoseconds by which the ledger's clock goes on."""
 
@@ -72,7 +73,9 @@ class BoundChecks:
             # Where another version of the device is judged otherwise, each reading is asked.
             if elsewhere is None or not judge.overrides.any_of(reading.device_id, layout.kind):
                 name, channel = reading.device_id, reading.channel
-                self.tracks[name if channel is None else (name, channel)] = track
+                key = name if channel is None else (name, channel)
+                self.tracks[key] = track
+                track.device.tracks.append((self.tracks, key))
             return track
 
         def trim(window: Window, newest: int) -> None:
@@ -147,6 +150,7 @@ class Judge:
             finding; None means whether ``devices`` has any.
         bind: called with the profile of readings that waited when a snapshot was taken, before
             their layouts are sought: it may bind them first.
+        most_awake: of how many devices the whole memory is at hand.
     """
 
     def __init__(
@@ -157,9 +161,11 @@ class Judge:
         regions: Sequence[Region] = (),
         registry_known: bool | None = None,
         bind: Callable[[str], None] | None = None,
+        most_awake: int = MOST_AWAKE,
     ) -> None:
         self.devices = devices
         self._bind_profile = bind
+        self._most_awake = most_awake
         self.tariffs = tariffs
         self.overrides = Overrides(devices, regions)
         self._registry_known = bool(devices) if registry_known is None else registry_known
@@ -220,6 +226,8 @@ class Judge:
         clock = received_at // CLOCK_STEP * CLOCK_STEP
         self.order.advance(clock, flags)
         self.silence.advance(self.order.clock, flags)
+        if len(self._state.awake) > self._most_awake:
+            self._state.let_sleep(self._most_awake * 3 // 4)
         return self.order.clock + CLOCK_STEP
 
     @property
@@ -263,12 +271,12 @@ class Judge:
             (v.usual.layout.profile, v.usual.layout.event, v.usual.layout.names): v
             for v in self._variants
         }
-        for device in self._state.devices.values():
+        for device in self._state.awake.values():
             for line in device.lines.values():
                 self._wait_on(line, by_block)
 
     def _waiting_profiles(self) -> list[str]:
-        waiting = (line for each in self._state.devices.values() for line in each.lines.values())
+        waiting = (line for each in self._state.awake.values() for line in each.lines.values())
         return list(dict.fromkeys(held.reading.profile for line in waiting for held in line.held))
 
     def _wait_on(
@@ -290,9 +298,7 @@ class Judge:
 
     def open_track(self, bound: Bound, reading: Reading, flags: list[Flag]) -> Track:
         """Finds or makes the memory of a channel; the first sight of a device is judged here."""
-        device = self._state.devices.get(reading.device_id)
-        if device is None:
-            device = self._state.devices[reading.device_id] = DeviceState()
+        device = self._state.device(reading.device_id)
         known = self.devices.get(reading.device_id)
         if self._registry_known and known is None and not device.unregistered:
             device.unregistered = True

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gateway.checks.bound import Track
     from gateway.checks.rhythm import Rhythm
-    from gateway.checks.state import DeviceState, State
+    from gateway.checks.state import State
     from gateway.records import Flag
 
 _FLEET: Final = "silent_device fleet"
@@ -68,25 +68,24 @@ class Silence:
         due = self._due
         while due and due[0][0] <= clock:
             at, device_id = heappop(due)
-            device = self._state().devices.get(device_id)
-            if device is None or device.rhythm.queued != at:
+            rhythm = self._state().rhythms.get(device_id)
+            if rhythm is None or rhythm.queued != at:
                 continue
-            rhythm = device.rhythm
-            self._look(device_id, device, rhythm, clock, flags)
+            self._look(device_id, rhythm, clock, flags)
             rhythm.queued = NEVER
             self._queue(device_id, rhythm, max(self._next(rhythm), clock + SECOND))
 
     @property
     def waiting(self) -> bool:
         """Whether a backlog is being counted."""
-        return any(device.rhythm.watch is not None for device in self._state().devices.values())
+        return any(rhythm.watch is not None for rhythm in self._state().rhythms.values())
 
     def restore(self) -> None:
         """Takes the due times of a memory that was restored."""
         self._due = [
-            (device.rhythm.queued, device_id)
-            for device_id, device in self._state().devices.items()
-            if device.rhythm.queued != NEVER
+            (rhythm.queued, device_id)
+            for device_id, rhythm in self._state().rhythms.items()
+            if rhythm.queued != NEVER
         ]
         heapify(self._due)
 
@@ -132,15 +131,13 @@ class Silence:
 
     # --- what the clock tells
 
-    def _look(
-        self, device_id: str, device: DeviceState, rhythm: Rhythm, clock: int, flags: list[Flag]
-    ) -> None:
+    def _look(self, device_id: str, rhythm: Rhythm, clock: int, flags: list[Flag]) -> None:
         if rhythm.watch is not None and clock >= rhythm.watch.until:
             self._close(device_id, rhythm, rhythm.watch, flags)
         if clock >= rhythm.roll:
             self._roll(rhythm, clock, flags)
         if rhythm.pace.least and rhythm.silent is None and clock >= self._silent_at(rhythm):
-            self._silent(device_id, device, rhythm, clock, flags)
+            self._silent(device_id, rhythm, clock, flags)
 
     def _close(self, device_id: str, rhythm: Rhythm, watch: Watch, flags: list[Flag]) -> None:
         """The device is back, and what was kept of its silence has come."""
@@ -168,9 +165,7 @@ class Silence:
         rhythm.roll += (clock - rhythm.roll) // DAY * DAY + DAY
         rhythm.attend()
 
-    def _silent(
-        self, device_id: str, device: DeviceState, rhythm: Rhythm, clock: int, flags: list[Flag]
-    ) -> None:
+    def _silent(self, device_id: str, rhythm: Rhythm, clock: int, flags: list[Flag]) -> None:
         if self._all_silent(rhythm, clock):
             return
         if clock < self._silent_at(rhythm):
@@ -178,7 +173,7 @@ class Silence:
         allowance = rhythm.allowance()
         offsets = [
             window.newest
-            for channel in device.channels.values()
+            for channel in self._state().device(device_id).channels.values()
             for window in channel.windows.values()
         ]
         rhythm.silent = finding(
@@ -207,8 +202,7 @@ class Silence:
             return True
         pause = clock - rhythm.heard
         known = quiet = 0
-        for device in self._state().devices.values():
-            other = device.rhythm
+        for other in self._state().rhythms.values():
             if other.silent is not None or other.heard == NEVER:
                 continue
             usual = other.usual()

@@ -1,8 +1,13 @@
-"""What the checks remember of each device, and its compact form for the checkpoint."""
+"""What the checks remember of each device, and its compact form for the checkpoint.
+
+A device that has not been heard for a while sleeps: of it only its rhythm is at hand, and the rest
+lies as the bytes of the snapshot until it is asked for.  So a million of them fit into memory, and
+a snapshot is taken in without being looked at.
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -10,6 +15,9 @@ from gateway.checks.order import NEVER, Held, Line
 from gateway.checks.rhythm import Rhythm
 from gateway.checks.window import Memory, Window
 from gateway.records import Flag, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 _Live = TypeVar("_Live", "Numbering", "RegisterState")
@@ -113,15 +121,15 @@ class DeviceState:
     """What is remembered of one device; channels, numberings and lines by channel ("" without).
 
     ``series`` has the memory of the checks of a series: a struct, or its bytes until it is asked
-    for (`gateway.checks.series.remembered`).
+    for (`gateway.checks.series.remembered`).  ``tracks`` are the places of references to it.
     """
 
     __slots__ = (
-        "channels", "conditions", "lines", "numberings", "rhythm", "series", "sums",
+        "channels", "conditions", "lines", "numberings", "rhythm", "series", "sums", "tracks",
         "unregistered",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, rhythm: Rhythm) -> None:
         self.unregistered = False
         self.numberings: dict[str, Numbering] = {}
         self.channels: dict[str, ChannelState] = {}
@@ -129,32 +137,82 @@ class DeviceState:
         self.sums: TariffSums | None = None
         self.lines: dict[str, Line] = {}
         self.series: dict[str, Any] = {}
-        self.rhythm = Rhythm()
+        self.rhythm = rhythm
+        self.tracks: list[tuple[dict[Any, Any], Any]] = []
+
+    @property
+    def may_sleep(self) -> bool:
+        """Whether nothing else holds on to a part of it."""
+        return not any(line.held for line in self.lines.values()) and not any(
+            window.crowded
+            for channel in self.channels.values()
+            for window in channel.windows.values()
+        )
 
 
 class State:
     """The whole memory of the checks.
 
-    ``groups`` has what is remembered of several devices together (a tank and its nozzles, a feeder
-    and its meters): a struct by code and group, or its bytes until it is asked for.
+    ``rhythms`` are those of all devices, in the order in which they were first heard; the rest of a
+    device is in ``awake``, or as bytes in ``asleep``.  ``groups`` has what is remembered of several
+    devices together (a tank and its nozzles, a feeder and its meters): a struct by code and group,
+    or its bytes until it is asked for.  ``highest`` is the highest ledger offset known so far.
     """
 
     def __init__(self) -> None:
-        self.devices: dict[str, DeviceState] = {}
+        self.rhythms: dict[str, Rhythm] = {}
+        self.awake: dict[str, DeviceState] = {}
+        self.asleep: dict[str, bytes] = {}
         self.groups: dict[str, Any] = {}
         self.not_judged: dict[tuple[str, str], int] = {}
         self.memory = Memory()
         self.clock = NEVER
         self.arrivals = 0
+        self.highest = -1
+
+    def device(self, device_id: str) -> DeviceState:
+        """A device, woken where it sleeps, made where it was never heard."""
+        device = self.awake.get(device_id)
+        if device is not None:
+            return device
+        rhythm = self.rhythms.setdefault(device_id, Rhythm())
+        kept = self.asleep.pop(device_id, None)
+        device = DeviceState(rhythm) if kept is None else _unpacked_device(kept, rhythm)
+        self.awake[device_id] = device
+        for window in _windows([device]):
+            self.memory.watch(window)
+        return device
+
+    def let_sleep(self, most: int) -> None:
+        """Lets those sleep that were not heard for longest, until at most so many are awake."""
+        newest = self.newest()
+        by_age = sorted(self.awake, key=lambda name: self.rhythms[name].heard)
+        for name in by_age[: max(0, len(by_age) - most)]:
+            device = self.awake[name]
+            if device.may_sleep:
+                self.asleep[name] = _packed_device(device, newest)
+                del self.awake[name]
+                for places, key in device.tracks:
+                    places.pop(key, None)
 
     def windows(self) -> list[Window]:
-        """All windows."""
-        return [
-            window
-            for device in self.devices.values()
-            for channel in device.channels.values()
-            for window in channel.windows.values()
-        ]
+        """All windows of devices that are awake."""
+        return _windows(self.awake.values())
+
+    def newest(self) -> int:
+        """The highest ledger offset of a reading."""
+        newest = max((window.newest for window in self.windows()), default=-1)
+        self.highest = max(self.highest, newest)
+        return self.highest
+
+
+def _windows(devices: Iterable[DeviceState]) -> list[Window]:
+    return [
+        window
+        for device in devices
+        for channel in device.channels.values()
+        for window in channel.windows.values()
+    ]
 
 
 class _PackedNumbering(msgspec.Struct, array_like=True):
@@ -210,12 +268,14 @@ class _PackedDevice(msgspec.Struct, array_like=True):
     sums: TariffSums | None
     lines: dict[str, _PackedLine]
     series: dict[str, bytes]
-    rhythm: Rhythm = msgspec.field(default_factory=Rhythm)
 
 
 class _Packed(msgspec.Struct):
     version: int
-    devices: dict[str, _PackedDevice]
+    rhythms: dict[str, Rhythm]
+    devices: dict[str, msgspec.Raw]
+    waiting: list[str]
+    newest: int
     not_judged: list[tuple[str, str, int]]
     clock: int
     groups: dict[str, bytes]
@@ -266,27 +326,57 @@ def _unpacked(source: msgspec.Struct, target: _Live) -> _Live:
     return target
 
 
+def _packed_device(device: DeviceState, newest: int) -> bytes:
+    return msgspec.msgpack.encode(
+        _PackedDevice(
+            device.unregistered,
+            {
+                channel: _packed(numbering, _PackedNumbering)
+                for channel, numbering in device.numberings.items()
+            },
+            {key: _packed_channel(c, newest) for key, c in device.channels.items()},
+            device.conditions,
+            device.sums,
+            {name: _packed_line(line) for name, line in device.lines.items()},
+            {key: _bytes(kept) for key, kept in device.series.items()},
+        )
+    )
+
+
+def _unpacked_device(packed: bytes, rhythm: Rhythm) -> DeviceState:
+    kept = msgspec.msgpack.decode(packed, type=_PackedDevice)
+    device = DeviceState(rhythm)
+    device.unregistered = kept.unregistered
+    device.conditions = kept.conditions
+    device.sums = kept.sums
+    device.series = dict(kept.series)
+    device.lines = {name: _unpacked_line(line) for name, line in kept.lines.items()}
+    for key, numbering in kept.numberings.items():
+        device.numberings[key] = _unpacked(numbering, Numbering())
+    for key, channel in kept.channels.items():
+        made = device.channels[key] = ChannelState()
+        made.conditions = channel.conditions
+        made.windows = {event: Window.unpack(w) for event, w in channel.windows.items()}
+        for name, register in channel.registers.items():
+            made.registers[name] = _unpacked(register, RegisterState())
+    return device
+
+
 def pack(state: State) -> bytes:
     """The state as bytes: the same ledger gives the same bytes; reads only."""
-    newest = max((window.newest for window in state.windows()), default=0)
+    newest = state.newest()
+    awake = {name: _packed_device(device, newest) for name, device in state.awake.items()}
+    waiting = [
+        name
+        for name, device in state.awake.items()
+        if any(line.held for line in device.lines.values())
+    ]
     packed = _Packed(
         VERSION,
-        {
-            device_id: _PackedDevice(
-                device.unregistered,
-                {
-                    channel: _packed(numbering, _PackedNumbering)
-                    for channel, numbering in device.numberings.items()
-                },
-                {key: _packed_channel(c, newest) for key, c in device.channels.items()},
-                device.conditions,
-                device.sums,
-                {name: _packed_line(line) for name, line in device.lines.items()},
-                {key: _bytes(kept) for key, kept in device.series.items()},
-                device.rhythm,
-            )
-            for device_id, device in state.devices.items()
-        },
+        state.rhythms,
+        {name: msgspec.Raw(awake.get(name) or state.asleep[name]) for name in state.rhythms},
+        sorted(waiting),
+        newest,
         [(code, reason, count) for (code, reason), count in state.not_judged.items()],
         state.clock,
         {key: _bytes(kept) for key, kept in state.groups.items()},
@@ -314,26 +404,18 @@ def unpack(blob: bytes) -> State:
             f"checks: snapshot cannot be read ({error}): process the ledger again from its start"
         ) from error
     state = State()
-    for device_id, kept in packed.devices.items():
-        device = state.devices[device_id] = DeviceState()
-        device.unregistered = kept.unregistered
-        device.conditions = kept.conditions
-        device.sums = kept.sums
-        device.series = dict(kept.series)
-        device.rhythm = kept.rhythm
-        device.lines = {name: _unpacked_line(line) for name, line in kept.lines.items()}
-        for key, numbering in kept.numberings.items():
-            device.numberings[key] = _unpacked(numbering, Numbering())
-        for key, channel in kept.channels.items():
-            made = device.channels[key] = ChannelState()
-            made.conditions = channel.conditions
-            made.windows = {event: Window.unpack(w) for event, w in channel.windows.items()}
-            for name, register in channel.registers.items():
-                made.registers[name] = _unpacked(register, RegisterState())
-    for window in state.windows():
-        state.memory.watch(window)
+    state.rhythms = packed.rhythms
+    state.asleep = {name: bytes(raw) for name, raw in packed.devices.items()}
+    state.highest = packed.newest
     state.clock = packed.clock
     state.arrivals = packed.arrivals
     state.groups = dict(packed.groups)
     state.not_judged = {(code, reason): count for code, reason, count in packed.not_judged}
+    try:
+        for name in packed.waiting:
+            state.device(name)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ValueError(
+            f"checks: snapshot cannot be read ({error}): process the ledger again from its start"
+        ) from error
     return state

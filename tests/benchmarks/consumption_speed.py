@@ -79,7 +79,7 @@ def _sizes(
     judge = _judge(registry, meters[0], readings, {})
     uses = [
         use
-        for device in judge.state().devices.values()
+        for device in judge.state().awake.values()
         for key, use in device.series.items()
         if key.startswith("use")
     ]

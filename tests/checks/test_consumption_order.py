@@ -128,7 +128,7 @@ def test_what_is_remembered_of_a_meter_is_bounded():
     bound = judge.bind(meter.layout, {}, "test.yaml")
     for one in readings:
         judge.judge(bound, one, [])
-    (use,) = [kept for key, kept in judge.state().devices["d1"].series.items() if "use" in key]
+    (use,) = [kept for key, kept in judge.state().device("d1").series.items() if "use" in key]
     assert len(use.days) == DAY_BYTES * REMEMBERED_DAYS
     assert use.conditions is None
     assert use.suspect is None

@@ -148,7 +148,7 @@ def test_channels_of_one_message_share_its_number():
 def test_open_gaps_are_bounded():
     judge = Judge({}, {})
     judged(judge, judge.bind(LAYOUT, {}, "t"), numbered(*range(0, 200, 2)))
-    assert len(judge.state().devices["d1"].numberings[""].gaps) == OPEN_GAPS
+    assert len(judge.state().device("d1").numberings[""].gaps) == OPEN_GAPS
 
 
 def test_ids_do_not_depend_on_the_place_in_the_ledger():

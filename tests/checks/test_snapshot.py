@@ -90,7 +90,18 @@ def test_a_restart_anywhere_changes_neither_flags_nor_state(events, data):
     second.judge.restore(first.judge.snapshot())
     new_after, flags_after = second.run(events[cut:])
 
-    assert new_before + new_after == new
+    # A device that sleeps after each message and wakes at the next is as one that never slept.
+    sleeper = Process()
+    new_asleep, flags_asleep = [], []
+    for layout, one in events:
+        new_now, flags_now = sleeper.run([(layout, one)])
+        new_asleep += new_now
+        flags_asleep += flags_now
+        sleeper.judge.state().let_sleep(0)
+
+    assert new_before + new_after == new == new_asleep
+    assert flags_asleep == flags
+    assert sleeper.judge.snapshot() == whole.judge.snapshot()
     assert flags_before + flags_after == flags
     assert second.judge.snapshot() == whole.judge.snapshot()
     assert second.judge.not_judged == whole.judge.not_judged
