@@ -16,10 +16,11 @@ import msgspec
 from pydantic import Field
 
 from gateway.checks.findings import finding, renewed
-from gateway.checks.lasting import Lasting, begin, end, go_on
+from gateway.checks.lasting import begin, end, go_on
 from gateway.checks.parameters import Positive, Settings
 from gateway.checks.petroleum import at_20
 from gateway.checks.series import Series, SeriesCheck
+from gateway.checks.tanks import DAY, UNTOLD, Book, Point, Sale, Span, Tank, remember, untold
 from gateway.devices import having, valid_at, versions_of
 from gateway.records import Flag
 from gateway.times import rfc3339
@@ -32,7 +33,6 @@ SURPLUS: Final = "wet_stock_surplus"
 LOSS: Final = "wet_stock_loss"
 _SECOND: Final = 10**9
 _HOUR: Final = 3_600 * _SECOND
-_DAY: Final = 24 * _HOUR
 _QUIET: Final = 60 * _SECOND
 """Nanoseconds around a sale in which the gauge is not believed."""
 _LONGEST_SALE: Final = 1_800 * _SECOND
@@ -43,9 +43,8 @@ _MEASURES: Final = (5.0, 10.0, 20.0, 50.0, 100.0)
 """Litres that test measures hold (JJG 443), filled to 1 %."""
 _MOST_POINTS: Final = 96
 _MOST_SALES: Final = 4_096
-_MOST_SPANS: Final = 64
-_UNTOLD: Final = 0.05
-"""Litres of a totaliser's step beyond the sale that are more than its display."""
+_SETTLING: Final = 6 * _HOUR
+"""A day is judged so long after it: what is sold late in it may be told late."""
 _GASOLINE: Final = 745.0
 """kg/m3 at 15 Cel, where neither registry nor sale tells it."""
 
@@ -68,62 +67,6 @@ class WetStockSettings(Settings):
     sudden: Positive = 100.0
     delivery: Positive = 250.0
     wait: Positive = 48.0
-
-
-class Point(NamedTuple):
-    """A gauge reading: when, litres at 20 Cel, where it lies in the ledger."""
-
-    at: int
-    volume: float
-    offset: int
-
-
-class Sale(NamedTuple):
-    """A sale: beginning and end, litres at 20 Cel."""
-
-    started_at: int
-    ended_at: int
-    volume: float
-
-
-class Book(msgspec.Struct, array_like=True):
-    """A day, or the sum of several: variance and litres sold, and how often the gauge's noise."""
-
-    day: int = 0
-    variance: float = 0.0
-    sold: float = 0.0
-    ends: int = 1
-
-
-class Span(msgspec.Struct, array_like=True):
-    """What lay between two gauge readings; a ``sudden`` loss was told alone and counts nowhere."""
-
-    until: int
-    variance: float
-    sudden: bool
-
-
-class Tank(msgspec.Struct, array_like=True):
-    """What is remembered of one tank.
-
-    ``latest`` are variance and sales of the last span that counted; ``settling`` says that the one
-    after a delivery is still to come.
-    """
-
-    gauge: tuple[str, str, str] = ("", "", "")
-    points: list[Point] = []
-    sales: list[Sale] = []
-    seen: dict[str, int] = {}
-    temperature: float = 20.0
-    anchor: Point | None = None
-    latest: tuple[float, float] = (0.0, 0.0)
-    settling: bool = False
-    spans: list[Span] = []
-    today: Book = msgspec.field(default_factory=Book)
-    days: list[Book] = []
-    sudden: Flag | None = None
-    surplus: Lasting = msgspec.field(default_factory=Lasting)
-    loss: Lasting = msgspec.field(default_factory=Lasting)
 
 
 class Nozzle(msgspec.Struct, array_like=True):
@@ -199,9 +142,10 @@ class _Stock:
             factor = at_20(tank.temperature if warmth is None else warmth, density)
             total = self._value(reading, "totaliser_volume")
             if total is not None:
-                untold = total - nozzle.totaliser - volume if nozzle.totaliser >= 0 else 0.0
-                if _UNTOLD < untold < self._settings.delivery * 10:
-                    _untold(tank, nozzle.ended_at, started, untold * factor)
+                more = total - nozzle.totaliser - volume if nozzle.totaliser >= 0 else 0.0
+                if UNTOLD < more < self._settings.delivery * 10:
+                    span = (nozzle.ended_at, started)
+                    untold(tank, span, more * factor, self._settings.gauge_noise)
                 nozzle.totaliser, nozzle.ended_at = total, ended
             if not _poured_back(relation, ended, volume):
                 insort(tank.sales, Sale(started, ended, volume * factor))
@@ -328,11 +272,7 @@ class _Stock:
             return
         sold = sum(sale.volume for sale in tank.sales if sale.ended_at < point.at)
         tank.sales = [sale for sale in tank.sales if sale.ended_at >= point.at]
-        if (point.at - 1) // _DAY != tank.today.day:
-            if tank.today.sold > 0:
-                self._close_day(tank, reading, flags)
-            tank.today = Book((point.at - 1) // _DAY)
-            tank.latest = (0.0, 0.0)
+        self._turn(tank, point, reading, flags)
         anchor, tank.anchor = tank.anchor, point
         if anchor is None or point.at <= anchor.at:
             return
@@ -343,17 +283,35 @@ class _Stock:
             self._count(tank, -tank.latest[0], -tank.latest[1])
             tank.latest, tank.settling = (0.0, 0.0), True
             tank.today.ends += 1
+            if tank.spans:
+                tank.spans[-1].counted, tank.spans[-1].hides = False, True
+            remember(tank, Span(point.at, 0.0, counted=False, hides=True))
         elif tank.settling:
             tank.settling = False
+            remember(tank, Span(point.at, 0.0, counted=False, hides=True))
         elif variance < -settings.sudden - settings.share * sold:
             tank.today.ends += 1
-            _remember(tank, Span(point.at, variance, True))
+            remember(tank, Span(point.at, variance, counted=False))
             self._sudden(tank, (anchor, variance, sold), reading, flags)
             return
         else:
             self._count(tank, variance, sold)
-            _remember(tank, Span(point.at, variance, False))
+            remember(tank, Span(point.at, variance, counted=True))
         tank.sudden = None
+
+    def _turn(self, tank: Tank, point: Point, reading: Reading, flags: list[Flag]) -> None:
+        """Begins a new day, and judges the one before once it has settled."""
+        if (point.at - 1) // DAY != tank.today.day:
+            if tank.open:
+                self._close_day(tank, reading, flags)
+            if tank.today.sold > 0:
+                tank.days.append(tank.today)
+                del tank.days[: -_WINDOWS[-1]]
+                tank.open = True
+            tank.today = Book((point.at - 1) // DAY)
+            tank.latest = (0.0, 0.0)
+        if tank.open and point.at >= (tank.days[-1].day + 1) * DAY + _SETTLING:
+            self._close_day(tank, reading, flags)
 
     @staticmethod
     def _count(tank: Tank, variance: float, sold: float) -> None:
@@ -404,11 +362,11 @@ class _Stock:
         self._bound.emit(flag, flags)
 
     def _close_day(self, tank: Tank, reading: Reading, flags: list[Flag]) -> None:
-        tank.days.append(tank.today)
-        del tank.days[: -_WINDOWS[-1]]
+        tank.open = False
+        day = tank.days[-1].day
         found: dict[str, dict[str, Any]] = {}
         for window in _WINDOWS:
-            days = [book for book in tank.days if book.day > tank.today.day - window]
+            days = [book for book in tank.days if book.day > day - window]
             book = Book(
                 days[0].day,
                 sum(day.variance for day in days),
@@ -419,19 +377,19 @@ class _Stock:
             if abs(book.variance) > tolerance:
                 code = SURPLUS if book.variance > 0 else LOSS
                 found.setdefault(code, self._evidence(book, tolerance, window))
-        until = (tank.today.day + 1) * _DAY
+        until = (day + 1) * DAY
         for code, lasting in ((SURPLUS, tank.surplus), (LOSS, tank.loss)):
             evidence = found.get(code)
             own: list[Flag] = []
             if evidence is not None and lasting.flag is not None:
                 go_on(lasting, until, evidence, own)
             elif evidence is not None:
-                since = (tank.today.day + 1 - evidence["days"]) * _DAY
+                since = (day + 1 - evidence["days"]) * DAY
                 flag = finding(
                     reading,
                     code,
                     evidence,
-                    occasion=f"{tank.today.day}",
+                    occasion=f"{day}",
                     channel=reading.channel,
                     since=since,
                     until=until,
@@ -464,31 +422,6 @@ class _Stock:
             },
             "days": days,
         }
-
-
-def _remember(tank: Tank, span: Span) -> None:
-    tank.spans.append(span)
-    del tank.spans[:-_MOST_SPANS]
-
-
-def _untold(tank: Tank, since: int, until: int, volume: float) -> None:
-    """A sale that only the totaliser tells, some time between two told ones.
-
-    Where the gauge was read meanwhile, it shows when: what was missing there is explained now.
-    """
-    anchor = tank.anchor
-    if anchor is None or anchor.at <= since:
-        insort(tank.sales, Sale(since, until, volume))
-        return
-    within = [span for span in tank.spans if span.until > since]
-    span = min(within, key=lambda each: each.variance, default=None)
-    if span is None or span.variance > -volume / 2:
-        insort(tank.sales, Sale(min(anchor.at, until), until, volume))
-    elif not span.sudden:
-        span.variance += volume
-        for book in (*tank.days, tank.today):
-            if book.day == (span.until - 1) // _DAY:
-                book.variance += volume
 
 
 class _Relation(NamedTuple):
