@@ -124,7 +124,7 @@ class Fault:
 
     def lasts(self, since: int, until: int) -> None:
         """What is wrong since then, or before already, goes on until then: it is one event."""
-        self._span = (self._span[0] if self._span else since, until)
+        self._span = (min(since, self._span[0]) if self._span else since, until)
 
     def attach(self, instrument: Instrument) -> None:
         """Is given the instrument that it spoils, to alter what that does from the begin on."""
