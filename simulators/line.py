@@ -97,6 +97,7 @@ class Line:
         self._pending: list[tuple[int, int, Packet]] = []
         self._held = 0
         self._arrived = 0
+        self._last: Packet | None = None
         self._silent_until = 0
         self._away_until = 0
         self._restart = self._next(setting.start, troubles.restarts)
@@ -110,7 +111,6 @@ class Line:
             until: end of the run in milliseconds, or None for one without end.
         """
         pending = self._pending
-        last: Packet | None = None
         for at, body in self._instrument.readings():
             if until is not None and at >= until:
                 break
@@ -118,15 +118,15 @@ class Line:
             while pending and pending[0][0] <= at:
                 yield Message(pending[0][0], order, *heappop(pending)[2])
             if at >= self._restart or at >= self._outage:
-                self._disturb(at, last)
+                self._disturb(at)
             if at < self._silent_until and body["type"] == "periodic":
                 continue
-            for delay, last in self._packets(at, body):
-                arrival = self._arrival(at, delay, last)
+            for delay, packet in self._packets(at, body):
+                arrival = self._arrival(at, delay, packet)
                 if pending and pending[0][0] < arrival:
-                    self._hold(arrival, last)
+                    self._hold(arrival, packet)
                 elif arrival:
-                    yield Message(arrival, order, *last)
+                    yield Message(arrival, order, *packet)
         # the run's end brings every link back: a run towards a broker would else wait for hours
         latest = _NEVER if until is None else until + _LONGEST_LATENCY
         while pending:
@@ -141,6 +141,9 @@ class Line:
                 sent["seq"] = self._sequence
                 self._sequence = (self._sequence + 1) % SEQUENCES
             for packet in self._encode(sent):
+                if not delay:
+                    # what goes out later cannot be sent again before
+                    self._last = packet
                 yield delay, packet
 
     def _arrival(self, at: int, delay: int, packet: Packet) -> int:
@@ -173,14 +176,14 @@ class Line:
     def _next(self, at: int, per_day: float) -> int:
         return at + int(self._rng.expovariate(per_day / DAY)) if per_day else _NEVER
 
-    def _disturb(self, at: int, last: Packet | None) -> None:
+    def _disturb(self, at: int) -> None:
         """A restart or an outage begins now."""
         rng, troubles = self._rng, self._troubles
         if at >= self._restart:
             self._silent_until = at + rng.randint(1, 10) * MINUTE
             self._restart = self._next(self._silent_until, troubles.restarts)
-            if last is not None:
-                self._hold(self._silent_until, last)
+            if self._last is not None:
+                self._hold(self._silent_until, self._last)
         if at >= self._outage:
             self._away_until = at + rng.randint(10 * MINUTE, 3 * HOUR)
             self._outage = self._next(self._away_until, troubles.outages)
