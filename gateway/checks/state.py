@@ -24,6 +24,9 @@ _Live = TypeVar("_Live", "Numbering", "RegisterState")
 
 VERSION = 4
 
+_encoder = msgspec.msgpack.Encoder()
+_buffer = bytearray()
+
 
 class Gap(msgspec.Struct, array_like=True):
     """A run of missing numbers ``low..high`` (unwrapped), each bound by a message that came.
@@ -327,7 +330,8 @@ def _unpacked(source: msgspec.Struct, target: _Live) -> _Live:
 
 
 def _packed_device(device: DeviceState, newest: int) -> bytes:
-    return msgspec.msgpack.encode(
+    # By way of one buffer: bytes that were cut to their size would leave a hole behind them.
+    _encoder.encode_into(
         _PackedDevice(
             device.unregistered,
             {
@@ -339,8 +343,10 @@ def _packed_device(device: DeviceState, newest: int) -> bytes:
             device.sums,
             {name: _packed_line(line) for name, line in device.lines.items()},
             {key: _bytes(kept) for key, kept in device.series.items()},
-        )
+        ),
+        _buffer,
     )
+    return bytes(_buffer)
 
 
 def _unpacked_device(packed: bytes, rhythm: Rhythm) -> DeviceState:

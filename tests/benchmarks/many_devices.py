@@ -46,9 +46,8 @@ def main() -> None:
     offset, count = 0, given.devices * given.messages
     while offset < count:
         topics, payloads, received = [], [], []
-        for (instrument, number), at in zip(
-            turns, range(offset, min(count, offset + AT_ONCE)), strict=False
-        ):
+        for at in range(offset, min(count, offset + AT_ONCE)):
+            instrument, number = next(turns)
             moment = BEGIN_MS + number * HOUR_MS + at % given.devices * HOUR_MS // given.devices
             topics.append(instrument.topic)
             payloads.append(instrument.payload(number, moment))
