@@ -18,13 +18,14 @@ from gateway.flags.query import Desk, with_status
 from gateway.quality.codes import QUALITY_CODES, code_of
 from gateway.quantities import KINDS
 from gateway.records import Flag
-from gateway.store.duckdb import DuckDBStore
+from gateway.store.asked import open_store
 from gateway.store.export import (
     export_devices,
     export_flags,
     export_quarantine,
     export_readings,
 )
+from gateway.store.reading import StoreReader
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -87,9 +88,8 @@ def export(
 
     Times are those of the measurement. The status of a flag is what people decided about it; else
     `suppressed`, where it lies in a window of known maintenance; else `open` or `ended`. What is
-    absent is left out, never written as 0. A running gateway has the store to itself: stop it
-    first, or copy what it has taken in out of the ledger (`gateway ledger show --offset N --count M
-    --json`) and replay the copy elsewhere.
+    absent is left out, never written as 0. While a gateway runs it is asked; nothing has to be
+    stopped.
     """
     logs.configure("warning")
     if kind is not None and kind not in KINDS:
@@ -107,7 +107,7 @@ def export(
         )
     if chosen == Format.LP and quality_codes is not None:
         raise ConfigError("--quality-codes: not with --format lp, whose fields are fixed")
-    store = DuckDBStore(existing(data, "store.duckdb") / "store.duckdb", read_only=True)
+    store = open_store(existing(data, "store.duckdb"))
     try:
         with _opened(output) as out:
             match what:
@@ -159,7 +159,7 @@ def _codes(scheme: QualityCodes | None) -> dict[str, int | str | None] | None:
     return {word: code_of(word, str(scheme)) for word in QUALITY_CODES}
 
 
-def _restated(store: DuckDBStore, data: Path) -> Callable[[Iterator[Flag]], Iterator[Flag]] | None:
+def _restated(store: StoreReader, data: Path) -> Callable[[Iterator[Flag]], Iterator[Flag]] | None:
     """What gives flags the status by people's decisions, if there is a casebook."""
     if not (data / FILE_NAME).exists():
         return None

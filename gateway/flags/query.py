@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.casebook import Casebook
     from gateway.devices import Registry
     from gateway.records import Device, Flag
-    from gateway.store import Store
+    from gateway.store import Readable
 
 _CHUNK: Final = 500
 _SEVERITIES: Final = ("info", "minor", "major", "critical")
@@ -75,7 +75,9 @@ class Desk:
             casebook, which has a million others, too.
     """
 
-    def __init__(self, store: Store, casebook: Casebook, devices: Registry | None = None) -> None:
+    def __init__(
+        self, store: Readable, casebook: Casebook, devices: Registry | None = None
+    ) -> None:
         self.store = store
         self.casebook = casebook
         self._devices = devices

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from gateway.records import Device, Flag, Reading
-    from gateway.store import DeviceSummary, QuarantinedRow, Store
+    from gateway.store import DeviceSummary, QuarantinedRow, Readable
 
 __all__ = [
     "FORMATS",
@@ -55,7 +55,7 @@ _INTEGERS: Final = frozenset(("sequence", "ledger_offset", "payload_size", "read
 
 
 def export_readings(
-    store: Store,
+    store: Readable,
     out: IO[bytes],
     format_: str,
     *,
@@ -88,7 +88,7 @@ def _coded(record: dict[str, Any], codes: Mapping[str, int | str | None]) -> dic
 
 
 def export_flags(
-    store: Store,
+    store: Readable,
     out: IO[bytes],
     format_: str,
     *,
@@ -133,7 +133,7 @@ def export_flags(
     return _write(records, out, format_, _columns(names))
 
 
-def export_quarantine(store: Store, out: IO[bytes], format_: str) -> int:
+def export_quarantine(store: Readable, out: IO[bytes], format_: str) -> int:
     """Rows of quarantine with as much of the payload as the store keeps."""
     names = [
         "ledger_offset",
@@ -153,7 +153,7 @@ def export_quarantine(store: Store, out: IO[bytes], format_: str) -> int:
 
 
 def export_devices(
-    store: Store, out: IO[bytes], format_: str, registry: Mapping[str, Device] | None = None
+    store: Readable, out: IO[bytes], format_: str, registry: Mapping[str, Device] | None = None
 ) -> int:
     """What the store knows of each device that has a reading or a flag, and what is registered.
 
@@ -203,7 +203,7 @@ def _columns(names: list[str]) -> dict[str, Type]:
     }  # fmt: skip
 
 
-def _reading_columns(store: Store, kind: str | None) -> dict[str, Type]:
+def _reading_columns(store: Readable, kind: str | None) -> dict[str, Type]:
     """Columns of a table: the fixed ones, then every quantity in every currency there is."""
     columns = dict(_READING)
     for each, currencies in store.currencies().items():
