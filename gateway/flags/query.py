@@ -126,9 +126,10 @@ class Desk:
         """Flags of the store, looked up in the casebook some hundred at a time."""
         stream = iter(flags)
         while chunk := list(islice(stream, _CHUNK)):
-            yield from self._views(chunk)
+            yield from self.viewed(chunk)
 
-    def _views(self, flags: Sequence[Flag]) -> list[FlagView]:
+    def viewed(self, flags: Sequence[Flag]) -> list[FlagView]:
+        """Flags in their order, with what people have said of each."""
         with self.casebook.transaction(reading=True) as connection:
             cases = tables.read_cases(connection, [flag.id for flag in flags])
             devices = self._devices
@@ -169,7 +170,7 @@ class Desk:
             flags = [
                 msgspec.structs.replace(case.flag, status="withdrawn") for case in cases.values()
             ]
-            for view in self._views(flags):
+            for view in self.viewed(flags):
                 yield msgspec.structs.replace(view, gone=True)
 
 

@@ -63,6 +63,8 @@ def upgrade() -> None:
         sa.Column("value", sa.LargeBinary, nullable=False),
     )
     op.add_column("audit", sa.Column("hash", sa.Text, nullable=False, server_default=""))
+    # Whether an import has changed the registry is asked every few seconds.
+    op.create_index("device_version_audit_id", "device_version", ["audit_id"])
     _chain(op.get_bind())
     if op.get_bind().dialect.name == "sqlite":
         for verb in ("UPDATE", "DELETE"):
@@ -86,6 +88,7 @@ def downgrade() -> None:
     """Drops all of it; the entries of the audit stay."""
     for verb in ("update", "delete"):
         op.execute(f"DROP TRIGGER IF EXISTS audit_no_{verb}")
+    op.drop_index("device_version_audit_id")
     op.drop_column("audit", "hash")
     for table in ("secret", "login_failure", "api_token", "session", "person"):
         op.drop_table(table)
