@@ -139,6 +139,9 @@ class Directory:
         """Whether a device is within a scope, by what is registered of it now."""
         return scope.everything or within(self.registry.get(device_id), scope)
 
+    def __contains__(self, device_id: object) -> bool:
+        return device_id in self.registry or device_id in self.summaries
+
     def members(self, scope: Scope) -> frozenset[str]:
         """The devices within a scope, to be looked up."""
         return frozenset(self._ids) if scope.everything else self._of(scope)[1]

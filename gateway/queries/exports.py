@@ -160,9 +160,7 @@ def _flags(seen: Seen, choice: ExportChoice) -> Iterator[dict[str, Any]]:
         code=choice.code, kind=choice.kind, device_id=choice.device_id, region=choice.region,
         since=choice.since, until=choice.until,
     )  # fmt: skip
-    keys = dict.fromkeys(export.columns_of("flags", seen.world.store, None)) | {
-        "title": None
-    }
+    keys = dict.fromkeys(export.columns_of("flags", seen.world.store, None)) | {"title": None}
     for record in _paged(lambda at: flag_queries.page(seen, chosen, cursor=at, limit=1_000)):
         yield {key: value for key, value in record.items() if key in keys}
 

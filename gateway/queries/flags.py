@@ -18,6 +18,7 @@ from gateway.flags.states import STATES, STATUSES
 from gateway.quantities import KINDS
 from gateway.queries import paging
 from gateway.queries.paging import Page
+from gateway.queries.privacy import without_others
 from gateway.queries.seen import NotFound
 from gateway.store import rows
 
@@ -266,7 +267,10 @@ def happened(seen: Seen, view: FlagView) -> list[dict[str, Any]]:
 
 def record(seen: Seen, view: FlagView) -> dict[str, Any]:
     """A flag's record, as far as it may be seen."""
-    return seen.privacy.flag(view_line(view, TITLES))
+    line = view_line(view, TITLES)
+    if not seen.scope.everything:
+        line["evidence"] = without_others(line["evidence"], seen.sees, seen.world.directory)
+    return seen.privacy.flag(line)
 
 
 def counts(seen: Seen, *, region: str | None = None, since: int | None = None) -> dict[str, Any]:

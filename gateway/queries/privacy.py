@@ -18,7 +18,7 @@ import msgspec
 from gateway.access.roles import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Mapping
+    from collections.abc import Callable, Collection, Container, Mapping
 
     from gateway.records import Reading
 
@@ -32,6 +32,10 @@ _POSITION: Final = ("longitude", "latitude")
 _NAMES: Final = frozenset(("owner", "serial_number", "certificate", "parameters"))
 _PLACES: Final = frozenset(("region", "site", "longitude", "latitude", "owner", "parameters"))
 _HEX: Final = 16
+
+
+ELSEWHERE: Final = "(elsewhere)"
+"""What stands for a device that is not within the scope, where evidence names one."""
 
 
 class Privacy(msgspec.Struct, frozen=True):
@@ -92,6 +96,26 @@ EXACT: Final = Privacy(places=True, exact=True)
 def privacy_of(permissions: Container[Permission]) -> Privacy:
     """The privacy that goes with permissions."""
     return Privacy(places="places" in permissions, exact="exact" in permissions)
+
+
+def without_others(value: Any, sees: Callable[[str], bool], known: Container[str]) -> Any:  # noqa: ANN401 - any JSON
+    """JSON in which no device is named that is not within the scope.
+
+    Args:
+        value: such as the evidence of a flag.
+        sees: whether a device is within the scope.
+        known: the ids of all devices.
+    """
+    if isinstance(value, str):
+        return ELSEWHERE if value in known and not sees(value) else value
+    if isinstance(value, dict):
+        return {
+            without_others(key, sees, known): without_others(each, sees, known)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [without_others(each, sees, known) for each in value]
+    return value
 
 
 def _is_position(key: str) -> bool:

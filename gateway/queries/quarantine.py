@@ -105,6 +105,8 @@ def _where(seen: Seen, choice: QuarantineChoice) -> tuple[str, list[Any], list[s
 def record(seen: Seen, row: QuarantinedRow) -> dict[str, Any]:
     """A row's record; the payload and what is told of it only where these may be seen."""
     made = quarantine_record(row)
+    if not seen.privacy.places:
+        made.pop("topic")  # it often has the district's code in it
     if seen.privacy.payload(_kind(seen, row)):
         return made
     return {

@@ -191,7 +191,7 @@ def _span(
     if known is None:
         return choice.since, choice.until
     since = known.first_measured_at if choice.since is None else choice.since
-    until = known.last_measured_at + 1 if choice.until is None else choice.until
+    until = known.last_measured_at + SECOND if choice.until is None else choice.until
     return since, until
 
 

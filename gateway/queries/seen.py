@@ -76,9 +76,7 @@ class Seen(msgspec.Struct, frozen=True):
         Raises:
             NotFound: there is none, or not here.
         """
-        directory = self.world.directory
-        known = device_id in directory.registry or device_id in directory.summaries
-        if not known or not self.sees(device_id):
+        if device_id not in self.world.directory or not self.sees(device_id):
             raise NotFound(f"no device {device_id!r:.128}")
 
     def device(self, device_id: str) -> Device | None:
