@@ -274,6 +274,51 @@ class MetricsSettings(Table):
         return self._token
 
 
+class ApiSettings(Table):
+    """The HTTP API; it runs where the table ``[api]`` is there, were it empty."""
+
+    host: str = Field(
+        default="127.0.0.1", description="address to listen on; others than loopback need TLS"
+    )
+    port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    names: tuple[str, ...] = Field(
+        default=(),
+        description="names that browsers may call it by; default on loopback: localhost and its "
+        "addresses, else any",
+    )
+    cert_file: Path | None = Field(default=None, description="certificate chain (TLS), PEM")
+    key_file: Path | None = Field(
+        default=None, description="key of cert_file, if not in the same file"
+    )
+    requests_per_second: float = Field(
+        default=50.0, gt=0, description="requests of one account a second, after a burst of four"
+    )
+
+    @model_validator(mode="after")
+    def _hang_together(self) -> Self:
+        if self.key_file is not None and self.cert_file is None:
+            raise ValueError("key_file is of no use without cert_file")
+        if self.host not in _LOOPBACK and self.cert_file is None:
+            raise ValueError(
+                f"host {self.host!r} can be reached from outside: set cert_file (TLS), or listen "
+                "on 127.0.0.1 behind a proxy that speaks TLS"
+            )
+        missing = [
+            f"{file} is not there"
+            for file in (self.cert_file, self.key_file)
+            if file is not None and not file.is_file()
+        ]
+        if missing:
+            raise ValueError("; ".join(missing))
+        return self
+
+    def known_as(self) -> tuple[str, ...]:
+        """The names that it may be called by; none for any."""
+        if self.names or self.host not in _LOOPBACK:
+            return self.names
+        return _LOOPBACK
+
+
 class StatusSettings(Table):
     """The status message on ``supervision/gateway/{name}/status``."""
 
@@ -319,6 +364,7 @@ class Settings(BaseSettings):
         default=(), description="databases that follow the store"
     )
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="Prometheus listener")
+    api: ApiSettings | None = Field(default=None, description="HTTP API; default: none")
     status: StatusSettings = Field(default=StatusSettings(), description="status message")
     log: LogSettings = Field(default=LogSettings(), description="logs")
 
@@ -358,6 +404,8 @@ class Row(BaseModel):
     variable: str | None
 
 
+OPTIONAL: Final[dict[str, type[Table]]] = {"api": ApiSettings}
+"""Tables whose being there says that a part is wanted."""
 LISTS: Final[dict[str, type[Table]]] = {"source": SourceSettings, "sink": SinkSettings}
 
 
@@ -372,6 +420,8 @@ def _rows(model: type[BaseModel], above: str, *, variables: bool) -> list[Row]:
         key = f"{above}{name}"
         if name in LISTS and not above:
             rows += _rows(LISTS[name], f"{name}[].", variables=False)
+        elif name in OPTIONAL and not above:
+            rows += _rows(OPTIONAL[name], f"{name}.", variables=variables)
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             rows += _rows(field.annotation, f"{key}.", variables=variables)
         else:

@@ -185,7 +185,7 @@ def test_every_setting_has_a_help_text():
 def uncommented():
     """The example with every setting switched on."""
     text = EXAMPLE.read_text(encoding="utf-8")
-    return tomllib.loads(re.sub(r"(?m)^#(\w+ =|\[\[)", r"\1", text))
+    return tomllib.loads(re.sub(r"(?m)^#(\w+ =|\[)", r"\1", text))
 
 
 def keys(tree, above=""):

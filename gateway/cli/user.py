@@ -68,10 +68,12 @@ def list_(*, data: Data = Path("data"), lang: Language = None, json: Json = Fals
             typer.echo(msgspec.json.encode(_line(person)))
         return
     texts = texts_in(lang)
-    columns = ("name", "role", "region", "vendor", "state", "seen")
+    columns = (
+        "user.name", "user.role", "user.region", "user.vendor", "user.state", "user.seen",
+    )  # fmt: skip
     print_table(
         texts("user.list"),
-        [texts(f"user.{column}") for column in columns],
+        [texts(column) for column in columns],
         [
             (
                 person.name,
