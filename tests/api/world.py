@@ -84,7 +84,8 @@ def devices() -> list[Device]:
 
 
 def _places() -> list[tuple[str, str, str]]:
-    return [(x, region, vendor) for x in KIND_OF for region in REGIONS for vendor in VENDORS]
+    everywhere = [(x, region, vendor) for x in "wt" for region in REGIONS for vendor in VENDORS]
+    return [*everywhere, ("f", "330106", "ACME")]
 
 
 def _readings(name: str, kind: str, first: int) -> list[Reading]:
@@ -138,6 +139,7 @@ class Bureau:
         self.app: FastAPI = make_app(self.api, recent=self.flag_log.since)
         self.people = People(self.casebook, self.hasher, actor="root", scope=EVERYTHING)
         self.tokens: dict[str, str] = {}
+        self._client: TestClient | None = None
 
     def _fill(self) -> None:
         """Readings, a flag and a row of quarantine of each device, and of one unregistered."""
@@ -180,11 +182,42 @@ class Bureau:
                 self.casebook, person, title="test", permissions=None, days=300, actor="root"
             )
 
-    def client(self, name: str | None = None, **more: Any) -> TestClient:
+    def client(self, name: str | None = None) -> As:
         """A client of one account, by token; of nobody without a name."""
         headers = {} if name is None else {"Authorization": f"Bearer {self.tokens[name]}"}
-        return TestClient(self.app, headers=headers, raise_server_exceptions=True, **more)
+        return As(self._opened(), headers)
+
+    def _opened(self) -> TestClient:
+        """One client for all: it keeps its event loop, which costs more to make than an answer."""
+        if self._client is None:
+            self._client = TestClient(self.app)
+            self._client.__enter__()
+        return self._client
+
+    def browser(self) -> TestClient:
+        """A client with cookies of its own."""
+        return TestClient(self.app)
 
     def close(self) -> None:
+        if self._client is not None:
+            self._client.__exit__(None, None, None)
         self.store.close()
         self.casebook.close()
+
+
+class As:
+    """Requests of one account."""
+
+    def __init__(self, client: TestClient, headers: dict[str, str]) -> None:
+        self._client = client
+        self._headers = headers
+
+    def request(self, method: str, address: str, **more: Any) -> Any:
+        headers = self._headers | more.pop("headers", {})
+        return self._client.request(method, address, headers=headers, **more)
+
+    def get(self, address: str, **more: Any) -> Any:
+        return self.request("GET", address, **more)
+
+    def post(self, address: str, **more: Any) -> Any:
+        return self.request("POST", address, **more)
