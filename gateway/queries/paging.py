@@ -45,6 +45,9 @@ def read(cursor: str | None, type_: type[Key]) -> Key | None:
         text = cursor[:_LONGEST].encode("ascii")
         packed = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
         key = msgspec.msgpack.decode(packed, type=type_)
+        numbers = [part for part in msgspec.to_builtins(key) if isinstance(part, int)]
+        if any(not -(2**63) < number < 2**63 for number in numbers):
+            raise ValueError(numbers)  # noqa: TRY301 - one answer to every wrong cursor
     except (ValueError, binascii.Error, msgspec.DecodeError):
         raise ConfigError("cursor: not one that this list gave; begin without one") from None
     return key

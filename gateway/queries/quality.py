@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from gateway.queries.seen import Seen, World
 
 MOST_DAYS: Final = 31
+EARLIEST: Final = dt.date(1980, 1, 1)
+LATEST_DAY: Final = dt.date(2200, 1, 1)
+"""No instrument measured before, and beyond it nanoseconds would run out."""
 _RECENT_S: Final = 60.0
 _PAST_S: Final = 900.0
 _MOST_ROWS: Final = 400_000
@@ -106,6 +109,8 @@ class QualityChoice(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.by not in BY:
             raise ConfigError(f"by {self.by!r:.40}: known are {', '.join(BY)}")
+        if not EARLIEST <= self.first <= self.last <= LATEST_DAY:
+            raise ConfigError(f"since, until: days from {EARLIEST} to {LATEST_DAY}, in their order")
         if not 0 <= (self.last - self.first).days < MOST_DAYS:
             raise ConfigError(f"until: at most {MOST_DAYS} days from since on")
         return self

@@ -20,6 +20,7 @@ from gateway.quantities import KINDS
 from gateway.queries.directory import Directory
 from gateway.queries.seen import World
 from gateway.records import Batch, Device
+from gateway.status import Balance, LedgerStatus, ProcessingStatus, SourceStatus, Status
 from gateway.store.duckdb import DuckDBStore
 from gateway.store.gate import FlagLog
 from gateway.testing import ManualClock
@@ -39,8 +40,7 @@ KIND_OF = {"w": "water_meter", "t": "taximeter", "f": "fuel_dispenser"}
 PEOPLE: dict[str, tuple[str, str, str | None]] = {
     "root": ("administrator", "", None),
     "chief": ("administrator", "3301", None),
-    "zhang": ("inspector", "3301", None),
-    "li": ("inspector", "330106", None),
+    "zhang": ("inspector", "330106", None),
     "wang": ("inspector", "31", None),
     "viewer": ("viewer", "3301", None),
     "looker": ("viewer", "", None),
@@ -203,6 +203,18 @@ class Bureau:
             self._client.__exit__(None, None, None)
         self.store.close()
         self.casebook.close()
+
+
+def status(*, received: int = 0, connected: bool = True) -> Status:
+    """What a service tells of itself."""
+    return Status(
+        name="test", version="0", state="online", at="2026-03-01T00:00:00Z",
+        started_at="2026-03-01T00:00:00Z", received=received, appended=received,
+        messages=Balance(received=received, stored=received), balance="ok", readings=received,
+        duplicate_readings=0, flags=0, ledger=LedgerStatus("open", 0, received, 1000),
+        processing=ProcessingStatus("running", received, 0.0, 0, None, {}),
+        sources=(SourceStatus("main", connected, 0, None),), sinks=(),
+    )  # fmt: skip
 
 
 class As:
