@@ -43,6 +43,7 @@ _GRACE_S: Final = 1
 _WARM_S: Final = 1.0
 _KEEP_ALIVE_S: Final = 20
 _MOST_CONNECTIONS: Final = 500
+_WAITING: Final = 128
 
 
 class Told:
@@ -121,6 +122,8 @@ def _listen(spec: ApiSpec) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((spec.host, spec.port))
+        # Whoever is told the address can connect from now on, and waits until we serve.
+        listener.listen(_WAITING)
     except OSError as error:
         listener.close()
         raise ConfigError(

@@ -160,7 +160,7 @@ def export(
     choice = ExportChoice(
         kind=kind, code=code, device_id=device, region=region,
         since=moment(since, "since"), until=moment(until, "until"),
-    ).checked()  # fmt: skip
+    ).checked(what)  # fmt: skip
     seen.narrowed(region)
     if device is not None:
         seen.need(device)

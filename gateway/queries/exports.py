@@ -40,6 +40,12 @@ FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 _PAGE: Final = 5_000
 _FEW: Final = 2_000
 """Up to so many devices the store looks for their readings; of more, all are read and sifted."""
+_WITHOUT_EFFECT: Final[dict[What, tuple[str, ...]]] = {
+    "readings": ("code",),
+    "flags": (),
+    "quarantine": ("kind", "code", "region"),
+    "devices": ("code", "since", "until"),
+}
 _LEADS_BACK: Final = frozenset(
     ("ledger_offset", "id", "topic", "payload", "payload_base64", "detail", "decision", "site")
 )
@@ -55,13 +61,16 @@ class ExportChoice(msgspec.Struct, frozen=True, kw_only=True):
     since: int | None = None
     until: int | None = None
 
-    def checked(self) -> ExportChoice:
-        """Itself.
+    def checked(self, what: What) -> ExportChoice:
+        """Itself, for an export of this.
 
         Raises:
-            ConfigError: no such kind or code.
+            ConfigError: no such kind or code, or something that would silently be without effect.
         """
         FlagChoice(kind=self.kind, code=self.code).checked()
+        for name in _WITHOUT_EFFECT[what]:
+            if getattr(self, name) is not None:
+                raise ConfigError(f"export of {what}: {name} cannot be used here")
         return self
 
 
@@ -72,7 +81,7 @@ def records(seen: Seen, what: What, choice: ExportChoice, names: Pseudonyms) -> 
         ConfigError: a choice that there is not.
         AccessDenied: the region lies outside of the scope.
     """
-    choice = choice.checked()
+    choice = choice.checked(what)
     made: dict[What, Callable[[Seen, ExportChoice], Iterator[dict[str, Any]]]] = {
         "readings": _readings,
         "flags": _flags,
@@ -166,25 +175,16 @@ def _flags(seen: Seen, choice: ExportChoice) -> Iterator[dict[str, Any]]:
 
 
 def _quarantine(seen: Seen, choice: ExportChoice) -> Iterator[dict[str, Any]]:
-    _only("quarantine", kind=choice.kind, code=choice.code, region=choice.region)
     chosen = QuarantineChoice(device_id=choice.device_id, since=choice.since, until=choice.until)
     return _paged(lambda at: quarantine_queries.page(seen, chosen, cursor=at, limit=500))
 
 
 def _devices(seen: Seen, choice: ExportChoice) -> Iterator[dict[str, Any]]:
-    _only("devices", code=choice.code, since=choice.since, until=choice.until)
     chosen = DeviceChoice(kind=choice.kind, region=choice.region)
     keys = export.columns_of("devices", seen.world.store, None)
     for record in _paged(lambda at: device_queries.page(seen, chosen, cursor=at, limit=1_000)):
         if choice.device_id in {None, record["device_id"]}:
             yield {key: value for key, value in record.items() if key in keys}
-
-
-def _only(what: str, **given: object) -> None:
-    """A choice that would silently be without effect is refused."""
-    stray = [name for name, value in given.items() if value is not None]
-    if stray:
-        raise ConfigError(f"export of {what}: {stray[0]} cannot be used here")
 
 
 def _paged(page: Callable[[str | None], Page]) -> Iterator[dict[str, Any]]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TITLES: Final = {info.code: info.title for info in CATALOGUE.values()}
 SEVERITIES: Final = ("info", "minor", "major", "critical")
 _CHUNK: Final = 500
+_LEAST_CHUNK: Final = 50
 _MOST_LOOKED_AT: Final = 10_000
 """A page of a rare status ends, with a cursor, when so many flags have been looked at for it."""
 _MOST_DECIDED: Final = 20_000
@@ -99,11 +100,12 @@ def _walk(
     chosen = _chosen(seen, choice)
     gone = _gone(seen, desk, choice, chosen, after)
     found: list[FlagView] = []
-    looked = 0
+    looked, size = 0, min(max(limit + 1, _LEAST_CHUNK), _CHUNK)
     while True:
-        flags = _read(seen, choice, after, chosen, decided)
+        flags = _read(seen, choice, after, chosen, decided, size=size)
         looked += len(flags)
-        last = len(flags) < _CHUNK
+        last = len(flags) < size
+        size = _CHUNK
         merged = [*desk.viewed(flags)]
         end = None if last else _key_of(flags[-1])
         here = [view for view in gone if end is None or _order(_key(view)) <= _order(end)]
@@ -127,6 +129,8 @@ def _read(
     after: Key | None,
     chosen: list[str] | None,
     decided: list[str] | None,
+    *,
+    size: int,
 ) -> list[Flag]:
     """The next flags of the store that can be meant, in the order of pages."""
     conditions = {
@@ -145,8 +149,7 @@ def _read(
     if more:
         clause = f"{clause} AND {' AND '.join(more)}" if clause else f" WHERE {' AND '.join(more)}"
     found = seen.world.store.ask(
-        f"SELECT {rows.FLAG_COLUMNS} FROM flags{clause} "
-        f"ORDER BY flags.since DESC, id LIMIT {_CHUNK}",
+        f"SELECT {rows.FLAG_COLUMNS} FROM flags{clause} ORDER BY flags.since DESC, id LIMIT {size}",
         parameters,
         chosen=chosen,
     )
