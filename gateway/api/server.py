@@ -68,7 +68,7 @@ def main(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logs.configure(spec.log_level, spec.log_format)
     try:
-        listener = _listen(spec)
+        listener = listen(spec)
         profiles = read_profiles(spec.profiles)
         casebook = Casebook(spec.data)
     except GatewayError as error:
@@ -106,7 +106,7 @@ def main(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
             runner.run(_serve(_Server(config), listener, (pipe, spec, told, directory)))
 
 
-def _listen(spec: ApiSpec) -> socket.socket:
+def listen(spec: ApiSpec) -> socket.socket:
     """The socket, bound.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,21 @@ from tests.api.world import Bureau
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bureau to be copied."""
+    folder = tmp_path_factory.mktemp("template")
+    Bureau(folder).close()
+    return folder
+
+
+@pytest.fixture
+def own(template: Path, tmp_path: Path) -> Path:
+    """A copy of the template for one test, to be opened."""
+    return shutil.copytree(template, tmp_path / "own")
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ OWN = "a sentence of my own"
 
 
 @pytest.fixture
-def fresh(tmp_path):
+def fresh(own):
     """A bureau of its own, for what changes accounts or waits."""
-    made = Bureau(tmp_path)
+    made = Bureau(own)
     made.one_time = made.people.add("zhang", "inspector", region="3301")
     yield made
     made.close()
@@ -125,9 +125,9 @@ def test_guessing_is_slowed_down_and_says_until_when(fresh):
     assert _log_in(fresh)[1].status_code == 201
 
 
-def test_a_script_that_asks_too_often_has_to_wait(tmp_path):
+def test_a_script_that_asks_too_often_has_to_wait(own):
     ticks = [0.0]
-    made = Bureau(tmp_path, rates=Rates(2.0, 5, clock=lambda: ticks[0]))
+    made = Bureau(own, rates=Rates(2.0, 5, clock=lambda: ticks[0]))
     made.add_people()
     client = made.client("zhang")
     codes = [client.get(f"{V1}/session").status_code for _ in range(6)]

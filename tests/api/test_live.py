@@ -18,8 +18,8 @@ from tests.store.made import flag, results
 
 
 @pytest.fixture
-def bureau(tmp_path):
-    made = Bureau(tmp_path)
+def bureau(own):
+    made = Bureau(own)
     made.add_people()
     yield made
     made.close()

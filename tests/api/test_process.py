@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import ipaddress
 import json
@@ -16,6 +15,7 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner
 
-from gateway.api.process import ApiProcess, ApiSpec, FirstAccount, Listening
+from gateway.api.process import ApiSpec, FirstAccount
+from gateway.api.server import listen
 from gateway.casebook import Casebook
 from gateway.cli import app
 from gateway.config_load import load
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+pytestmark = pytest.mark.xdist_group("api-process")
 OWN = "a sentence of my own"
 TOPIC = reading(0)["topic"]
 
@@ -44,11 +46,13 @@ TOPIC = reading(0)["topic"]
 class Api:
     """What a person does with a browser."""
 
-    def __init__(self, port: int) -> None:
-        self.base = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, certificate: Path) -> None:
+        self.base = f"https://127.0.0.1:{port}"
         self.csrf = ""
+        context = ssl.create_default_context(cafile=certificate)
         self._open = urllib.request.build_opener(
-            urllib.request.HTTPCookieProcessor(CookieJar())
+            urllib.request.HTTPSHandler(context=context),
+            urllib.request.HTTPCookieProcessor(CookieJar()),
         ).open
 
     def ask(self, path: str, body: Any = None, method: str | None = None) -> tuple[int, str]:
@@ -100,9 +104,11 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 def gateway(tmp_path_factory: pytest.TempPathFactory, broker: Mosquitto) -> Iterator[Running]:
     """A gateway with an API, logged in to; at its end what has to hold in any case is held to."""
     port = free_port()
-    table = f'profiles = ["{PROFILE}"]\n[api]\nport = {port}\n'
-    running = Running(tmp_path_factory.mktemp("gateway"), broker.port, table)
-    running.api = Api(port)
+    folder = tmp_path_factory.mktemp("gateway")
+    certificate = _certificate(folder)
+    table = f'profiles = ["{PROFILE}"]\n[api]\nport = {port}\ncert_file = "{certificate}"\n'
+    running = Running(folder, broker.port, table)
+    running.api = Api(port, certificate)
     running.start()
     running.until(lambda: running.api.ask("/healthz")[0] == 200)
     running.until(lambda: "one-time password" in running.log)
@@ -163,6 +169,15 @@ def test_commands_ask_the_gateway_that_runs(gateway, command):
     assert done.exit_code == 0 or "no readings" in done.stderr, done.output
 
 
+def test_it_speaks_tls_and_cookies_go_over_nothing_else(gateway):
+    port = gateway.api.base.rpartition(":")[2]
+    with pytest.raises(OSError, match=r"."):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5)
+    request = urllib.request.Request(f"{gateway.api.base}/healthz")
+    with gateway.api._open(request, timeout=5) as answer:
+        assert answer.headers["Strict-Transport-Security"].startswith("max-age")
+
+
 def test_the_state_comes_by_itself(gateway):
     assert gateway.api.events("status")[-1] == "status"
 
@@ -188,11 +203,18 @@ def test_while_processing_is_away_the_api_says_so_and_then_goes_on(gateway):
     gateway.until(lambda: gateway.api.get("flags") is not None)
 
 
-def test_a_port_that_is_taken_ends_the_gateway_with_what_to_do(gateway, tmp_path):
-    taken = gateway.metrics_port
-    spec = ApiSpec(data=tmp_path, profiles=(PROFILE,), host="127.0.0.1", port=taken, names=())
-    with pytest.raises(ConfigError, match=r"api\.port"):
-        asyncio.run(ApiProcess(spec, lambda _word: None).run())
+def test_a_port_that_is_taken_or_a_certificate_that_is_none_is_told(gateway, tmp_path):
+    spec = ApiSpec(
+        data=tmp_path, profiles=(), host="127.0.0.1", port=gateway.metrics_port, names=()
+    )
+    with pytest.raises(ConfigError, match=r"set api\.port to a free one"):
+        listen(spec)
+    with pytest.raises(ConfigError, match=r"api\.cert_file"):
+        listen(msgspec.structs.replace(spec, port=0, cert_file=PROFILE))
+
+
+def test_a_password_is_not_shown_by_what_carries_it():
+    assert "sesame" not in repr(FirstAccount("administrator", "sesame"))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
@@ -204,39 +226,6 @@ def test_beyond_the_machine_it_speaks_tls_or_not_at_all(host):
 def test_without_the_table_there_is_no_api():
     assert load(None).api is None
     assert load(None, {"api": {}}).api.known_as() == ("127.0.0.1", "::1", "localhost")
-
-
-def test_over_tls_with_a_certificate_of_ones_own(tmp_path):
-    certificate = _certificate(tmp_path)
-    said = []
-    spec = ApiSpec(
-        data=tmp_path, profiles=(PROFILE,), host="127.0.0.1", port=0, names=(),
-        cert_file=certificate,
-    )  # fmt: skip
-
-    async def served() -> tuple[int, str]:
-        process = ApiProcess(spec, said.append)
-        running = asyncio.create_task(process.run())
-        while process.url is None:  # noqa: ASYNC110 - no event tells
-            await asyncio.sleep(0.05)
-        context = ssl.create_default_context(cafile=certificate)
-        try:
-            with await asyncio.to_thread(
-                urllib.request.urlopen, f"{process.url}/healthz", None, 10, context=context
-            ) as answer:
-                return answer.status, answer.headers["Strict-Transport-Security"]
-        finally:
-            await process.stop()
-            await running
-
-    status, header = asyncio.run(asyncio.wait_for(served(), 30))
-    assert status == 200
-    assert header.startswith("max-age")
-    first, listening = said
-    assert isinstance(first, FirstAccount)
-    assert first.password not in repr(first)
-    assert isinstance(listening, Listening)
-    assert listening.url.startswith("https://127.0.0.1:")
 
 
 def _certificate(folder: Path) -> Path:

@@ -108,20 +108,22 @@ class Bureau:
     """A data directory with everything in it, and the application over it.
 
     Args:
-        folder: for the data.
+        folder: for the data; a bureau that is there already is opened.
         rates: of callers; generous by default.
     """
 
     def __init__(self, folder: Path, rates: Rates | None = None) -> None:
         self.folder = folder
         self.clock = ManualClock(START + 10**6 * SECOND)
+        made = (folder / "store.duckdb").exists()
         self.casebook = Casebook(folder, clock=self.clock)
         self.hasher = Hasher(cost=(1, 64))
         self.store = DuckDBStore(folder / "store.duckdb")
         self.flag_log = FlagLog()
         self.status: Any = None
-        self.casebook.import_devices(devices(), source="registry.csv", actor="root")
-        self._fill()
+        if not made:
+            self.casebook.import_devices(devices(), source="registry.csv", actor="root")
+            self._fill()
         world = World(
             self.store,
             self.casebook,
