@@ -156,8 +156,13 @@ def person(request: Request) -> Principal:
     return caller
 
 
+async def _shared(request: Request) -> Api:
+    """`api_of` as a dependency; a plain function would be sent to a thread for nothing."""
+    return api_of(request)
+
+
 Caller = Annotated[Principal, Depends(person)]
-Context = Annotated[Api, Depends(api_of)]
+Context = Annotated[Api, Depends(_shared)]
 
 
 def seen_by(api: Api, caller: Principal, permission: Permission) -> Seen:

@@ -102,14 +102,8 @@ def requests(path: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - a table
         case "profiles/{name}":
             return ["profiles/water-meter-reference", "profiles/none"]
         case "quality":
-            return [
-                f"quality?since=2023-11-14&until=2023-11-15&by={by}&limit=1000&total={total}"
-                for by, total in zip(
-                    ("device", "model", "vendor", "region", "device"),
-                    (False, True, True, False, True),
-                    strict=True,
-                )
-            ]
+            days = "quality?since=2023-11-14&until=2023-11-15&limit=1000"
+            return [f"{days}&by=device", f"{days}&by=region", f"{days}&by=vendor&total=true"]
         case "export/{what}":
             return [
                 *(f"export/{what}?format=jsonl" for what in WHAT),
@@ -122,12 +116,12 @@ def requests(path: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - a table
             more = [f"region={place}" for place in (*REGIONS, "31")]
             more += [f"site=site {place}" for place in REGIONS] + ["vendor=ACME", "vendor=Borg"]
             if path == "flags":
-                more += [f"device_id={each}" for each in SAMPLE]
+                more += [f"device_id={each}" for each in SAMPLE[::2]]
             else:
                 more += ["text=310101", "text=SN31", "text=borg"]
             return [f"{path}?limit=1000", *(f"{path}?limit=1000&{each}" for each in more)]
         case "quarantine":
-            more = [f"device_id={each}" for each in SAMPLE]
+            more = [f"device_id={each}" for each in SAMPLE[::2]]
             return ["quarantine?limit=1000", *(f"quarantine?{each}" for each in more)]
         case "overview":
             return ["overview", "overview?region=3101", "overview?region=3301"]
@@ -250,7 +244,7 @@ def test_nobody_decides_about_what_he_does_not_see(bureau, name):
 def test_without_showing_who_one_is_there_is_nothing(bureau):
     client = bureau.client()
     for path in (*PERMISSION, *OWN):
-        for address in requests(path)[:2]:
+        for address in requests(path)[:1]:
             response = client.get(f"{V1}/{address}")
             assert response.status_code == 401
             assert response.headers["content-type"] == "application/problem+json"
