@@ -11,6 +11,7 @@ import typer
 from gateway import log as logs
 from gateway.casebook import FILE_NAME, Casebook
 from gateway.checks import CATALOGUE
+from gateway.cli.export_url import fetch
 from gateway.cli.output import Data, examples, existing, moment, progress_console
 from gateway.devices import Registry
 from gateway.errors import ConfigError
@@ -59,6 +60,7 @@ class Format(StrEnum):
     epilog=examples(
         "gateway export readings --data data --kind water_meter -o readings.jsonl",
         "gateway export flags --data data --code amount_mismatch --since 2026-03-01",
+        "GATEWAY_TOKEN=mgw_… gateway export flags --url https://gateway.example -o flags.csv",
     ),
 )
 def export(
@@ -79,6 +81,10 @@ def export(
     device: Annotated[str | None, typer.Option(help="Only this device.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only this kind of instrument.")] = None,
     code: Annotated[str | None, typer.Option(help="Only this flag code.")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="The API of a gateway elsewhere; its token in GATEWAY_TOKEN."),
+    ] = None,
     quality_codes: Annotated[
         QualityCodes | None,
         typer.Option(help="Readings get a quality_code, in the codes of this system, too."),
@@ -107,6 +113,14 @@ def export(
         )
     if chosen == Format.LP and quality_codes is not None:
         raise ConfigError("--quality-codes: not with --format lp, whose fields are fixed")
+    if url is not None:
+        if chosen == Format.LP or quality_codes is not None:
+            raise ConfigError("--url: neither with --format lp nor with --quality-codes")
+        with _opened(output) as out:
+            size = fetch(url, str(what), chosen, given, out)
+            out.flush()
+        progress_console().print(f"{what}: {size:,} bytes")
+        return
     store = open_store(existing(data, "store.duckdb"))
     try:
         with _opened(output) as out:

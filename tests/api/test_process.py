@@ -108,7 +108,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, broker: Mosquitto) -> Iter
     certificate = _certificate(folder)
     table = f'profiles = ["{PROFILE}"]\n[api]\nport = {port}\ncert_file = "{certificate}"\n'
     running = Running(folder, broker.port, table)
-    running.api = Api(port, certificate)
+    running.api, running.certificate = Api(port, certificate), certificate
     running.start()
     running.until(lambda: running.api.ask("/healthz")[0] == 200)
     running.until(lambda: "one-time password" in running.log)
@@ -167,6 +167,25 @@ def test_commands_ask_the_gateway_that_runs(gateway, command):
     done = CliRunner().invoke(app, [*command, "--data", str(gateway.data)])
     # Without a reading yet, `quality` has no day to tell of.
     assert done.exit_code == 0 or "no readings" in done.stderr, done.output
+
+
+def test_an_export_comes_from_elsewhere_too(gateway, monkeypatch, tmp_path):
+    told = gateway.api.ask("/api/v1/tokens", {"title": "export", "days": 1})[1]
+    monkeypatch.setenv("SSL_CERT_FILE", str(gateway.certificate))
+    monkeypatch.delenv("GATEWAY_TOKEN", raising=False)
+    target = tmp_path / "devices.csv"
+    words = ["export", "devices", "--url", gateway.api.base, "-o", str(target)]
+    assert "GATEWAY_TOKEN" in CliRunner().invoke(app, words).stderr
+    monkeypatch.setenv("GATEWAY_TOKEN", json.loads(told)["token"])
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.stderr
+    assert target.read_text().startswith("device_id,kind,profile")
+    monkeypatch.setenv("GATEWAY_TOKEN", "mgw_1_wrong")
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 1
+    assert "401" in refused.stderr
+    plain = [word.replace("https://127.0.0.1", "http://192.0.2.1") for word in words]
+    assert "over https only" in CliRunner().invoke(app, plain).stderr
 
 
 def test_it_speaks_tls_and_cookies_go_over_nothing_else(gateway):
