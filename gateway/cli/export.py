@@ -63,7 +63,7 @@ class Format(StrEnum):
         "GATEWAY_TOKEN=mgw_… gateway export flags --url https://gateway.example -o flags.csv",
     ),
 )
-def export(
+def export(  # noqa: C901 - one place for the options of one command
     what: Annotated[What, typer.Argument(help="readings, flags, quarantine or devices")],
     *,
     data: Data = Path("data"),
@@ -114,12 +114,9 @@ def export(
     if chosen == Format.LP and quality_codes is not None:
         raise ConfigError("--quality-codes: not with --format lp, whose fields are fixed")
     if url is not None:
-        if chosen == Format.LP or quality_codes is not None:
-            raise ConfigError("--url: neither with --format lp nor with --quality-codes")
-        with _opened(output) as out:
-            size = fetch(url, str(what), chosen, given, out)
-            out.flush()
-        progress_console().print(f"{what}: {size:,} bytes")
+        if quality_codes is not None:
+            raise ConfigError("--quality-codes: not with --url")
+        _from_elsewhere(url, what, chosen, given, output)
         return
     store = open_store(existing(data, "store.duckdb"))
     try:
@@ -157,6 +154,17 @@ def export(
     finally:
         store.close()
     progress_console().print(f"{what}: {written:,} written")
+
+
+def _from_elsewhere(
+    url: str, what: What, chosen: str, given: dict[str, str | None], output: Path | None
+) -> None:
+    if chosen == Format.LP:
+        raise ConfigError("--format lp: not with --url; take jsonl, csv or parquet")
+    with _opened(output) as out:
+        size = fetch(url, str(what), chosen, given, out)
+        out.flush()
+    progress_console().print(f"{what}: {size:,} bytes")
 
 
 def _registry(data: Path) -> Registry | None:

@@ -49,7 +49,7 @@ def fetch(
     )
     written = 0
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=_TIMEOUT_S) as answer:
             while chunk := answer.read(_CHUNK):
                 out.write(chunk)
                 written += len(chunk)
@@ -60,6 +60,13 @@ def fetch(
             f"{url}: broke off after {written:,} bytes, what was written is not whole: {error}"
         ) from None
     return written
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirection would take the token along, wherever it leads."""
+
+    def redirect_request(self, *_told: object) -> None:
+        """Follows none: the answer is then an error that names its status."""
 
 
 def _told(error: urllib.error.HTTPError) -> str:
