@@ -28,7 +28,7 @@ from gateway.assembly import (
     read_profiles,
     record_profiles,
 )
-from gateway.errors import ConfigError, GatewayError, ProfileError, StoreLocked
+from gateway.errors import ConfigError, GatewayError, ProfileError, StoreError, StoreLocked
 from gateway.ledger.sqlite import open_reader
 from gateway.pipeline import Processor
 from gateway.profiles import ProfileSet
@@ -121,6 +121,15 @@ def main(pipe: Connection, spec: WorkerSpec) -> None:
         raise SystemExit(1) from None
 
 
+def _gate(store: WatchedStore, data: Path) -> StoreGate | None:
+    """The way for other processes to ask; a disk without sockets is no reason not to process."""
+    try:
+        return StoreGate(store, data / SOCKET, flags=store.flag_log)
+    except StoreError as error:
+        log.warning("nobody can ask the store while this gateway runs", error=str(error))
+        return None
+
+
 def _say(pipe: Connection[Word, Order], word: Word) -> None:
     try:
         pipe.send(word)
@@ -164,7 +173,7 @@ class Worker:
                 snapshot_messages=spec.snapshot_messages,
             )
             record_profiles(data, profiles, processor.offset, [])
-            gate = StoreGate(store, spec.data / SOCKET, flags=store.flag_log)
+            gate = _gate(store, spec.data)
             collect_seldom()
             self._pipe.send(Loaded(processor.offset, len(profiles.profiles), len(devices)))
             sinks += [SinkThread(each, store) for each in spec.sinks]

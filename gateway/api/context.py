@@ -76,6 +76,8 @@ class Api:
         It is written before anything is answered: what cannot be noted is not shown.
         """
         told = {key: value for key, value in detail.items() if value is not None}
+        if caller.token_id is not None:
+            told["token"] = caller.token_id
         self.casebook.record(actor=caller.name, action=f"look.{what}", subject=subject, detail=told)
 
 

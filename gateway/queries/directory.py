@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _FRESH_S: Final = 2.0
 _KEPT: Final = 64
+_PART: Final = 5_000_000
 _SUMMARIES: Final = " UNION ALL ".join(
     f"SELECT device_id, '{kind}', arg_max(profile, position), epoch_ns(min(measured_at)), "
     "epoch_ns(max(measured_at)), epoch_ns(max(received_at)), count(*) "
@@ -114,22 +115,26 @@ class Directory:
             # Another file: a reprocess has put one in its place.
             self.summaries, self._position, self.latest_receipt = {}, 0, 0
         self._commits = commits
-        if position == self._position:
+        # In parts, each of which fits the time that a question has, however many there are.
+        while self._position < position:
+            reached = min(self._position + _PART, position)
+            for row in self._store.ask(_SUMMARIES, [self._position, reached]):
+                self._count(*row)
+            self._position = reached
+
+    def _count(self, device_id: str, kind: str, profile: str, *of_kind: int) -> None:
+        first, last, received, readings = of_kind
+        self.latest_receipt = max(self.latest_receipt, received)
+        of_device = self.summaries.setdefault(device_id, [])
+        known = next((each for each in of_device if each.kind == kind), None)
+        if known is None:
+            of_device.append(Summary(kind, profile, first, last, received, readings))
             return
-        new = self._store.ask(_SUMMARIES, [self._position, position])
-        self._position = position
-        for device_id, kind, profile, first, last, received, readings in new:
-            self.latest_receipt = max(self.latest_receipt, received)
-            of_device = self.summaries.setdefault(device_id, [])
-            known = next((each for each in of_device if each.kind == kind), None)
-            if known is None:
-                of_device.append(Summary(kind, profile, first, last, received, readings))
-                continue
-            known.profile = profile
-            known.first_measured_at = min(known.first_measured_at, first)
-            known.last_measured_at = max(known.last_measured_at, last)
-            known.last_received_at = max(known.last_received_at, received)
-            known.readings += readings
+        known.profile = profile
+        known.first_measured_at = min(known.first_measured_at, first)
+        known.last_measured_at = max(known.last_measured_at, last)
+        known.last_received_at = max(known.last_received_at, received)
+        known.readings += readings
 
     def ids(self, scope: Scope) -> list[str]:
         """The devices within a scope, sorted."""

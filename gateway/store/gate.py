@@ -159,6 +159,10 @@ class StoreGate:
         with self._lock:
             for running in self._running.values():
                 running.interrupt()
+            for asker in self._askers:
+                # Who does not read his answer must not hold up the end.
+                with contextlib.suppress(OSError):
+                    asker.shutdown(socket.SHUT_RDWR)
         self._pool.shutdown(cancel_futures=True)
         for asker in list(self._askers):
             self._release(asker)  # of those that still waited

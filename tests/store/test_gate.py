@@ -240,3 +240,22 @@ def test_who_was_away_too_long_is_told_that_flags_are_missed():
     assert news.missed
     assert news.ids[-1] == flag(4999).id
     assert log.since(6000).missed, "numbers of another process"
+
+
+def test_who_does_not_read_his_answer_does_not_hold_up_the_end(store, tmp_path):
+    path = tmp_path / wire.SOCKET
+    gate = StoreGate(store, path)
+    asker = socket.socket(socket.AF_UNIX)
+    asker.connect(str(path))
+    large = wire.Question("SELECT repeat('x', 1000) FROM range(100000)")
+    wire.send(asker, wire.ASK, msgspec.msgpack.encode(large))
+    time.sleep(0.3)
+    began = time.monotonic()
+    gate.close()
+    assert time.monotonic() - began < 2
+    asker.close()
+
+
+def test_where_no_socket_can_be_this_is_told(store, tmp_path):
+    with pytest.raises(StoreError, match="no socket there"):
+        StoreGate(store, tmp_path / "nowhere" / wire.SOCKET)
