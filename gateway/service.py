@@ -18,8 +18,8 @@ import msgspec
 import structlog
 
 from gateway import __version__
-from gateway.api.process import ApiProcess, ApiSpec, FirstAccount
-from gateway.config import ApiSettings
+from gateway.api.process import ApiProcess, ApiSpec, FirstAccount, OidcSpec
+from gateway.config import ApiSettings, OidcSettings
 from gateway.errors import LedgerFull, SourceError
 from gateway.identity import identity
 from gateway.intake import CommitSettings, GroupCommit
@@ -422,8 +422,20 @@ def _api_spec(settings: Settings) -> ApiSpec:
         cert_file=api.cert_file,
         key_file=api.key_file,
         requests_per_second=api.requests_per_second,
+        oidc=None if api.oidc is None else _oidc_spec(api.oidc),
+        secrets=tuple(settings.secrets()),
         log_level=settings.log.level,
         log_format=settings.log.format,
+    )
+
+
+def _oidc_spec(oidc: OidcSettings) -> OidcSpec:
+    return OidcSpec(
+        issuer=oidc.issuer,
+        client_id=oidc.client_id,
+        client_secret=oidc.secret(),
+        redirect_uri=oidc.redirect_uri,
+        name_claim=oidc.name_claim,
     )
 
 

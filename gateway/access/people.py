@@ -93,8 +93,18 @@ class People:
         """The accounts within the scope."""
         return [person for person in people(self._casebook) if person.scope.within(self._scope)]
 
-    def add(self, name: str, role: str, *, region: str = "", vendor: str | None = None) -> str:
+    def add(
+        self,
+        name: str,
+        role: str,
+        *,
+        region: str = "",
+        vendor: str | None = None,
+        single_sign_on: bool = False,
+    ) -> str:
         """Makes an account; returns its one-time password.
+
+        One for single sign-on alone has none, and the text returned is empty.
 
         Raises:
             ConfigError: the name is taken, or the role or scope is none.
@@ -103,15 +113,16 @@ class People:
         name = checked_name(name)
         given = checked_role(role)
         scope = self._within(checked_scope(given, region, vendor))
-        password = passwords.one_time()
-        kept = self._hasher.hash(password)
+        password = "" if single_sign_on else passwords.one_time()
+        kept = self._hasher.hash(password) if password else None
         with self._casebook.transaction() as connection:
             if connection.scalar(sa.select(PERSON.c.id).where(PERSON.c.name == name)) is not None:
                 raise ConfigError(f"there is an account {name} already")
             connection.execute(
                 sa.insert(PERSON).values(
                     name=name, role=given, region=scope.region, vendor=scope.vendor,
-                    password=kept, must_change=True, disabled=False, made_at=self._casebook.now(),
+                    password=kept, must_change=bool(password), disabled=False,
+                    made_at=self._casebook.now(),
                 )
             )  # fmt: skip
             self._audited(connection, "user.add", name, _told(given, scope))

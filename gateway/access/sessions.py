@@ -140,7 +140,6 @@ def log_in(
     with casebook.transaction(reading=True) as connection:
         row = connection.execute(query).first()
     right = hasher.verify(None if row is None else row.password, password)
-    now = casebook.now()
     if row is None or not right or row.disabled:
         # An unknown name is not kept: it may be a password typed into the wrong field.
         known = "unknown account" if row is None else row.name
@@ -148,11 +147,34 @@ def log_in(
             actor=known, action="login.refused", subject=known, detail={"address": address}
         )
         raise LoginRefused("name or password is wrong, or the account is disabled")
+    return _begun(casebook, row, address, {"address": address})
+
+
+def log_in_as(casebook: Casebook, name: str, *, address: str, by: str) -> Session:
+    """Begins a session of somebody whom another one vouches for, such as single sign-on.
+
+    Raises:
+        LoginRefused: there is no account of that name, or it is disabled.
+    """
+    query = sa.select(PERSON).where(PERSON.c.name == name.strip().lower())
+    with casebook.transaction(reading=True) as connection:
+        row = connection.execute(query).first()
+    detail = {"address": address, "by": by}
+    if row is None or row.disabled:
+        known = "unknown account" if row is None else row.name
+        casebook.record(actor=known, action="login.refused", subject=known, detail=detail)
+        raise LoginRefused("there is no account of this name here, or it is disabled")
+    return _begun(casebook, row, address, detail)
+
+
+def _begun(casebook: Casebook, row: sa.Row[Any], address: str, detail: dict[str, Any]) -> Session:
+    """A new session of an account."""
+    now = casebook.now()
     key = secrets.token_urlsafe(32)
     kept = _hash(key)
     expires = now + LONGEST_S * _SECOND
     with casebook.transaction() as connection:
-        throttle.succeeded(connection, name, address)
+        throttle.succeeded(connection, row.name, address)
         connection.execute(sa.delete(SESSION).where(SESSION.c.expires_at <= now))
         connection.execute(
             sa.insert(SESSION).values(
@@ -161,7 +183,7 @@ def log_in(
             )
         )  # fmt: skip
         connection.execute(sa.update(PERSON).where(PERSON.c.id == row.id).values(seen_at=now))
-        casebook.audited(connection, [_row(now, row.name, "login", row.name, {"address": address})])
+        casebook.audited(connection, [_row(now, row.name, "login", row.name, detail)])
     person = person_of(row)
     principal = Principal(person, ALLOWED[person.role], "session", key=kept)
     return Session(key, csrf_of(key), expires, principal)

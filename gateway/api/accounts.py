@@ -1,14 +1,18 @@
 """Sessions, accounts and tokens."""
 
 # No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
-from typing import Any, Final
+import hmac
+import html
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import HTMLResponse
 
 from gateway.access import sessions, throttle
 from gateway.access.people import People, Person, set_own_password
 from gateway.access.roles import AccessDenied
 from gateway.access.sessions import LoginRefused, Principal, csrf_of
+from gateway.access.single_sign_on import LASTS_S, SingleSignOn
 from gateway.access.tables import PERSON
 from gateway.api import models
 from gateway.api.context import (
@@ -20,9 +24,15 @@ from gateway.api.context import (
     authenticated,
     same_site,
 )
+from gateway.queries.seen import NotFound
 from gateway.times import rfc3339
 
 router: Final = APIRouter(tags=["access"])
+_STATE: Final = "gateway-oidc"
+_GO_ON: Final = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>…</title>'
+    '<meta http-equiv="refresh" content="0;url={target}"></head></html>'
+)
 
 
 @router.post("/session", status_code=201, response_model=models.Account)
@@ -34,6 +44,55 @@ def log_in(request: Request, api: Context, body: models.Login) -> Response:
     begun = sessions.log_in(api.casebook, api.hasher, body.name, body.password, address=address)
     told = _account(begun.principal) | {"csrf": begun.csrf, "expires_at": rfc3339(begun.expires_at)}
     response = answer(request, told, status=201, headers={"Cache-Control": "no-store"})
+    return _with_cookie(api, response, begun)
+
+
+@router.get("/session/oidc", status_code=303, response_class=Response)
+def begin_single_sign_on(
+    api: Context,
+    back_to: Annotated[
+        str, Query(max_length=512, pattern=r"^/([A-Za-z0-9_.~?=&%:,+-][A-Za-z0-9/_.~?=&%:,+-]*)?$")
+    ] = "/",
+) -> Response:
+    """Sends a browser to the provider of single sign-on, where there is one (`[api.oidc]`)."""
+    url, state = _single_sign_on(api).begin(back_to)
+    response = Response(status_code=303, headers={"Location": url, "Cache-Control": "no-store"})
+    response.set_cookie(
+        _STATE, state, max_age=round(LASTS_S), path="/api/v1/session/oidc", secure=api.secure,
+        httponly=True, samesite="lax",
+    )  # fmt: skip
+    return response
+
+
+@router.get("/session/oidc/callback", response_class=HTMLResponse)
+def finish_single_sign_on(
+    request: Request,
+    api: Context,
+    code: Annotated[str, Query(max_length=4096)] = "",
+    state: Annotated[str, Query(max_length=256)] = "",
+) -> Response:
+    """Where the provider sends the browser back to: begins a session and goes on."""
+    provider, address = _single_sign_on(api), address_of(request)
+    api.logins.take(f"address {address}")
+    held = request.cookies.get(_STATE, "")
+    if not state or not hmac.compare_digest(held.encode(), state.encode()):
+        raise LoginRefused("this login was begun by another browser: begin again")
+    name, back_to = provider.finish(code, state)
+    begun = sessions.log_in_as(api.casebook, name, address=address, by="oidc")
+    # Browsers send no strict cookie on a way that another site began: this page begins a new one.
+    page = _GO_ON.format(target=html.escape(back_to, quote=True))
+    response = HTMLResponse(page, headers={"Cache-Control": "no-store"})
+    response.delete_cookie(_STATE, path="/api/v1/session/oidc")
+    return _with_cookie(api, response, begun)
+
+
+def _single_sign_on(api: Api) -> SingleSignOn:
+    if api.single_sign_on is None:
+        raise NotFound("single sign-on is not set up here")
+    return api.single_sign_on
+
+
+def _with_cookie(api: Api, response: Response, begun: sessions.Session) -> Response:
     response.set_cookie(
         api.cookie, begun.key, max_age=sessions.LONGEST_S, path="/", secure=api.secure,
         httponly=True, samesite="strict",
@@ -90,7 +149,10 @@ def list_users(request: Request, api: Context, caller: Caller) -> Response:
 def add_user(request: Request, api: Context, caller: Caller, body: models.NewUser) -> Response:
     """Makes an account; its one-time password is told this once."""
     changes = _people(api, _by_session(caller))
-    password = changes.add(body.name, body.role, region=body.region, vendor=body.vendor)
+    password = changes.add(
+        body.name, body.role, region=body.region, vendor=body.vendor,
+        single_sign_on=body.single_sign_on,
+    )  # fmt: skip
     told = {"name": body.name.strip().lower(), "one_time_password": password}
     return answer(request, told, status=201, headers={"Cache-Control": "no-store"})
 

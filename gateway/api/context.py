@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.access.roles import Permission
+    from gateway.access.single_sign_on import SingleSignOn
     from gateway.queries.seen import World
     from gateway.status import Status
 
@@ -44,6 +45,7 @@ class Api:
         hasher: of passwords.
         rates: of callers.
         secure: whether we speak TLS, so that cookies are sent over nothing else.
+        single_sign_on: the provider, where there is one.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Api:
         hasher: Hasher | None = None,
         rates: Rates | None = None,
         secure: bool = False,
+        single_sign_on: SingleSignOn | None = None,
     ) -> None:
         self.world = world
         self.casebook = world.casebook
@@ -62,6 +65,7 @@ class Api:
         self.rates = rates or Rates(50.0, 200)
         self.logins = Rates(1.0, 20)
         self.secure = secure
+        self.single_sign_on = single_sign_on
         self.quality = QualityCounts(world)
         self.names = Pseudonyms(secret(world.casebook, "pseudonyms"))
 

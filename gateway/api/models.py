@@ -38,6 +38,7 @@ class NewUser(Taken):
     role: Literal["viewer", "inspector", "administrator", "vendor", "auditor"]
     region: str = Field(default="", max_length=6, examples=["3301"])
     vendor: str | None = Field(default=None, max_length=200)
+    single_sign_on: bool = Field(default=False, description="without a password of its own")
 
 
 class UserChange(Taken):

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from gateway.access.roles import AccessDenied
 from gateway.access.sessions import LoginRefused, NotKnown
+from gateway.access.single_sign_on import ProviderUnavailable
 from gateway.access.throttle import Throttled
 from gateway.errors import ConfigError, GatewayError, StoreUnavailable
 from gateway.flags.states import DecisionConflict, DecisionRefused
@@ -74,6 +75,7 @@ _STATUS: Final[tuple[tuple[type[GatewayError], int, str], ...]] = (
     (QuestionTooLarge, 400, "question-too-large"),
     (StoreBusy, 503, "busy"),
     (Busy, 503, "busy"),
+    (ProviderUnavailable, 503, "provider-unavailable"),
     (StoreUnavailable, 503, "unavailable"),
     (ConfigError, 400, "bad-request"),
 )

@@ -35,6 +35,19 @@ _STABLE_S: Final = 60.0
 _END_S: Final = 2.0
 
 
+class OidcSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider of single sign-on; see `gateway.access.single_sign_on.Provider`."""
+
+    issuer: str
+    client_id: str
+    client_secret: str | None
+    redirect_uri: str
+    name_claim: str
+
+    def __repr__(self) -> str:
+        return f"OidcSpec(issuer={self.issuer!r})"
+
+
 class ApiSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What the API needs to know; travels to it by pickle."""
 
@@ -46,8 +59,13 @@ class ApiSpec(msgspec.Struct, frozen=True, kw_only=True):
     cert_file: Path | None = None
     key_file: Path | None = None
     requests_per_second: float = 50.0
+    oidc: OidcSpec | None = None
     log_level: Level = "info"
     log_format: Format = "auto"
+    secrets: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"ApiSpec(data={str(self.data)!r}, host={self.host!r}, port={self.port})"
 
 
 class Listening(msgspec.Struct, frozen=True):

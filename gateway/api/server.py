@@ -9,12 +9,14 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 import uvicorn
 
 from gateway import log as logs
 from gateway.access.passwords import Hasher
 from gateway.access.people import FIRST, first_administrator
+from gateway.access.single_sign_on import Provider, SingleSignOn
 from gateway.api.app import make_app
 from gateway.api.context import Api
 from gateway.api.guard import Rates
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
-    from gateway.api.process import ApiSpec, Word
+    from gateway.api.process import ApiSpec, OidcSpec, Word
     from gateway.status import Status
 
 log = structlog.get_logger(__name__)
@@ -66,7 +68,7 @@ def main(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
     """The process: serves until it is told to end, or its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a Ctrl-C the parent decides
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    logs.configure(spec.log_level, spec.log_format)
+    logs.configure(spec.log_level, spec.log_format, secrets=spec.secrets)
     try:
         listener = listen(spec)
         profiles = read_profiles(spec.profiles)
@@ -85,6 +87,7 @@ def main(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
             hasher=Hasher(),
             rates=Rates(spec.requests_per_second, round(spec.requests_per_second * _BURST_S)),
             secure=spec.cert_file is not None,
+            single_sign_on=None if spec.oidc is None else _single_sign_on(spec.oidc),
         )
         app = make_app(api, recent=store.recent_flags, hosts=spec.names)
         password = first_administrator(casebook, api.hasher)
@@ -104,6 +107,10 @@ def main(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
         )
         with asyncio.Runner() as runner:
             runner.run(_serve(_Server(config), listener, (pipe, spec, told, directory)))
+
+
+def _single_sign_on(spec: OidcSpec) -> SingleSignOn:
+    return SingleSignOn(Provider(**msgspec.structs.asdict(spec)))
 
 
 def listen(spec: ApiSpec) -> socket.socket:

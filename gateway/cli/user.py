@@ -48,13 +48,20 @@ def add(
     role: Annotated[str, typer.Option(help=f"One of {', '.join(ROLES)}.")],
     region: Region = None,
     vendor: Vendor = None,
+    single_sign_on: Annotated[
+        bool, typer.Option("--single-sign-on", help="Without a password of its own.")
+    ] = False,
     data: Data = Path("data"),
     lang: Language = None,
     json: Json = False,
 ) -> None:
     """Makes an account and prints its one-time password, which its owner must change."""
     with _people(data) as (_, changes):
-        password = changes.add(name, role, region=region or "", vendor=vendor)
+        password = changes.add(
+            name, role, region=region or "", vendor=vendor, single_sign_on=single_sign_on
+        )
+    if single_sign_on:
+        return
     _tell_password(name, password, lang, as_json=json)
 
 
