@@ -153,7 +153,9 @@ def add_user(request: Request, api: Context, caller: Caller, body: models.NewUse
         body.name, body.role, region=body.region, vendor=body.vendor,
         single_sign_on=body.single_sign_on,
     )  # fmt: skip
-    told = {"name": body.name.strip().lower(), "one_time_password": password}
+    told = {"name": body.name.strip().lower()}
+    if password:
+        told["one_time_password"] = password
     return answer(request, told, status=201, headers={"Cache-Control": "no-store"})
 
 

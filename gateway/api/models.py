@@ -204,10 +204,10 @@ class Account(Given):
 
 
 class OneTime(Given):
-    """An account with the password that its owner has to change."""
+    """An account with the password that its owner has to change; none for single sign-on."""
 
     name: str
-    one_time_password: str
+    one_time_password: str | None = None
 
 
 class Anything(Given):
