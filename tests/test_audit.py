@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 
 import pytest
@@ -12,16 +13,22 @@ from gateway.records import Device
 from tests.flags.test_tables import migrated
 
 
-@pytest.fixture
-def folder(tmp_path):
-    with Casebook(tmp_path) as casebook:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    made = tmp_path_factory.mktemp("audit")
+    with Casebook(made) as casebook:
         for number in range(20):
             detail = {"number": number, "word": "水表", "deep": [{"x": 1.5}, None]}
             casebook.record(actor="zhang", action="look", subject=f"w{number}", detail=detail)
         casebook.import_devices([Device(device_id="w1")], source="x", actor="me")
         device = Device(device_id="w1", vendor="ACME")
         casebook.import_devices([device], source="y", actor="me")
-    return tmp_path
+    return made
+
+
+@pytest.fixture
+def folder(template, tmp_path):
+    return shutil.copytree(template, tmp_path / "own")
 
 
 def _altered(folder, *statements):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from gateway.access.passwords import Hasher
 from gateway.access.people import People
 from gateway.access.roles import EVERYTHING
-from gateway.casebook import Casebook
+from gateway.casebook import FILE_NAME, Casebook
 from gateway.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -22,8 +23,17 @@ def clock() -> ManualClock:
     return ManualClock(1_772_400_000_000_000_000)
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A casebook to be copied: making its tables takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("empty")
+    Casebook(folder).close()
+    return folder / FILE_NAME
+
+
 @pytest.fixture
-def casebook(tmp_path: Path, clock: ManualClock) -> Iterator[Casebook]:
+def casebook(empty: Path, tmp_path: Path, clock: ManualClock) -> Iterator[Casebook]:
+    shutil.copy(empty, tmp_path)
     with Casebook(tmp_path, clock=clock) as opened:
         yield opened
 

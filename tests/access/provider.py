@@ -30,16 +30,20 @@ class LocalProvider:
     """
 
     def __init__(self) -> None:
+        self._codes: dict[str, dict[str, str]] = {}
+        self._server = HTTPServer(("127.0.0.1", 0), self._handler())
+        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.be_honest()
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def be_honest(self) -> None:
         self.name = "zhang"
         self.claims: dict[str, Any] = {}
         self.key: Any = jwk.ECKey.generate_key("P-256", {"kid": "one"})
         self.published = [self.key]
         self.algorithm = "ES256"
+        self.issuer = self.address
         self.down = False
-        self._codes: dict[str, dict[str, str]] = {}
-        self._server = HTTPServer(("127.0.0.1", 0), self._handler())
-        self.issuer = self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()

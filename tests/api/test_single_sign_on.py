@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 import pytest
@@ -17,26 +18,42 @@ V1 = "/api/v1"
 BACK = "https://gateway.example/api/v1/session/oidc/callback"
 
 
-@pytest.fixture
-def provider():
+pytestmark = pytest.mark.xdist_group("api-single-sign-on")
+
+
+@pytest.fixture(scope="module")
+def local():
     made = LocalProvider()
     yield made
     made.close()
 
 
 @pytest.fixture
-def bureau(own, provider):
-    made = Bureau(own)
-    made.people.add("zhang", "inspector", region="3301", single_sign_on=True)
+def provider(local):
+    """Honest again, whatever it was before."""
+    local.be_honest()
+    return local
+
+
+@pytest.fixture(scope="module")
+def made(template, tmp_path_factory):
+    bureau = Bureau(shutil.copytree(template, tmp_path_factory.mktemp("sso") / "own"))
+    bureau.people.add("zhang", "inspector", region="3301", single_sign_on=True)
+    yield bureau
+    bureau.close()
+
+
+@pytest.fixture
+def bureau(made, provider):
     made.now = time.time
+    made.people.change("zhang", disabled=False)
     made.api.single_sign_on = SingleSignOn(
         Provider(
             issuer=provider.address, client_id=CLIENT, client_secret=SECRET, redirect_uri=BACK
         ),
         clock=lambda: made.now(),  # noqa: PLW0108 - a test sets another one
     )
-    yield made
-    made.close()
+    return made
 
 
 def _begin(bureau, back_to="/"):
