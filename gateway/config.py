@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.sources import BrokerSettings, Will, filter_fault
@@ -274,6 +275,89 @@ class MetricsSettings(Table):
         return self._token
 
 
+class OidcSettings(Table):
+    """Single sign-on by OpenID Connect; the accounts must be there, under the names it tells."""
+
+    issuer: str = Field(
+        pattern=r"^(https://[^\s@?#]+|http://(127\.0\.0\.1|localhost)[^\s@?#]*)$",
+        description="address of the provider, as it says it itself",
+    )
+    client_id: str = Field(min_length=1, description="what this gateway is called there")
+    client_secret: SecretStr | None = Field(
+        default=None, description="secret there; rather use the next two"
+    )
+    client_secret_file: Path | None = Field(default=None, description="file that holds the secret")
+    client_secret_env: str | None = Field(
+        default=None, description="environment variable with the secret"
+    )
+    redirect_uri: str = Field(
+        pattern=r"^https?://[^\s@?#]+/api/v1/session/oidc/callback$",
+        description="where it sends browsers back to: this gateway's /api/v1/session/oidc/callback",
+    )
+    name_claim: str = Field(
+        default="preferred_username", min_length=1, description="the claim that names the account"
+    )
+
+    _secret: str | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _hang_together(self) -> Self:
+        self._secret = _secret(
+            "client_secret", self.client_secret, self.client_secret_file, self.client_secret_env
+        )
+        return self
+
+    def secret(self) -> str | None:
+        """The secret, from whichever way it was given."""
+        return self._secret
+
+
+class ApiSettings(Table):
+    """The HTTP API; it runs where the table ``[api]`` is there, were it empty."""
+
+    host: str = Field(
+        default="127.0.0.1", description="address to listen on; others than loopback need TLS"
+    )
+    port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    names: tuple[str, ...] = Field(
+        default=(),
+        description="names that browsers may call it by; default on loopback: localhost and its "
+        "addresses, else any",
+    )
+    cert_file: Path | None = Field(default=None, description="certificate chain (TLS), PEM")
+    key_file: Path | None = Field(
+        default=None, description="key of cert_file, if not in the same file"
+    )
+    requests_per_second: float = Field(
+        default=50.0, gt=0, description="requests of one account a second, after a burst of four"
+    )
+    oidc: OidcSettings | None = Field(default=None, description="single sign-on; default: none")
+
+    @model_validator(mode="after")
+    def _hang_together(self) -> Self:
+        if self.key_file is not None and self.cert_file is None:
+            raise ValueError("key_file is of no use without cert_file")
+        if self.host not in _LOOPBACK and self.cert_file is None:
+            raise ValueError(
+                f"host {self.host!r} can be reached from outside: set cert_file (TLS), or listen "
+                "on 127.0.0.1 behind a proxy that speaks TLS"
+            )
+        missing = [
+            f"{file} is not there"
+            for file in (self.cert_file, self.key_file)
+            if file is not None and not file.is_file()
+        ]
+        if missing:
+            raise ValueError("; ".join(missing))
+        return self
+
+    def known_as(self) -> tuple[str, ...]:
+        """The names that it may be called by; none for any."""
+        if self.names or self.host not in _LOOPBACK:
+            return self.names
+        return _LOOPBACK
+
+
 class StatusSettings(Table):
     """The status message on ``supervision/gateway/{name}/status``."""
 
@@ -319,6 +403,7 @@ class Settings(BaseSettings):
         default=(), description="databases that follow the store"
     )
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="Prometheus listener")
+    api: ApiSettings | None = Field(default=None, description="HTTP API; default: none")
     status: StatusSettings = Field(default=StatusSettings(), description="status message")
     log: LogSettings = Field(default=LogSettings(), description="logs")
 
@@ -338,6 +423,8 @@ class Settings(BaseSettings):
         found = [source._password for source in self.source]  # noqa: SLF001 - same module
         found += [sink.secret() for sink in self.sink]
         found.append(self.metrics.secret())
+        if self.api is not None and self.api.oidc is not None:
+            found.append(self.api.oidc.secret())
         return [secret for secret in found if secret]
 
 
@@ -358,6 +445,11 @@ class Row(BaseModel):
     variable: str | None
 
 
+OPTIONAL: Final[dict[str, type[Table]]] = {
+    "api": ApiSettings,
+    "api.oidc": OidcSettings,
+}
+"""Tables whose being there says that a part is wanted."""
 LISTS: Final[dict[str, type[Table]]] = {"source": SourceSettings, "sink": SinkSettings}
 
 
@@ -372,6 +464,8 @@ def _rows(model: type[BaseModel], above: str, *, variables: bool) -> list[Row]:
         key = f"{above}{name}"
         if name in LISTS and not above:
             rows += _rows(LISTS[name], f"{name}[].", variables=False)
+        elif key in OPTIONAL:
+            rows += _rows(OPTIONAL[key], f"{key}.", variables=variables)
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             rows += _rows(field.annotation, f"{key}.", variables=variables)
         else:
@@ -408,7 +502,7 @@ def _type_name(annotation: object) -> str:
 
 
 def _default(value: object) -> str:
-    if value is None or value == ():
+    if value is None or value is PydanticUndefined or value == ():
         return "-"
     if isinstance(value, bool):
         return str(value).lower()

@@ -31,7 +31,10 @@ class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What the worker needs to know; travels to it by pickle."""
+    """What the worker needs to know; travels to it by pickle.
+
+    ``store_memory`` is what the store may keep in memory, for processing and questions together.
+    """
 
     data: Path
     profiles: tuple[Path, ...]
@@ -40,6 +43,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     commit_interval: float
     snapshot_messages: int
     sinks: tuple[SinkSpec, ...] = ()
+    store_memory: str = "48MB"
     log_level: Level = "info"
     log_format: Format = "auto"
     secrets: tuple[str, ...] = ()

@@ -185,7 +185,7 @@ def test_every_setting_has_a_help_text():
 def uncommented():
     """The example with every setting switched on."""
     text = EXAMPLE.read_text(encoding="utf-8")
-    return tomllib.loads(re.sub(r"(?m)^#(\w+ =|\[\[)", r"\1", text))
+    return tomllib.loads(re.sub(r"(?m)^#(\w+ =|\[)", r"\1", text))
 
 
 def keys(tree, above=""):
@@ -212,8 +212,10 @@ def test_the_defaults_in_the_example_file_are_the_real_ones():
     tree = uncommented()
     for row in table():
         table_name, _, key = row.key.rpartition(".")
-        place = tree[table_name.removesuffix("[]")] if table_name else tree
-        place = place[0] if isinstance(place, list) else place
+        place = tree
+        for name in filter(None, table_name.split(".")):
+            place = place[name.removesuffix("[]")]
+            place = place[0] if isinstance(place, list) else place
         if row.default in ("-", ""):
             continue
         said = place[key]

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "device": "The registry: import, list, show, verify.",
     "flag": "Flags: list, show, decide, suppress, incidents.",
     "quality": "Data quality by device, model, vendor or region, from counts.",
+    "user": "People who log in: add, list, role, password, token.",
     "ledger": "The ledger: verify, show, prune.",
 }
 _USED_WRONGLY: Final = (ConfigError, ProfileError, LedgerLocked, StoreLocked)
