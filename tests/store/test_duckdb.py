@@ -341,7 +341,7 @@ def test_a_foreign_or_newer_file_is_left_alone(tmp_path: Path):
     DuckDBStore(newer).close()
     with duckdb.connect(str(newer)) as file:
         file.execute("UPDATE schema_version SET version = 99")
-    with pytest.raises(StoreError, match="has layout 99, this gateway knows 1"):
+    with pytest.raises(StoreError, match="has layout 99, this gateway knows 2"):
         DuckDBStore(newer)
 
 
