@@ -18,7 +18,7 @@ import structlog
 
 from gateway import __version__
 from gateway.errors import LedgerFull, SourceError
-from gateway.identity import identity
+from gateway.identity import Identity, identity
 from gateway.intake import CommitSettings, GroupCommit
 from gateway.metrics import MetricsServer
 from gateway.processing import Processing
@@ -87,7 +87,7 @@ class Service:
         self._ledger = open_ledger(settings.data_dir / "ledger", settings.ledger.keep_bytes)
         self._first_next_offset = self._ledger.next_offset
         self._disk_bytes = self._first_offset = 0
-        self._processing = Processing(_worker_spec(settings))
+        self._processing = Processing(_worker_spec(settings, self._identity))
         self._sources = [self._source(source) for source in settings.source]
         self._lag = Lag()
         self._commit = GroupCommit(
@@ -334,6 +334,7 @@ class Service:
                 for source in self._sources
             ),
             sinks=report.sinks if report else (),
+            alerts=report.alerts if report else (),
         )
 
     def _verdict(self, messages: Balance) -> str:
@@ -348,7 +349,7 @@ class Service:
         return self._processing
 
 
-def _worker_spec(settings: Settings) -> WorkerSpec:
+def _worker_spec(settings: Settings, identity_: Identity) -> WorkerSpec:
     processing = settings.processing
     return WorkerSpec(
         data=settings.data_dir,
@@ -363,6 +364,7 @@ def _worker_spec(settings: Settings) -> WorkerSpec:
             )
             for sink in settings.sink
         ),
+        alerts=settings.alert_specs(identity_.client_id),
         log_level=settings.log.level,
         log_format=settings.log.format,
         secrets=tuple(settings.secrets()),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
+    from gateway.alerts.spec import AlertSpec, AlertState
     from gateway.log import Format, Level
 
 
@@ -40,6 +41,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     commit_interval: float
     snapshot_messages: int
     sinks: tuple[SinkSpec, ...] = ()
+    alerts: tuple[AlertSpec, ...] = ()
     log_level: Level = "info"
     log_format: Format = "auto"
     secrets: tuple[str, ...] = ()
@@ -105,6 +107,7 @@ class Report(msgspec.Struct, frozen=True):
     recent_flags: tuple[Flag, ...]
     recent_quarantined: tuple[Quarantined, ...]
     sinks: tuple[SinkState, ...]
+    alerts: tuple[AlertState, ...]
     not_judged: dict[str, int]
     idle: bool
 

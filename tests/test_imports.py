@@ -26,6 +26,8 @@ ALLOWED = {
     "store": VOCABULARY,
     "messages": set(),
     "flags": VOCABULARY | {"times", "store", "registry", "casebook"},
+    "alerts": VOCABULARY
+    | {"times", "store", "registry", "casebook", "flags", "sources", "messages"},
     "quality": VOCABULARY | {"times", "store", "registry", "casebook", "flags"},
     "intake": {"records", "errors", "sources", "ledger"},
     "plans": VOCABULARY | {"profiles", "decode", "normalise", "checks"},

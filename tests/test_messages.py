@@ -34,7 +34,7 @@ def test_every_text_is_used():
     sources = "".join(
         file.read_text("utf-8") for file in (Path(__file__).parents[1] / "gateway").rglob("*.py")
     )
-    families = ("status", "severity", "action", "column", "dimension")
+    families = ("status", "severity", "action", "column", "dimension", "event", "kind")
     for key in Texts("en").keys():  # noqa: SIM118 - no mapping
         family, _, word = key.partition(".")
         if family == "counted":

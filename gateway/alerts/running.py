@@ -1,0 +1,209 @@
+"""All alerts of a gateway on an event loop of their own, beside processing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from gateway.alerts.courier import Courier, Singly
+from gateway.alerts.follower import Follower
+from gateway.alerts.outbox import FILE_NAME, Outbox
+from gateway.alerts.spec import AlertSpec, AlertState, MailSpec, MqttSpec, WebhookSpec
+from gateway.casebook import Casebook
+from gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.alerts import Target
+    from gateway.alerts.courier import Post
+    from gateway.store import Store
+
+log = structlog.get_logger(__name__)
+
+_STOP_S: Final = 3.0
+_COUNT_EVERY_S: Final = 1.0
+
+
+def target_of(spec: AlertSpec, clock: Callable[[], int] = time.time_ns) -> Target:
+    """The target of an alert.
+
+    Each brings a stack of its own, which takes memory: only what is wanted is imported.
+    """
+    match spec.target:
+        case MqttSpec():
+            from gateway.alerts.mqtt import MqttTarget  # noqa: PLC0415 - see above
+
+            return MqttTarget(spec.target)
+        case WebhookSpec():
+            from gateway.alerts.webhook import WebhookTarget  # noqa: PLC0415 - see above
+
+            return WebhookTarget(spec.target)
+        case MailSpec():
+            from gateway.alerts.mail import MailTarget  # noqa: PLC0415 - see above
+
+            return MailTarget(spec.target, spec.gateway, clock)
+
+
+def _post_of(spec: AlertSpec, outbox: Outbox) -> Post:
+    if isinstance(spec.target, MailSpec):
+        from gateway.alerts.mail import Digests  # noqa: PLC0415 - see target_of
+
+        return Digests(spec, spec.target, outbox)
+    parallel = spec.target.parallel if isinstance(spec.target, WebhookSpec) else 16
+    return Singly(spec.name, outbox, parallel)
+
+
+class Alert:
+    """One alert: its follower and its courier.
+
+    Args:
+        spec: what it is to do.
+        store: what to follow.
+        outbox: of all alerts; used on the event loop's thread only.
+        casebook: of decisions and windows.
+        titles: of flag codes, by language.
+        clock: ns UTC.
+        first_wait: seconds before the second attempt.
+    """
+
+    def __init__(
+        self,
+        spec: AlertSpec,
+        store: Store,
+        outbox: Outbox,
+        casebook: Casebook,
+        titles: Mapping[str, Mapping[str, str]],
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        first_wait: float = 1.0,
+    ) -> None:
+        self.spec = spec
+        self._outbox = outbox
+        self._courier = Courier(
+            spec,
+            outbox,
+            target_of(spec, clock),
+            _post_of(spec, outbox),
+            clock=clock,
+            random=random.Random(),  # noqa: S311 - a delay is no secret
+            first_wait=first_wait,
+        )
+        self._follower = Follower(
+            spec, store, outbox, casebook, titles, clock=clock, told=self._courier.wake
+        )
+        self.state = AlertState(spec.name, spec.type)
+
+    async def run(self) -> None:
+        """Follows and sends until `close`."""
+        counting = asyncio.create_task(self._keep_count())
+        try:
+            await asyncio.gather(self._follower.run(), self._courier.run())
+        finally:
+            counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
+            self.count()
+
+    def close(self) -> None:
+        """Ends `run` after what is under way."""
+        self._follower.close()
+        self._courier.close()
+
+    async def _keep_count(self) -> None:
+        while True:
+            self.count()
+            await asyncio.sleep(_COUNT_EVERY_S)
+
+    def count(self) -> None:
+        """Brings ``state`` up to date."""
+        spec, courier, follower = self.spec, self._courier, self._follower
+        error = courier.last_error or follower.last_error
+        try:
+            queued, dead, held = self._outbox.counts(spec.name)
+            known = self._outbox.known(spec.name)
+        except GatewayError as fault:
+            self.state = msgspec.structs.replace(self.state, error=str(fault))
+            return
+        self.state = AlertState(
+            spec.name,
+            spec.type,
+            lag=follower.lag,
+            queued=queued,
+            dead=dead,
+            held=held,
+            sent=0 if known is None else known.sent,
+            failures=courier.failures,
+            error=error,
+        )
+
+
+class AlertThread:
+    """Runs the alerts of a gateway; what goes wrong in them stops neither store nor intake.
+
+    Args:
+        specs: at least one.
+        store: what to follow.
+        data: the data directory, for outbox and casebook.
+        titles: of flag codes, by language.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[AlertSpec],
+        store: Store,
+        data: Path,
+        titles: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        self._specs = specs
+        self._store = store
+        self._data = data
+        self._titles = titles
+        self._alerts: list[Alert] = []
+        self._error: str | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except GatewayError as error:
+            # Handed to no one: alerts that end stop neither processing nor intake.
+            self._error = str(error)
+            log.error("alerts stopped", error=str(error))  # noqa: TRY400
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        outbox = Outbox(self._data / FILE_NAME)
+        try:
+            with Casebook(self._data) as casebook:
+                self._alerts = [
+                    Alert(spec, self._store, outbox, casebook, self._titles) for spec in self._specs
+                ]
+                await asyncio.gather(*(alert.run() for alert in self._alerts))
+        finally:
+            outbox.close()
+
+    @property
+    def states(self) -> tuple[AlertState, ...]:
+        """How each alert stands."""
+        if self._error is None:
+            return tuple(alert.state for alert in self._alerts)
+        return tuple(AlertState(spec.name, spec.type, error=self._error) for spec in self._specs)
+
+    def stop(self) -> None:
+        """Ends the alerts; what is not told waits in the store and in the outbox."""
+        if self._thread.is_alive() and not self._loop.is_closed():
+            for alert in self._alerts:
+                self._loop.call_soon_threadsafe(alert.close)
+            self._thread.join(_STOP_S)
