@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_AT_ONCE: Final = 4
 _WHOLE: Final = 3
 """A mail may take so many times what a single answer may."""
 
@@ -78,7 +79,7 @@ class Digests:
                 self._pack(self._outbox.unpacked(self._name, SEVERITIES), due)
         if self._outbox.waiting(self._name) >= self._queue:
             self._pack(self._outbox.unpacked(self._name, SEVERITIES), 0)
-        return self._outbox.packed(self._name, now)
+        return self._outbox.packed(self._name, now)[:_AT_ONCE]
 
     def _pack(self, letters: Sequence[Letter], digest_at: int) -> None:
         keys = "\n".join(letter.key for letter in letters)

@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 _STOP_S: Final = 3.0
 _COUNT_EVERY_S: Final = 1.0
+_ANEW_S: Final = 30.0
 
 
 def target_of(spec: AlertSpec, clock: Callable[[], int] = time.time_ns) -> Target:
@@ -105,7 +106,9 @@ class Alert:
         """Follows and sends until `close`."""
         counting = asyncio.create_task(self._keep_count())
         try:
-            await asyncio.gather(self._follower.run(), self._courier.run())
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._follower.run())
+                both.create_task(self._courier.run())
         finally:
             counting.cancel()
             await asyncio.gather(counting, return_exceptions=True)
@@ -165,8 +168,9 @@ class AlertThread:
         self._store = store
         self._data = data
         self._titles = titles
-        self._alerts: list[Alert] = []
-        self._error: str | None = None
+        self._alerts: dict[str, Alert] = {}
+        self._errors: dict[str, str] = {}
+        self._closing = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
         self._thread.start()
@@ -177,33 +181,57 @@ class AlertThread:
             self._loop.run_until_complete(self._serve())
         except GatewayError as error:
             # Handed to no one: alerts that end stop neither processing nor intake.
-            self._error = str(error)
+            self._errors = {spec.name: str(error) for spec in self._specs}
             log.error("alerts stopped", error=str(error))  # noqa: TRY400
         finally:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
     async def _serve(self) -> None:
         outbox = Outbox(self._data / FILE_NAME)
         try:
             with Casebook(self._data) as casebook:
-                self._alerts = [
-                    Alert(spec, self._store, outbox, casebook, self._titles) for spec in self._specs
-                ]
-                await asyncio.gather(*(alert.run() for alert in self._alerts))
+                await asyncio.gather(*(self._keep(spec, outbox, casebook) for spec in self._specs))
         finally:
             outbox.close()
+
+    async def _keep(self, spec: AlertSpec, outbox: Outbox, casebook: Casebook) -> None:
+        """Keeps an alert running: one that fails begins anew, and fails no other."""
+        while not self._closing.is_set():
+            alert = Alert(spec, self._store, outbox, casebook, self._titles)
+            self._alerts[spec.name] = alert
+            try:
+                await alert.run()
+            except Exception as error:
+                self._errors[spec.name] = f"{type(error).__name__}: {error}"
+                log.exception("alert failed, it begins anew", alert=spec.name, after_s=_ANEW_S)
+                await self._pause(_ANEW_S)
+                self._errors.pop(spec.name)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
 
     @property
     def states(self) -> tuple[AlertState, ...]:
         """How each alert stands."""
-        if self._error is None:
-            return tuple(alert.state for alert in self._alerts)
-        return tuple(AlertState(spec.name, spec.type, error=self._error) for spec in self._specs)
+        return tuple(self._state(spec) for spec in self._specs)
+
+    def _state(self, spec: AlertSpec) -> AlertState:
+        alert = self._alerts.get(spec.name)
+        state = AlertState(spec.name, spec.type) if alert is None else alert.state
+        error = self._errors.get(spec.name, state.error)
+        return msgspec.structs.replace(state, error=error)
 
     def stop(self) -> None:
         """Ends the alerts; what is not told waits in the store and in the outbox."""
         if self._thread.is_alive() and not self._loop.is_closed():
-            for alert in self._alerts:
-                self._loop.call_soon_threadsafe(alert.close)
+            self._loop.call_soon_threadsafe(self._close)
             self._thread.join(_STOP_S)
+
+    def _close(self) -> None:
+        self._closing.set()
+        for alert in self._alerts.values():
+            alert.close()

@@ -113,7 +113,8 @@ class WebhookTarget:
             raise Later(f"{place}: no answer within {self._spec.timeout:g} s") from fault
         except (aiohttp.ClientError, OSError, ValueError) as fault:
             # Their own texts may have the address with its path in it.
-            told = fault.strerror if isinstance(fault, OSError) and fault.strerror else ""
+            words = getattr(fault, "strerror", None) or getattr(fault, "message", "")
+            told = " ".join(str(words).split())[:_SHOWN]
             raise Later(f"{place}: {type(fault).__name__} {told}".rstrip()) from fault
 
     def _asked(self, header: str) -> float:

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from gateway.alerts.outbox import FILE_NAME, Outbox
@@ -17,7 +18,7 @@ from gateway.checks import CATALOGUE
 from gateway.records import Device
 from gateway.store.duckdb import DuckDBStore
 from tests.alerts.servers import SECRET, MailServer, Receiver
-from tests.store.made import flag, results
+from tests.store.made import results
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -125,9 +126,4 @@ def hook(receiver: Receiver):
 
 def later(one: Flag, **fields: Any) -> Flag:
     """A later version of a flag."""
-    import msgspec  # noqa: PLC0415 - a test's own
-
     return msgspec.structs.replace(one, **fields)
-
-
-__all__ = ["TITLES", "Bench", "flag", "later"]

@@ -13,9 +13,6 @@ from tests.alerts.servers import until
 from tests.store.made import SECOND, START, flag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from gateway.alerts.spec import AlertSpec
     from tests.alerts.conftest import Bench
     from tests.alerts.servers import Receiver
 
