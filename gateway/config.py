@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.alerts.spec import AlertSpec
@@ -392,7 +393,7 @@ def _type_name(annotation: object) -> str:
 
 
 def _default(value: object) -> str:
-    if value is None or value == ():
+    if value is None or value == () or value is PydanticUndefined:
         return "-"
     if isinstance(value, bool):
         return str(value).lower()

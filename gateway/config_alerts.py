@@ -217,6 +217,12 @@ class EmailAlertSettings(Table):
         default="critical",
         description="least severity that does not wait for the digest; false: all wait",
     )
+    gather_s: float = Field(
+        default=30.0,
+        ge=0,
+        le=3600,
+        description="seconds that grave flags wait for others, so that a storm makes one mail",
+    )
 
     _password: str | None = PrivateAttr(None)
 
@@ -279,6 +285,7 @@ class EmailAlertSettings(Table):
             zone=self.zone,
             daily_at=daily,
             at_once=None if self.at_once is False else self.at_once,
+            gather=self.gather_s,
         )
 
 

@@ -182,13 +182,16 @@ class _Page:
             grave = texts.word("severity", entry.severity)
             kind = texts.word("kind", str(record.get("kind", "")))
             device = f"{_plain(record.get('device_id', ''))} ({kind}) {self._where(record)}"
+            facts = [
+                (texts("alert.device"), device.rstrip()),
+                (texts("alert.when"), self._when(record)),
+                *self._evidence(record),
+                (texts("alert.id"), _plain(record.get("id", ""))),
+            ]
             lines += [
                 "",
                 f"[{grave}] {self._title(code)} ({code}) – {self._event(entry)}",
-                f"  {texts('alert.device')}: {device}".rstrip(),
-                f"  {texts('alert.when')}: {self._when(record)}",
-                *(f"  {name}: {value}" for name, value in self._evidence(record)),
-                f"  {texts('alert.id')}: {_plain(record.get('id', ''))}",
+                *(f"  {name}: {value}" for name, value in facts),
             ]
         if more > 0:
             lines += ["", texts("alert.more", count=more)]

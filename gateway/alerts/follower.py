@@ -22,10 +22,11 @@ from gateway.alerts.events import (
 from gateway.alerts.outbox import Draft
 from gateway.errors import GatewayError
 from gateway.flags.query import Desk, suppressions
+from gateway.store import FlagStates
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
-    from gateway.alerts.outbox import Outbox
+    from gateway.alerts.outbox import Known, Outbox
     from gateway.alerts.spec import AlertSpec
     from gateway.casebook import Casebook
     from gateway.flags.records import FlagView, Suppression
@@ -99,6 +100,25 @@ def _body(event: str, told: Told, record: dict[str, Any], at: int) -> bytes:
     return msgspec.json.encode(head | record)
 
 
+def begin(spec: AlertSpec, store: Store, outbox: Outbox, at: int) -> Known:
+    """The memory of an alert; at its first start, what is there by now becomes known.
+
+    To be called before processing goes on, so that nothing that it finds is taken for old.
+    """
+    known = outbox.known(spec.name)
+    if known is not None:
+        return known
+    found = FlagStates([], 0, 0) if spec.backlog else store.flag_states()
+    made = outbox.begin(spec.name, at=at, offset=found.next_offset, flags=found.states)
+    store.advance_sink(_sink_of(spec), found.change + _SHIFT)
+    log.info("alert begins", alert=spec.name, known_flags=len(found.states))
+    return made
+
+
+def _sink_of(spec: AlertSpec) -> str:
+    return f"alert:{spec.name}"
+
+
 class Follower:
     """Reads what changes and fills the outbox, for one alert.
 
@@ -134,7 +154,7 @@ class Follower:
         self._clock = clock
         self._told = told
         self._poll = poll
-        self._sink = f"alert:{spec.name}"
+        self._sink = _sink_of(spec)
         self._change = 0
         self._offset = 0
         self._recount: int | None = None
@@ -185,12 +205,10 @@ class Follower:
     async def _begin(self) -> None:
         """Finds where to go on: at the first start, in a store made anew, or where it was."""
         name = self._spec.name
-        known = self._outbox.known(name)
+        known = begin(self._spec, self._store, self._outbox, self._clock())
         self._windows = await asyncio.to_thread(suppressions, self._casebook)
         position = await asyncio.to_thread(self._store.sink_position, self._sink)
-        if known is None:
-            await self._first_start()
-        elif position == 0:
+        if position == 0:
             # A reprocess has made the store anew, or it was put back from somewhere.
             self._offset, self._recount = known.offset, self._store.change
             self._outbox.recount(name, self._recount)
@@ -199,18 +217,6 @@ class Follower:
         else:
             self._offset, self._recount = known.offset, known.recount
             self._change = position - _SHIFT
-
-    async def _first_start(self) -> None:
-        name = self._spec.name
-        if self._spec.backlog:
-            self._outbox.begin(name, at=self._clock(), offset=0, flags=())
-            await self._advance(0)
-            return
-        found = await asyncio.to_thread(self._store.flag_states)
-        self._offset = found.next_offset
-        self._outbox.begin(name, at=self._clock(), offset=self._offset, flags=found.states)
-        await self._advance(found.change)
-        log.info("alert begins", alert=name, known_flags=len(found.states))
 
     async def _advance(self, change: int) -> None:
         await asyncio.to_thread(self._store.advance_sink, self._sink, change + _SHIFT)

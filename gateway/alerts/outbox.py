@@ -165,7 +165,7 @@ class Outbox:
 
     def begin(
         self, name: str, *, at: int, offset: int, flags: Iterable[tuple[str, str, str]]
-    ) -> None:
+    ) -> Known:
         """The first start of an alert: what is there by now is known, and will not be told.
 
         Args:
@@ -183,6 +183,7 @@ class Outbox:
                 "INSERT OR IGNORE INTO told VALUES (?, ?, 0, '', ?, ?, 0, x'7b7d')",
                 ((name, *flag) for flag in flags),
             )
+        return Known(name, at, offset, None, 0, at)
 
     def recount(self, name: str, until: int | None) -> None:
         """A store made anew is looked through up to this change; None: that is done."""

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from gateway.alerts.courier import Courier, Singly
-from gateway.alerts.follower import Follower
+from gateway.alerts.follower import Follower, begin
 from gateway.alerts.outbox import FILE_NAME, Outbox
 from gateway.alerts.spec import AlertSpec, AlertState, MailSpec, MqttSpec, WebhookSpec
 from gateway.casebook import Casebook
@@ -100,7 +100,8 @@ class Alert:
         self._follower = Follower(
             spec, store, outbox, casebook, titles, clock=clock, told=self._courier.wake
         )
-        self.state = AlertState(spec.name, spec.type)
+        self._counted = AlertState(spec.name, spec.type)
+        self.count()
 
     async def run(self) -> None:
         """Follows and sends until `close`."""
@@ -125,26 +126,29 @@ class Alert:
             await asyncio.sleep(_COUNT_EVERY_S)
 
     def count(self) -> None:
-        """Brings ``state`` up to date."""
+        """Counts what waits; to be called on the event loop's thread."""
         spec, courier, follower = self.spec, self._courier, self._follower
-        error = courier.last_error or follower.last_error
         try:
             queued, dead, held = self._outbox.counts(spec.name)
             known = self._outbox.known(spec.name)
         except GatewayError as fault:
-            self.state = msgspec.structs.replace(self.state, error=str(fault))
+            self._counted = msgspec.structs.replace(self._counted, error=str(fault))
             return
-        self.state = AlertState(
+        self._counted = AlertState(
             spec.name,
             spec.type,
-            lag=follower.lag,
             queued=queued,
             dead=dead,
             held=held,
             sent=0 if known is None else known.sent,
             failures=courier.failures,
-            error=error,
+            error=courier.last_error or follower.last_error,
         )
+
+    @property
+    def state(self) -> AlertState:
+        """How it stands, as of the last count; from any thread."""
+        return msgspec.structs.replace(self._counted, lag=self._follower.lag)
 
 
 class AlertThread:
@@ -171,20 +175,41 @@ class AlertThread:
         self._alerts: dict[str, Alert] = {}
         self._errors: dict[str, str] = {}
         self._closing = asyncio.Event()
+        self._begin()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
         self._thread.start()
 
+    def _begin(self) -> None:
+        """Takes up what is there, before processing goes on and finds more."""
+        try:
+            outbox = Outbox(self._data / FILE_NAME)
+            try:
+                for spec in self._specs:
+                    begin(spec, self._store, outbox, time.time_ns())
+            finally:
+                outbox.close()
+        except GatewayError as error:
+            # The thread meets it again, tells it, and tries on.
+            log.warning("alerts cannot begin yet", error=str(error))
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(self._serve())
-        except GatewayError as error:
-            # Handed to no one: alerts that end stop neither processing nor intake.
-            self._errors = {spec.name: str(error) for spec in self._specs}
-            log.error("alerts stopped", error=str(error))  # noqa: TRY400
+            self._loop.run_until_complete(self._try_on())
         finally:
             self._loop.close()
+
+    async def _try_on(self) -> None:
+        """Serves until closed; alerts that cannot stop neither processing nor intake."""
+        while not self._closing.is_set():
+            try:
+                await self._serve()
+            except GatewayError as error:
+                self._errors = {spec.name: str(error) for spec in self._specs}
+                log.error("alerts do not work", error=str(error), again_after_s=_ANEW_S)  # noqa: TRY400
+                await self._pause(_ANEW_S)
+                self._errors.clear()
 
     async def _serve(self) -> None:
         outbox = Outbox(self._data / FILE_NAME)
@@ -221,7 +246,8 @@ class AlertThread:
 
     def _state(self, spec: AlertSpec) -> AlertState:
         alert = self._alerts.get(spec.name)
-        state = AlertState(spec.name, spec.type) if alert is None else alert.state
+        known = AlertState(spec.name, spec.type, lag=self._store.change)
+        state = known if alert is None else alert.state
         error = self._errors.get(spec.name, state.error)
         return msgspec.structs.replace(state, error=error)
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 import msgspec
 
-from gateway import __version__
 from gateway.alerts import Later, Refused
 from gateway.alerts.signing import signatures
 from gateway.alerts.spec import WebhookSpec
@@ -62,7 +61,7 @@ class WebhookTarget:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._spec.parallel, ssl=context),
                 timeout=aiohttp.ClientTimeout(total=self._spec.timeout),
-                headers={"User-Agent": f"metering-gateway/{__version__}"},
+                headers={"User-Agent": "metering-gateway"},
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
