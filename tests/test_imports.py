@@ -28,6 +28,7 @@ ALLOWED = {
     "flags": VOCABULARY | {"times", "store", "registry", "casebook"},
     "alerts": VOCABULARY
     | {"times", "store", "registry", "casebook", "flags", "sources", "messages"},
+    "dashboards": {"quantities", "messages"},
     "quality": VOCABULARY | {"times", "store", "registry", "casebook", "flags"},
     "intake": {"records", "errors", "sources", "ledger"},
     "plans": VOCABULARY | {"profiles", "decode", "normalise", "checks"},
