@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gateway.casebook import Casebook
     from gateway.flags.records import FlagView, Suppression
     from gateway.records import Flag
-    from gateway.store import FlagTail, Store
+    from gateway.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -224,29 +224,27 @@ class Follower:
 
     async def _step(self) -> bool:
         """One look at the store; whether there was something."""
-        room = self._spec.queue - self._outbox.waiting(self._spec.name)
-        if room <= 0:
-            return False
         await self._look_at_windows()
-        if self._store.change > self._change:
+        moved = self._store.change > self._change
+        if moved:
+            room = self._spec.queue - self._outbox.waiting(self._spec.name)
+            if room <= 0:
+                return False
             tail = await asyncio.to_thread(self._store.flag_tail, self._change, min(room, _PAGE))
             await self._consider(tail.flags)
             await self._advance(tail.change)
-        else:
+            self._note(tail.next_offset)
+        elif asyncio.get_running_loop().time() - self._noted >= _OFFSET_EVERY_S:
             tail = await asyncio.to_thread(self._store.flag_tail, self._change, 1)
+            self._note(tail.next_offset if not tail.flags else None)
         if self._recount is not None and self._change >= self._recount:
             await self._take_back_what_is_gone()
-        self._note_offset(tail)
-        return bool(tail.flags)
+        return moved
 
-    def _note_offset(self, tail: FlagTail) -> None:
-        """Remembers now and then which messages' flags have been looked at."""
-        now = asyncio.get_running_loop().time()
-        offset = tail.next_offset
-        if offset is None or offset <= self._offset or self._recount is not None:
-            return
-        if tail.flags or now - self._noted >= _OFFSET_EVERY_S:
-            self._noted = now
+    def _note(self, offset: int | None) -> None:
+        """Remembers which messages' flags have been looked at."""
+        self._noted = asyncio.get_running_loop().time()
+        if offset is not None and offset > self._offset and self._recount is None:
             self._offset = offset
             self._outbox.reached(self._spec.name, offset)
 

@@ -208,8 +208,8 @@ class AlertThread:
             except GatewayError as error:
                 self._errors = {spec.name: str(error) for spec in self._specs}
                 log.error("alerts do not work", error=str(error), again_after_s=_ANEW_S)  # noqa: TRY400
-                await self._pause(_ANEW_S)
-                self._errors.clear()
+                if await self._waited(_ANEW_S):
+                    self._errors.clear()
 
     async def _serve(self) -> None:
         outbox = Outbox(self._data / FILE_NAME)
@@ -227,17 +227,22 @@ class AlertThread:
             try:
                 await alert.run()
             except Exception as error:
-                self._errors[spec.name] = f"{type(error).__name__}: {error}"
+                first: BaseException = error
+                while isinstance(first, BaseExceptionGroup):
+                    first = first.exceptions[0]
+                self._errors[spec.name] = f"{type(first).__name__}: {first}"
                 log.exception("alert failed, it begins anew", alert=spec.name, after_s=_ANEW_S)
-                await self._pause(_ANEW_S)
-                self._errors.pop(spec.name)
+                if await self._waited(_ANEW_S):
+                    self._errors.pop(spec.name)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _waited(self, seconds: float) -> bool:
+        """Waits; False where the end comes first."""
         try:
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
         except TimeoutError:
-            return
+            return True
+        return False
 
     @property
     def states(self) -> tuple[AlertState, ...]:

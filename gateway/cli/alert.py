@@ -1,5 +1,6 @@
 """``gateway alert``: what leaves the gateway, what was not taken, and a try of each target."""
 
+import secrets
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,6 @@ from gateway.cli.output import Json, examples, existing, print_table
 from gateway.config import Settings
 from gateway.config_load import load
 from gateway.errors import ConfigError
-from gateway.identity import identity
 from gateway.times import rfc3339
 
 app = typer.Typer(
@@ -41,12 +41,9 @@ def _settings(config: Path | None, data: Path | None) -> Settings:
 
 
 def _specs(settings: Settings) -> tuple[AlertSpec, ...]:
-    try:
-        made = identity(settings.data_dir)
-    except ConfigError:
-        # A look from elsewhere: the id only keeps the broker's sessions apart.
-        return settings.alert_specs(lambda name: f"gateway-{name}")
-    return settings.alert_specs(lambda name: f"{made.client_id(name)}-visit")
+    # Not the gateway's own id: the broker would close the connection of the one that runs.
+    visit = secrets.token_hex(4)
+    return settings.alert_specs(lambda name: f"gateway-{name}-visit-{visit}")
 
 
 def _opened(settings: Settings) -> Outbox:

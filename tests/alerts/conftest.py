@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +93,17 @@ class Bench:
         self.casebook.close()
 
 
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory that is new: to migrate a casebook takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("fresh")
+    Bench(folder).close()
+    return folder
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, fresh: Path) -> Iterator[Bench]:
+    shutil.copytree(fresh, tmp_path, dirs_exist_ok=True)
     made = Bench(tmp_path)
     yield made
     made.close()
