@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
 import structlog
 
 from gateway.alerts import Later, Refused
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_AHEAD: Final = 16
+_RECORD_EVERY_S: Final = 0.1
 _GRACE_S: Final = 1.0
 _LONGEST_ASKED_S: Final = 3600.0
 _DETAIL: Final = 500
@@ -29,8 +33,8 @@ _DETAIL: Final = 500
 class Post(Protocol):
     """Which letters go now, and which of them together."""
 
-    def due(self, now: int) -> list[list[Letter]]:
-        """Parcels to be sent now; ``now`` in ns UTC."""
+    def due(self, now: int, limit: int) -> list[list[Letter]]:
+        """At most ``limit`` parcels to be sent now; ``now`` in ns UTC."""
         ...
 
 
@@ -40,17 +44,23 @@ class Singly:
     Args:
         name: of the alert.
         outbox: where letters are.
-        parallel: most letters under way.
     """
 
-    def __init__(self, name: str, outbox: Outbox, parallel: int) -> None:
+    def __init__(self, name: str, outbox: Outbox) -> None:
         self._name = name
         self._outbox = outbox
-        self._parallel = parallel
 
-    def due(self, now: int) -> list[list[Letter]]:
+    def due(self, now: int, limit: int) -> list[list[Letter]]:
         """The oldest letters."""
-        return [[letter] for letter in self._outbox.due(self._name, now, self._parallel)]
+        return [[letter] for letter in self._outbox.due(self._name, now, limit)]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of an attempt: taken, refused for good, to be tried later, or not even begun."""
+
+    parcel: list[Letter]
+    fault: Later | Refused | None = None
+    begun: bool = True
 
 
 class Courier:
@@ -68,6 +78,7 @@ class Courier:
         random: for the jitter.
         first_wait: seconds to wait after the first failure, doubled at each further one ...
         longest_wait: ... up to this.  What a target asks for is honoured up to an hour.
+        parallel: most attempts under way.
         poll: seconds between looks at an outbox that had nothing to send.
     """
 
@@ -82,6 +93,7 @@ class Courier:
         random: Random,
         first_wait: float = 1.0,
         longest_wait: float = 60.0,
+        parallel: int = 1,
         poll: float = 1.0,
     ) -> None:
         self.last_error: str | None = None
@@ -95,6 +107,9 @@ class Courier:
         self._first_wait = first_wait
         self._longest_wait = longest_wait
         self._poll = poll
+        self._parallel = parallel
+        self._room = asyncio.Semaphore(parallel)
+        self._failing = 0
         self._in_a_row = 0
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
@@ -123,35 +138,48 @@ class Courier:
 
     async def _round(self) -> None:
         self._wake.clear()
-        parcels = self._post.due(self._clock())
+        # While nothing gets through, one parcel at a time finds out whether the target is back.
+        limit = 1 if self._in_a_row else self._parallel * _AHEAD
+        parcels = self._post.due(self._clock(), limit)
         if not parcels:
             await self._rest()
             return
-        sending = [asyncio.create_task(self._hand_over(parcel)) for parcel in parcels]
-        await self._finished(sending)
-        results = [task.result() for task in sending if not task.cancelled()]
-        failed = [result for result in results if result is not None]
-        if results and len(failed) == len(results):
-            asked = max(fault.wait for fault in failed)
-            wait = max(min(asked, _LONGEST_ASKED_S), self._backoff(self._in_a_row))
+        self._failing = 0
+        taken, faults = await self._settled([self._hand_over(parcel) for parcel in parcels])
+        if taken:
+            self._through()
+        elif faults:
+            asked = max(min(fault.wait, _LONGEST_ASKED_S) for fault in faults)
+            wait = max(asked, self._backoff(self._in_a_row))
             self._in_a_row += 1
             await self._pause(wait)
-        elif results:
-            self._through()
 
-    async def _finished(self, sending: list[asyncio.Task[Later | None]]) -> None:
-        """Waits for what is under way; when closing, only for a moment."""
-        closing = asyncio.create_task(self._closing.wait())
-        waiting = set(sending)
-        while waiting and not closing.done():
-            done, _ = await asyncio.wait({*waiting, closing}, return_when=asyncio.FIRST_COMPLETED)
-            waiting -= done
-        closing.cancel()
-        if waiting:
-            _, waiting = await asyncio.wait(waiting, timeout=_GRACE_S)
+    async def _settled(
+        self, attempts: Sequence[Coroutine[None, None, Outcome]]
+    ) -> tuple[int, list[Later]]:
+        """Waits for attempts, and records what became of them, several in one transaction.
+
+        When closing, what is under way gets a moment.
+
+        Returns:
+            How many parcels the target has decided about, and what kept others from it.
+        """
+        waiting = {asyncio.create_task(attempt) for attempt in attempts}
+        taken, faults, end = 0, [], math.inf
+        now = asyncio.get_running_loop().time
+        while waiting and now() < end:
+            done, waiting = await asyncio.wait(waiting, timeout=_RECORD_EVERY_S)
+            outcomes = [task.result() for task in done]
+            self._record(outcomes)
+            later = [each.fault for each in outcomes if isinstance(each.fault, Later)]
+            taken += sum(each.begun for each in outcomes) - len(later)
+            faults += later
+            if self._closing.is_set():
+                end = min(end, now() + _GRACE_S)
         for task in waiting:
             task.cancel()
-        await asyncio.gather(*sending, return_exceptions=True)
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return taken, faults
 
     def _through(self) -> None:
         if self._in_a_row:
@@ -160,36 +188,59 @@ class Courier:
         self._in_a_row = 0
         self.last_error = None
 
-    async def _hand_over(self, parcel: Sequence[Letter]) -> Later | None:
-        """One attempt; None where it is decided, else why it is not."""
-        try:
-            await self._target.send(parcel)
-        except Refused as fault:
-            self._bury(parcel, str(fault)[:_DETAIL])
-            return None
-        except Later as fault:
-            said = str(fault)[:_DETAIL]
-            self.failures += 1
-            if self.last_error is None:
-                log.warning("alert is not delivered", alert=self._spec.name, fault=said)
-            self.last_error = said
-            waited = self._clock() - min(letter.queued_at for letter in parcel)
-            if waited > self._spec.give_up * SECOND:
-                self._bury(parcel, said)
-            else:
-                attempts = max(letter.attempts for letter in parcel)
-                wait = max(min(fault.wait, _LONGEST_ASKED_S), self._backoff(attempts))
-                self._outbox.postpone(parcel, self._clock() + round(wait * SECOND), said)
-            return fault
-        self._outbox.sent(self._spec.name, parcel)
-        return None
+    async def _hand_over(self, parcel: list[Letter]) -> Outcome:
+        """One attempt, as soon as there is room for it; none where the others all fail."""
+        async with self._room:
+            if self._failing >= self._parallel or self._closing.is_set():
+                return Outcome(parcel, begun=False)
+            try:
+                await self._target.send(parcel)
+            except Refused as fault:
+                return Outcome(parcel, fault)
+            except Later as fault:
+                self._failing += 1
+                return Outcome(parcel, fault)
+            self._failing = 0
+            return Outcome(parcel)
 
-    def _bury(self, parcel: Sequence[Letter], why: str) -> None:
-        self._outbox.bury(parcel, why)
-        log.error(
-            "alert was not taken; `gateway alert dead` tells what, `resend` sends it again",
-            alert=self._spec.name, letters=len(parcel), why=why,
-        )  # fmt: skip
+    def _record(self, outcomes: Sequence[Outcome]) -> None:
+        begun = [each for each in outcomes if each.begun]
+        if not begun:
+            return
+        sent = [letter for each in begun if each.fault is None for letter in each.parcel]
+        buried: list[tuple[list[Letter], str]] = []
+        postponed: list[tuple[list[Letter], int, str]] = []
+        for each in begun:
+            if isinstance(each.fault, Refused):
+                buried.append((each.parcel, str(each.fault)[:_DETAIL]))
+            elif isinstance(each.fault, Later):
+                self._postpone(each.parcel, each.fault, buried, postponed)
+        self._outbox.settle(self._spec.name, sent=sent, buried=buried, postponed=postponed)
+        for parcel, why in buried:
+            log.error(
+                "alert was not taken; `gateway alert dead` tells what, `resend` sends it again",
+                alert=self._spec.name, letters=len(parcel), why=why,
+            )  # fmt: skip
+
+    def _postpone(
+        self,
+        parcel: list[Letter],
+        fault: Later,
+        buried: list[tuple[list[Letter], str]],
+        postponed: list[tuple[list[Letter], int, str]],
+    ) -> None:
+        said = str(fault)[:_DETAIL]
+        self.failures += 1
+        if self.last_error is None:
+            log.warning("alert is not delivered", alert=self._spec.name, fault=said)
+        self.last_error = said
+        now = self._clock()
+        if now - min(letter.queued_at for letter in parcel) > self._spec.give_up * SECOND:
+            buried.append((parcel, said))
+            return
+        attempts = max(letter.attempts for letter in parcel)
+        wait = max(min(fault.wait, _LONGEST_ASKED_S), self._backoff(attempts))
+        postponed.append((parcel, now + round(wait * SECOND), said))
 
     def _backoff(self, attempts: int) -> float:
         longest = min(self._longest_wait, self._first_wait * 2.0 ** min(attempts, 30))

@@ -158,7 +158,7 @@ class Follower:
         self._change = 0
         self._offset = 0
         self._recount: int | None = None
-        self._windows: list[Suppression] = []
+        self._windows: list[Suppression] | None = None
         self._looked = self._noted = 0.0
         self._closing = asyncio.Event()
 
@@ -206,7 +206,6 @@ class Follower:
         """Finds where to go on: at the first start, in a store made anew, or where it was."""
         name = self._spec.name
         known = begin(self._spec, self._store, self._outbox, self._clock())
-        self._windows = await asyncio.to_thread(suppressions, self._casebook)
         position = await asyncio.to_thread(self._store.sink_position, self._sink)
         if position == 0:
             # A reprocess has made the store anew, or it was put back from somewhere.

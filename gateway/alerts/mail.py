@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE: Final = 4
 _WHOLE: Final = 3
 """A mail may take so many times what a single answer may."""
 
@@ -66,7 +65,7 @@ class Digests:
         self._outbox = outbox
         self._grave = () if mail.at_once is None else SEVERITIES[SEVERITIES.index(mail.at_once) :]
 
-    def due(self, now: int) -> list[list[Letter]]:
+    def due(self, now: int, limit: int) -> list[list[Letter]]:
         """Parcels to be sent now; what is due is put into one."""
         if self._grave:
             grave = self._outbox.unpacked(self._name, self._grave)
@@ -79,7 +78,7 @@ class Digests:
                 self._pack(self._outbox.unpacked(self._name, SEVERITIES), due)
         if self._outbox.waiting(self._name) >= self._queue:
             self._pack(self._outbox.unpacked(self._name, SEVERITIES), 0)
-        return self._outbox.packed(self._name, now)[:_AT_ONCE]
+        return self._outbox.packed(self._name, now)[:limit]
 
     def _pack(self, letters: Sequence[Letter], digest_at: int) -> None:
         keys = "\n".join(letter.key for letter in letters)

@@ -58,8 +58,7 @@ def _post_of(spec: AlertSpec, outbox: Outbox) -> Post:
         from gateway.alerts.mail import Digests  # noqa: PLC0415 - see target_of
 
         return Digests(spec, spec.target, outbox)
-    parallel = spec.target.parallel if isinstance(spec.target, WebhookSpec) else 16
-    return Singly(spec.name, outbox, parallel)
+    return Singly(spec.name, outbox)
 
 
 class Alert:
@@ -96,6 +95,8 @@ class Alert:
             clock=clock,
             random=random.Random(),  # noqa: S311 - a delay is no secret
             first_wait=first_wait,
+            # MQTT has one connection, and a mail server wants one mail after another.
+            parallel=spec.target.parallel if isinstance(spec.target, WebhookSpec) else 1,
         )
         self._follower = Follower(
             spec, store, outbox, casebook, titles, clock=clock, told=self._courier.wake

@@ -78,7 +78,7 @@ class Receiver:
             block_on_close = False
 
         self._server = Server(("127.0.0.1", self.port), Handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def take(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:

@@ -210,6 +210,24 @@ def test_a_window_holds_back_and_lifting_it_lets_go(bench, receiver, hook):
     assert receiver.told == [("flag.raised", "flag-2", 1), ("flag.raised", "flag-1", 1)]
 
 
+def test_a_window_that_is_lifted_while_nobody_looks_lets_go_at_the_next_start(
+    bench, receiver, hook
+):
+    window = suppressed(bench, device_id="w-1")
+
+    async def story():
+        async with bench.running(hook()):
+            await until(lambda: bench.store.sink_position("alert:duty"))
+            bench.commit(flag(1))
+            await settled(bench, receiver, 0)
+        unsuppress(bench.casebook, window.id, actor="li")
+        async with bench.running(hook()):
+            await settled(bench, receiver, 1)
+
+    run(story())
+    assert receiver.told == [("flag.raised", "flag-1", 1)]
+
+
 def test_what_goes_on_after_the_window_is_told_then(bench, receiver, hook):
     suppressed(bench, device_id="w-1")
     first = flag(1)

@@ -13,8 +13,9 @@ import pytest
 
 from gateway.alerts import Later, Refused
 from gateway.alerts.digest import SHOWN, digest, entries
+from gateway.alerts.events import Told
 from gateway.alerts.mail import Digests, MailTarget, last_due
-from gateway.alerts.outbox import Letter
+from gateway.alerts.outbox import Draft, Letter
 from gateway.alerts.spec import AlertSpec, MailSpec
 from gateway.testing import ManualClock
 from gateway.times import SECOND, nanoseconds
@@ -181,8 +182,8 @@ def test_a_mail_that_is_sent_again_is_the_same_mail(bench):
     parcels = asyncio.run(story())
     server.stop()
     ids = [each["Message-ID"] for each in server.mails]
-    assert sorted(ids) == sorted(f"<{parcel}@bureau.example>" for parcel in parcels)
-    assert len(set(ids)) == 2
+    assert f"<{parcels[0]}@bureau.example>" in ids  # as it was at the first attempt
+    assert len(set(ids)) == len(ids) == 2
 
 
 # What goes wrong
@@ -301,10 +302,24 @@ def test_a_flag_that_is_raised_and_ends_before_the_digest_is_one_entry():
     assert other.event == "withdrawn"
 
 
-def test_a_parcel_is_not_opened_again(bench):
+def test_a_parcel_stays_as_it_is_while_more_comes(bench):
     outbox = bench.outbox()
     outbox.begin("duty", at=NOON, offset=0, flags=())
-    spec = AlertSpec(name="duty", target=mail(1, at_once=None))
+    spec = AlertSpec(name="duty", queue=2, target=mail(1, at_once=None, daily_at=None))
     digests = Digests(spec, spec.target, outbox)
-    assert digests.due(NOON) == []
+
+    def queued(*numbers):
+        told = [Told(f"f{n}", 1, f"f{n}-abc", "major", "open") for n in numbers]
+        outbox.take("duty", [Draft(each, "raised", b"{}") for each in told], at=NOON)
+
+    queued(1)
+    assert digests.due(NOON, 9) == []
+    queued(2)  # full
+    (first,) = digests.due(NOON, 9)
+    outbox.settle("duty", postponed=[(first, NOON + HOUR, "away")])
+    queued(3)
+    (second,) = digests.due(NOON, 9)
+    assert [letter.key for letter in second] == ["f3-abc"]
+    again, _ = digests.due(NOON + HOUR, 9)
+    assert [(each.key, each.parcel) for each in again] == [(e.key, e.parcel) for e in first]
     outbox.close()

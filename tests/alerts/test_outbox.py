@@ -49,17 +49,17 @@ def test_of_one_flag_the_next_letter_waits_for_the_one_before(outbox):
     outbox.take("duty", [draft(1), draft(1, 2, "ended"), draft(2)], at=NOW)
     first, other = outbox.due("duty", NOW, 9)
     assert (first.key, other.key) == ("f1-1", "f2-1")
-    outbox.postpone([first], NOW + SECOND, "busy")
+    outbox.settle("duty", postponed=[([first], NOW + SECOND, "busy")])
     assert [each.key for each in outbox.due("duty", NOW, 9)] == ["f2-1"]
     outbox.hurry("duty")
     assert [each.attempts for each in outbox.due("duty", NOW, 9)] == [1, 0]
-    outbox.bury([first], "no")
+    outbox.settle("duty", buried=[([first], "no")])
     assert [each.key for each in outbox.due("duty", NOW, 9)] == ["f1-2", "f2-1"]
 
 
 def test_dead_letters_come_back_or_go_for_good(outbox):
     outbox.take("duty", [draft(n) for n in range(5)], at=NOW)
-    outbox.bury(outbox.due("duty", NOW, 4), "refused")
+    outbox.settle("duty", buried=[(outbox.due("duty", NOW, 4), "refused")])
     assert outbox.counts("duty") == (1, 4, 0)
     assert outbox.discard("duty", ["f0-1", "nonsense"]) == 1
     assert outbox.revive("duty", ["f1-1"], at=NOW + 5) == 1

@@ -75,7 +75,8 @@ def dead(tmp_path):
     outbox.begin("hook", at=1, offset=0, flags=())
     told = [Told(f"f{n}", 1, f"f{n}-abc", "major", "open") for n in range(2)]
     outbox.take("hook", [Draft(each, "raised", b'{"id":"f"}') for each in told], at=time.time_ns())
-    outbox.bury(outbox.due("hook", time.time_ns(), 9), "host answers 422: no [such] code")
+    letters = outbox.due("hook", time.time_ns(), 9)
+    outbox.settle("hook", buried=[(letters, "host answers 422: no [such] code")])
     outbox.close()
     return tmp_path / "data"
 
