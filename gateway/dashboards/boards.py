@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gateway.dashboards import Backend
     from gateway.messages import Texts
 
+_RATE: Final = "rate({}[$__rate_interval])"
 _FUEL: Final = "fuel_dispenser"
 _HOURLY: Final[dict[str, Any]] = {"bars": True, "stacked": True, "least": "1h"}
 
@@ -62,6 +63,7 @@ def _overview(makers: Queries, texts: Texts) -> Board:
                 unit="cps",
                 least="1m",
             ),
+            Panel(texts("board.received"), _received(texts), unit="cps", health=True),
             Panel(
                 texts("board.flags_code"),
                 (makers.flags(("code",), latest=True),),
@@ -193,9 +195,15 @@ def _station(makers: Queries, texts: Texts) -> Board:
     )  # fmt: skip
 
 
+def _received(texts: Texts) -> tuple[Query, ...]:
+    return (
+        Query(_RATE.format("gateway_received_total"), texts("board.received_in")),
+        Query(_RATE.format("gateway_appended_total"), texts("board.received_durable")),
+    )
+
+
 def _ingest(texts: Texts) -> Board:
     """Health of the intake, from the gateway's own metrics, whatever the database of readings."""
-    rate = "rate({}[$__rate_interval])"
 
     def health(title: str, *queries: Query, **more: Any) -> Panel:  # noqa: ANN401 - fields of Panel
         return Panel(texts(title), queries, health=True, **more)
@@ -219,20 +227,19 @@ def _ingest(texts: Texts) -> Board:
             ),
             health(
                 "board.received",
-                Query(rate.format("gateway_received_total"), texts("board.received_in")),
-                Query(rate.format("gateway_appended_total"), texts("board.received_durable")),
+                *_received(texts),
                 unit="cps",
             ),
             health(
                 "board.decided",
-                Query(rate.format("gateway_messages_total"), "{{decision}}"),
+                Query(_RATE.format("gateway_messages_total"), "{{decision}}"),
                 unit="cps", stacked=True,
             ),
             health("board.pending", Query("gateway_pending_messages")),
             health("board.lag", Query("gateway_lag_seconds"), unit="s"),
             health(
                 "board.quarantined",
-                Query("60 * " + rate.format('gateway_messages_total{decision="quarantined"}')),
+                Query("60 * " + _RATE.format('gateway_messages_total{decision="quarantined"}')),
             ),
             health("board.ledger", Query("gateway_ledger_bytes"), unit="bytes"),
             health("board.sinks", Query("gateway_sink_lag", "{{sink}}")),
@@ -248,7 +255,7 @@ def _ingest(texts: Texts) -> Board:
             ),
             health(
                 "board.alerts_sent",
-                Query("3600 * " + rate.format("gateway_alert_sent_total"), "{{alert}}"),
+                Query("3600 * " + _RATE.format("gateway_alert_sent_total"), "{{alert}}"),
             ),
         ),
         span="now-3h",

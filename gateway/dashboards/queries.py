@@ -105,7 +105,7 @@ class PromQueries:
     def last_heard(kind: str, where: str) -> Query:
         """When a device was last heard, in ms."""
         return Query(
-            f"max(timestamp(last_over_time({kind}_ledger_offset{{{where}}}[$__range]))) * 1000",
+            f"max(max_over_time({kind}_received_at{{{where}}}[$__range])) / 1e6",
             latest=True,
         )
 
@@ -215,7 +215,7 @@ class InfluxQueries:
     def last_heard(kind: str, where: str) -> Query:
         """When a device was last heard, in ms."""
         return Query(
-            f'SELECT last("received_at") / 1000000 FROM "{kind}" WHERE {where} AND $timeFilter',
+            f'SELECT max("received_at") / 1000000 FROM "{kind}" WHERE {where} AND $timeFilter',
             latest=True,
         )
 

@@ -268,23 +268,61 @@ def test_devices_can_be_chosen(victoria, influx):
         assert series["columns"] == ["key", "value"]
 
 
-def test_the_numbers_are_those_that_were_written(victoria, influx):
-    counted = "sum by (severity) (distinct_over_time(flag_from[6h]))"
-    found = answered(victoria, counted, latest=True)
+def asked(backend, uid, title):
+    """The first query of a panel, as Grafana would send it."""
+    board = BOARDS[f"dashboards/{backend}/en/{uid}.json"]
+    (panel,) = [panel for panel in board["panels"] if panel["title"] == title]
+    target = panel["targets"][0]
+    return filled(target.get("expr") or target["query"], uid)
+
+
+OVERVIEW, STATION = "metering-overview", "metering-station"
+WATER = "metering-device-water-meter"
+
+
+def test_flags_are_counted_once(victoria, influx):
+    expr = asked("victoriametrics", OVERVIEW, "Flags by severity")
+    found = answered(victoria, expr, latest=True)
     told = {one["metric"]["severity"]: float(one["value"][1]) for one in found}
     assert told == {"critical": len(KINDS), "major": 2 * len(KINDS)}
-    panel = next(
-        panel
-        for panel in BOARDS["dashboards/influxdb/en/metering-overview.json"]["panels"]
-        if panel["title"] == "Flags by severity"
-    )
-    series = influx.query(filled(panel["targets"][0]["query"], "metering-overview"))
+    series = influx.query(asked("influxdb", OVERVIEW, "Flags by severity"))
     assert {one["tags"]["severity"]: one["values"][0][1] for one in series} == told
-    (heard,) = answered(
-        victoria, "count(count by (device_id) (count_over_time(fuel_dispenser_ledger_offset[6h])))",
-        latest=True,
-    )  # fmt: skip
-    assert float(heard["value"][1]) == 2
+
+
+def test_devices_are_counted_once(victoria, influx):
+    (one,) = answered(victoria, asked("victoriametrics", OVERVIEW, "Devices heard"), latest=True)
+    (other,) = influx.query(asked("influxdb", OVERVIEW, "Devices heard"))
+    assert float(one["value"][1]) == other["values"][0][1] == 2  # fuel: the pump and the tank
+
+
+def test_what_was_sold_in_an_hour_is_the_sum_of_its_sales(victoria, influx):
+    title = "Sold by nozzle, an hour"
+    (one,) = answered(victoria, asked("victoriametrics", STATION, title), latest=True)
+    assert float(one["value"][1]) == sum(100.25 + step for step in range(6))
+    (other,) = influx.query(asked("influxdb", STATION, title))
+    total = sum(value for _, value in other["values"])
+    assert total == sum(100.25 + step for step in range(30))
+
+
+def test_the_time_last_heard_is_that_of_the_last_message(victoria, influx):
+    title = "Last heard"
+    (one,) = answered(victoria, asked("victoriametrics", WATER, title), latest=True)
+    (other,) = influx.query(asked("influxdb", WATER, title))
+    assert float(one["value"][1]) == pytest.approx(NOW / 1e6, abs=1)
+    assert other["values"][0][1] == pytest.approx(NOW / 1e6, abs=1)
+
+
+def test_what_a_tank_has_lost_in_an_hour_is_seen(victoria, influx):
+    # The level falls by 1 L each 10 minutes.
+    expr = filled('-sum(delta(fuel_dispenser_tank_volume_l{device_id=~"$tanks"}[1h]))', STATION)
+    board = BOARDS[f"dashboards/victoriametrics/en/{STATION}.json"]
+    assert expr in [filled(t["expr"], STATION) for p in board["panels"] for t in p["targets"]]
+    (one,) = answered(victoria, expr, latest=True)
+    assert float(one["value"][1]) == pytest.approx(6, abs=1)
+    board = BOARDS[f"dashboards/influxdb/en/{STATION}.json"]
+    (panel,) = [p for p in board["panels"] if p["title"].startswith("Wet stock")]
+    (other,) = influx.query(filled(panel["targets"][1]["query"], STATION))
+    assert {value for _, value in other["values"][1:-1]} == {6.0}
 
 
 # What they are
