@@ -18,7 +18,7 @@ import structlog
 
 from gateway import __version__
 from gateway.errors import LedgerFull, SourceError
-from gateway.identity import Identity, identity
+from gateway.identity import identity
 from gateway.intake import CommitSettings, GroupCommit
 from gateway.metrics import MetricsServer
 from gateway.processing import Processing
@@ -87,7 +87,7 @@ class Service:
         self._ledger = open_ledger(settings.data_dir / "ledger", settings.ledger.keep_bytes)
         self._first_next_offset = self._ledger.next_offset
         self._disk_bytes = self._first_offset = 0
-        self._processing = Processing(_worker_spec(settings, self._identity))
+        self._processing = Processing(_worker_spec(settings))
         self._sources = [self._source(source) for source in settings.source]
         self._lag = Lag()
         self._commit = GroupCommit(
@@ -349,7 +349,7 @@ class Service:
         return self._processing
 
 
-def _worker_spec(settings: Settings, identity_: Identity) -> WorkerSpec:
+def _worker_spec(settings: Settings) -> WorkerSpec:
     processing = settings.processing
     return WorkerSpec(
         data=settings.data_dir,
@@ -358,13 +358,13 @@ def _worker_spec(settings: Settings, identity_: Identity) -> WorkerSpec:
         commit_messages=processing.commit_messages,
         commit_interval=processing.commit_interval_ms / 1000,
         snapshot_messages=processing.snapshot_messages,
+        alerts=settings.alert_specs(identity(settings.data_dir).client_id),
         sinks=tuple(
             SinkSpec(
                 name=sink.name, url=sink.url, org=sink.org, bucket=sink.bucket, token=sink.secret()
             )
             for sink in settings.sink
         ),
-        alerts=settings.alert_specs(identity_.client_id),
         log_level=settings.log.level,
         log_format=settings.log.format,
         secrets=tuple(settings.secrets()),

@@ -171,10 +171,10 @@ class Worker:
             processor.finish()
             self._report(processor, store, sinks, idle=True)
         finally:
-            for sink in sinks:
-                sink.stop()
             if self._alerts is not None:
                 self._alerts.stop()
+            for sink in sinks:
+                sink.stop()
             store.close()
             ledger.close()
 

@@ -40,8 +40,8 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     commit_messages: int
     commit_interval: float
     snapshot_messages: int
-    sinks: tuple[SinkSpec, ...] = ()
     alerts: tuple[AlertSpec, ...] = ()
+    sinks: tuple[SinkSpec, ...] = ()
     log_level: Level = "info"
     log_format: Format = "auto"
     secrets: tuple[str, ...] = ()
