@@ -256,8 +256,11 @@ class ListStore:
         return FlagTail(flags, last, self._checkpoint.next_offset if done else None)
 
     def flag_states(self) -> FlagStates:
-        """Severity and condition of every flag."""
-        states = [(flag.id, flag.severity, flag.status) for flag in self._flags.values()]
+        """The state of every flag."""
+        states = [
+            (flag.id, flag.severity, flag.status, flag.ledger_offset)
+            for flag in self._flags.values()
+        ]
         return FlagStates(states, self.change, self._checkpoint.next_offset)
 
     def readings(

@@ -125,13 +125,16 @@ class Courier:
 
     async def run(self) -> None:
         """Sends until `close`."""
+        broken = False
         try:
             while not self._closing.is_set():
+                if broken:
+                    broken, self.last_error = False, None
                 try:
                     await self._round()
                 except StoreUnavailable as fault:
-                    self.last_error = str(fault)
-                    log.warning("alert cannot read what is to be sent", fault=str(fault))
+                    broken, self.last_error = True, str(fault)
+                    log.warning("alert cannot use its outbox", fault=str(fault))
                     await self._pause(self._longest_wait / 4)
         finally:
             await self._target.close()
@@ -167,18 +170,21 @@ class Courier:
         waiting = {asyncio.create_task(attempt) for attempt in attempts}
         taken, faults, end = 0, [], math.inf
         now = asyncio.get_running_loop().time
-        while waiting and now() < end:
-            done, waiting = await asyncio.wait(waiting, timeout=_RECORD_EVERY_S)
-            outcomes = [task.result() for task in done]
-            self._record(outcomes)
-            later = [each.fault for each in outcomes if isinstance(each.fault, Later)]
-            taken += sum(each.begun for each in outcomes) - len(later)
-            faults += later
-            if self._closing.is_set():
-                end = min(end, now() + _GRACE_S)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        try:
+            while waiting and now() < end:
+                done, waiting = await asyncio.wait(waiting, timeout=_RECORD_EVERY_S)
+                outcomes = [task.result() for task in done]
+                self._record(outcomes)
+                later = [each.fault for each in outcomes if isinstance(each.fault, Later)]
+                taken += sum(each.begun for each in outcomes) - len(later)
+                faults += later
+                if self._closing.is_set():
+                    end = min(end, now() + _GRACE_S)
+        finally:
+            # Also where nothing can be recorded: what is under way would be sent beside itself.
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
         return taken, faults
 
     def _through(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -45,7 +45,7 @@ _SHIFT: Final = 1
 
 
 def drafted(
-    spec: AlertSpec, view: FlagView, told: Told | None, *, known: bool, titles: Titles, at: int
+    spec: AlertSpec, view: FlagView, told: Told | None, *, titles: Titles, at: int
 ) -> Draft | None:
     """What an alert remembers and tells of a flag as it is now; None where that is nothing new.
 
@@ -53,7 +53,6 @@ def drafted(
         spec: of the alert.
         view: the flag with what people have said of it.
         told: what the alert knows of it.
-        known: a flag that it knows nothing of is older than the alert, and is not told.
         titles: of flag codes, by language.
         at: ns UTC, now.
     """
@@ -65,11 +64,10 @@ def drafted(
     if version == 0:
         if not takes(spec, view):
             return None
-        hold = view.status == "suppressed" and not spec.suppressed
-        if hold or (known and told is None):
+        if view.status == "suppressed" and not spec.suppressed:
             if told is not None and told.held:
                 return None
-            return Draft(Told(flag.id, 0, "", flag.severity, flag.status, held=hold))
+            return Draft(Told(flag.id, 0, "", flag.severity, flag.status, held=True))
     key = key_of(flag)
     record = record_of(view, titles)
     now = Told(
@@ -101,18 +99,43 @@ def _body(event: str, told: Told, record: dict[str, Any], at: int) -> bytes:
 
 
 def begin(spec: AlertSpec, store: Store, outbox: Outbox, at: int) -> Known:
-    """The memory of an alert; at its first start, what is there by now becomes known.
+    """The memory of an alert, brought in line with a store that it has never followed.
+
+    At its first start what is there by now becomes known.  Where a reprocess has made the store
+    anew, so does what it has found in messages that had been looked at, and flags that were told
+    and are not there any more are taken back.
 
     To be called before processing goes on, so that nothing that it finds is taken for old.
     """
     known = outbox.known(spec.name)
-    if known is not None:
-        return known
-    found = FlagStates([], 0, 0) if spec.backlog else store.flag_states()
-    made = outbox.begin(spec.name, at=at, offset=found.next_offset, flags=found.states)
-    store.advance_sink(_sink_of(spec), found.change + _SHIFT)
-    log.info("alert begins", alert=spec.name, known_flags=len(found.states))
-    return made
+    if known is None:
+        found = FlagStates([], 0, 0) if spec.backlog else store.flag_states()
+        flags = (state[:3] for state in found.states)
+        known = outbox.begin(spec.name, at=at, offset=found.next_offset, flags=flags)
+        store.advance_sink(_sink_of(spec), found.change + _SHIFT)
+        log.info("alert begins", alert=spec.name, known_flags=len(found.states))
+    elif store.sink_position(_sink_of(spec)) == 0:
+        found = store.flag_states()
+        if not spec.backlog:
+            old = (state[:3] for state in found.states if state[3] < known.offset)
+            outbox.know(spec.name, old)
+        gone = _take_back(spec, {state[0] for state in found.states}, outbox, at)
+        store.advance_sink(_sink_of(spec), _SHIFT)
+        log.info(
+            "alert looks through a new store", alert=spec.name, flags=len(found.states), gone=gone
+        )
+    return known
+
+
+def _take_back(spec: AlertSpec, here: Container[str], outbox: Outbox, at: int) -> int:
+    """Tells of flags that are not here any more; returns how many."""
+    count, after = 0, ""
+    while standing := outbox.standing(spec.name, after):
+        gone = [told for told in standing if told.flag_id not in here]
+        outbox.take(spec.name, [drafted_gone(spec, told, at) for told in gone], at=at)
+        count += len(gone)
+        after = standing[-1].flag_id
+    return count
 
 
 def _sink_of(spec: AlertSpec) -> str:
@@ -157,7 +180,6 @@ class Follower:
         self._sink = _sink_of(spec)
         self._change = 0
         self._offset = 0
-        self._recount: int | None = None
         self._windows: list[Suppression] | None = None
         self._looked = self._noted = 0.0
         self._closing = asyncio.Event()
@@ -203,19 +225,10 @@ class Follower:
             return
 
     async def _begin(self) -> None:
-        """Finds where to go on: at the first start, in a store made anew, or where it was."""
-        name = self._spec.name
-        known = begin(self._spec, self._store, self._outbox, self._clock())
+        """Finds where to go on."""
+        self._offset = begin(self._spec, self._store, self._outbox, self._clock()).offset
         position = await asyncio.to_thread(self._store.sink_position, self._sink)
-        if position == 0:
-            # A reprocess has made the store anew, or it was put back from somewhere.
-            self._offset, self._recount = known.offset, self._store.change
-            self._outbox.recount(name, self._recount)
-            await self._advance(0)
-            log.info("alert looks through a new store", alert=name, changes=self._recount)
-        else:
-            self._offset, self._recount = known.offset, known.recount
-            self._change = position - _SHIFT
+        self._change = position - _SHIFT
 
     async def _advance(self, change: int) -> None:
         await asyncio.to_thread(self._store.advance_sink, self._sink, change + _SHIFT)
@@ -236,14 +249,12 @@ class Follower:
         elif asyncio.get_running_loop().time() - self._noted >= _OFFSET_EVERY_S:
             tail = await asyncio.to_thread(self._store.flag_tail, self._change, 1)
             self._note(tail.next_offset if not tail.flags else None)
-        if self._recount is not None and self._change >= self._recount:
-            await self._take_back_what_is_gone()
         return moved
 
     def _note(self, offset: int | None) -> None:
         """Remembers which messages' flags have been looked at."""
         self._noted = asyncio.get_running_loop().time()
-        if offset is not None and offset > self._offset and self._recount is None:
+        if offset is not None and offset > self._offset:
             self._offset = offset
             self._outbox.reached(self._spec.name, offset)
 
@@ -263,12 +274,7 @@ class Follower:
             self._told()
 
     def _drafted(self, view: FlagView, told: Told | None, at: int) -> Draft | None:
-        known = (
-            self._recount is not None
-            and not self._spec.backlog
-            and view.flag.ledger_offset < self._offset
-        )
-        return drafted(self._spec, view, told, known=known, titles=self._titles, at=at)
+        return drafted(self._spec, view, told, titles=self._titles, at=at)
 
     def _views(self, flags: Sequence[Flag]) -> list[FlagView]:
         return list(Desk(self._store, self._casebook).see(flags))
@@ -290,17 +296,3 @@ class Follower:
 
     def _flags(self, ids: Sequence[str]) -> list[Flag]:
         return list(self._store.flags(ids=ids, withdrawn=True))
-
-    async def _take_back_what_is_gone(self) -> None:
-        """After a reprocess: tells of flags that it did not find any more."""
-        name, after = self._spec.name, ""
-        while standing := self._outbox.standing(name, after):
-            ids = [told.flag_id for told in standing]
-            here = {flag.id for flag in await asyncio.to_thread(self._flags, ids)}
-            at = self._clock()
-            drafts = [drafted_gone(self._spec, t, at) for t in standing if t.flag_id not in here]
-            if drafts and self._outbox.take(name, drafts, at=at):
-                self._told()
-            after = ids[-1]
-        self._outbox.recount(name, None)
-        self._recount = None

@@ -26,7 +26,7 @@ _AT_ONCE: Final = 500
 _SCHEMA: Final = """
 CREATE TABLE alert (
     name TEXT PRIMARY KEY, began_at INTEGER NOT NULL, offset INTEGER NOT NULL,
-    recount INTEGER, sent INTEGER NOT NULL DEFAULT 0, digest_at INTEGER NOT NULL) STRICT;
+    sent INTEGER NOT NULL DEFAULT 0, digest_at INTEGER NOT NULL) STRICT;
 CREATE TABLE told (
     alert TEXT NOT NULL, flag_id TEXT NOT NULL, version INTEGER NOT NULL, key TEXT NOT NULL,
     severity TEXT NOT NULL, condition TEXT NOT NULL, held INTEGER NOT NULL, summary BLOB NOT NULL,
@@ -49,14 +49,12 @@ _LETTER: Final = "id, key, flag_id, event, severity, queued_at, body, parcel, at
 class Known(msgspec.Struct, frozen=True):
     """One alert's own memory; times in ns UTC.
 
-    ``offset``: flags of messages below this ledger offset have been looked at.  ``recount`` is the
-    change up to which a store made anew is looked through for what is known; None when none is.
+    ``offset``: flags of messages below this ledger offset have been looked at.
     """
 
     name: str
     began_at: int
     offset: int
-    recount: int | None
     sent: int
     digest_at: int
 
@@ -155,7 +153,7 @@ class Outbox:
         """The memory of an alert; None of one that has never run."""
         with self._translated():
             row = self._row(
-                "SELECT name, began_at, offset, recount, sent, digest_at FROM alert WHERE name = ?",
+                "SELECT name, began_at, offset, sent, digest_at FROM alert WHERE name = ?",
                 name,
             )
         return None if row is None else Known(*row)
@@ -181,16 +179,24 @@ class Outbox:
                 "INSERT INTO alert (name, began_at, offset, digest_at) VALUES (?, ?, ?, ?)",
                 (name, at, offset, at),
             )
-            self._db.executemany(
-                "INSERT OR IGNORE INTO told VALUES (?, ?, 0, '', ?, ?, 0, x'7b7d')",
-                ((name, *flag) for flag in flags),
-            )
-        return Known(name, at, offset, None, 0, at)
+            self._know(name, flags)
+        return Known(name, at, offset, 0, at)
 
-    def recount(self, name: str, until: int | None) -> None:
-        """A store made anew is looked through up to this change; None: that is done."""
+    def know(self, name: str, flags: Iterable[tuple[str, str, str]]) -> None:
+        """Flags that are not to be told, because they are older than what is told now.
+
+        Args:
+            name: of the alert.
+            flags: id, severity and condition of each; one of which something is known stays so.
+        """
         with self._transaction():
-            self._db.execute("UPDATE alert SET recount = ? WHERE name = ?", (until, name))
+            self._know(name, flags)
+
+    def _know(self, name: str, flags: Iterable[tuple[str, str, str]]) -> None:
+        self._db.executemany(
+            "INSERT OR IGNORE INTO told VALUES (?, ?, 0, '', ?, ?, 0, x'7b7d')",
+            ((name, *flag) for flag in flags),
+        )
 
     def reached(self, name: str, offset: int) -> None:
         """Flags of messages below ``offset`` have been looked at."""

@@ -80,9 +80,9 @@ class FlagTail(msgspec.Struct, frozen=True):
 
 
 class FlagStates(msgspec.Struct, frozen=True):
-    """Id, severity and condition of every flag, as of the change and the offset named."""
+    """Id, severity, condition and ledger offset of every flag, as of a change and an offset."""
 
-    states: list[tuple[str, str, str]]
+    states: list[tuple[str, str, str, int]]
     change: int
     next_offset: int
 
@@ -217,7 +217,7 @@ class Store(Protocol):
         ...
 
     def flag_states(self) -> FlagStates:
-        """The severity and condition of every flag, and the change up to which these are all."""
+        """The state of every flag, and the change up to which these are all."""
         ...
 
     def sink_position(self, name: str) -> int:

@@ -482,11 +482,13 @@ class DuckDBStore:
         return FlagTail(flags, reached, next_offset if caught_up else None)
 
     def flag_states(self) -> FlagStates:
-        """The severity and condition of every flag, and the change up to which these are all."""
+        """The state of every flag, and the change up to which these are all."""
         next_offset = self._next_offset
-        found = self._connections.all("SELECT id, severity, status, change FROM flags")
-        last = max((change for *_, change in found), default=0)
-        return FlagStates([(id_, grave, how) for id_, grave, how, _ in found], last, next_offset)
+        found = self._connections.all(
+            "SELECT id, severity, status, ledger_offset, change FROM flags"
+        )
+        states = [(id_, grave, how, offset) for id_, grave, how, offset, _ in found]
+        return FlagStates(states, max((row[-1] for row in found), default=0), next_offset)
 
     def sink_position(self, name: str) -> int:
         """How far the sink ``name`` came; 0 for a new one."""

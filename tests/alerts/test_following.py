@@ -326,6 +326,30 @@ def test_a_reprocess_tells_no_flag_again_and_takes_back_what_it_does_not_find(
     assert taken_back["device_id"] == "w-2"
 
 
+def test_what_is_found_after_a_reprocess_of_an_old_message_is_told(bench, receiver, hook):
+    # As of a device that falls silent: its flag hangs on its last message.
+    receiver.answer = 503
+    old = flag(1)
+
+    async def story():
+        async with bench.running(hook()):
+            await until(lambda: bench.store.sink_position("alert:duty"))
+            bench.commit(offset=1000)
+            await until(bench.idle)
+        outbox = bench.outbox()
+        outbox.reached("duty", 1000)
+        outbox.close()
+        bench.reprocessed(old, flag(2))  # found by a mended profile: not told
+        async with bench.running(hook(queue=1)):
+            await until(lambda: bench.store.sink_position("alert:duty"))
+            bench.commit(flag(3), flag(4), later(old, until=old.until + HOUR))
+            receiver.answer = 204
+            await settled(bench, receiver, 2)
+
+    run(story())
+    assert sorted(receiver.told) == [("flag.raised", "flag-3", 1), ("flag.raised", "flag-4", 1)]
+
+
 def test_what_waited_when_the_store_was_made_anew_is_still_told(bench, receiver, hook):
     receiver.answer = 503
     spec = hook(queue=2)

@@ -384,7 +384,7 @@ def test_changes_of_flags_are_numbered_and_each_flag_is_told_as_it_is_now(store:
     assert (len(part.flags), part.change, part.next_offset) == (1, 1, None)
     assert store.flag_tail(4) == FlagTail([], 4, 9)
     states = store.flag_states()
-    assert min(states.states) == ("flag-1", "major", "ended")
+    assert min(states.states) == ("flag-1", "major", "ended", 1)
     assert (states.change, states.next_offset) == (4, 9)
     opened_again = DuckDBStore(store.path.with_name("copy.duckdb"))
     opened_again.copy_before(9, store)
