@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import msgspec
 import sqlalchemy as sa
 
+from gateway.audit import AUDIT, AuditEntry, append, entry_of, verify
 from gateway.devices import Registry
 from gateway.errors import ConfigError, GatewayError
 from gateway.records import Device
@@ -25,25 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
+    from gateway.audit import Head, Verdict
     from gateway.registry import Record
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 FILE_NAME: Final = "casebook.sqlite"
 _BUSY_TIMEOUT_S: Final = 30.0
-
-_METADATA: Final = sa.MetaData()
-
-AUDIT: Final = sa.Table(
-    "audit",
-    _METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("at", sa.BigInteger, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("subject", sa.Text, nullable=False),
-    sa.Column("detail", sa.JSON, nullable=False),
-    sqlite_autoincrement=True,
-)
 
 
 class ImportSummary(msgspec.Struct, frozen=True):
@@ -53,16 +41,6 @@ class ImportSummary(msgspec.Struct, frozen=True):
     changed: int
     unchanged: int
     corrected: int = 0
-
-
-class AuditEntry(msgspec.Struct, frozen=True):
-    """One thing a person did; ``at`` in nanoseconds UTC."""
-
-    at: int
-    actor: str
-    action: str
-    subject: str
-    detail: dict[str, Any]
 
 
 class Casebook:
@@ -187,8 +165,7 @@ class Casebook:
             if read.digests:
                 detail["sha256"] = read.digests
             row = {"at": now, "actor": actor, "action": "device.import", "subject": source}
-            inserted = connection.execute(sa.insert(AUDIT).values(**row, detail=detail))
-            audit_id = int(inserted.inserted_primary_key[0])  # type: ignore[index]
+            audit_id = append(connection, [row | {"detail": detail}])
             tables.write(connection, made.changes, audit_id)
             rows = [
                 {
@@ -203,7 +180,7 @@ class Casebook:
                 if change.action != "add"
             ]
             if rows:
-                connection.execute(sa.insert(AUDIT), rows)
+                append(connection, rows)
             return made
 
     @staticmethod
@@ -274,13 +251,13 @@ class Casebook:
             named = sa.and_(AUDIT.c.subject.in_(subjects), sa.or_(*kinds))
             mine = sa.or_(named, AUDIT.c.id.in_(ids))
             query = sa.select(AUDIT).where(mine).order_by(AUDIT.c.id.desc())
-            return [_audit_entry(row) for row in connection.execute(query)]
+            return [entry_of(row) for row in connection.execute(query)]
 
     def audit(self, limit: int = 100) -> list[AuditEntry]:
         """The latest entries, newest first."""
         query = sa.select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
         with self.transaction(reading=True) as connection:
-            return [_audit_entry(row) for row in connection.execute(query)]
+            return [entry_of(row) for row in connection.execute(query)]
 
     def now(self) -> int:
         """The time of the casebook's clock, in nanoseconds UTC."""
@@ -290,7 +267,7 @@ class Casebook:
     def audited(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Adds rows to the audit within a transaction: at, actor, action, subject, detail."""
         if rows:
-            connection.execute(sa.insert(AUDIT), list(rows))
+            append(connection, rows)
 
     def record(self, *, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
         """Adds a row to the audit."""
@@ -299,7 +276,12 @@ class Casebook:
             "detail": detail,
         }  # fmt: skip
         with self.transaction() as connection:
-            connection.execute(sa.insert(AUDIT), row)
+            append(connection, [row])
+
+    def verify_audit(self, kept: Head | None = None) -> Verdict:
+        """Whether the audit is what was written; see `gateway.audit.verify`."""
+        with self.transaction(reading=True) as connection:
+            return verify(connection, kept)
 
     def last(self, action: str) -> AuditEntry | None:
         """The latest entry of an action; None when there is none."""
@@ -308,7 +290,7 @@ class Casebook:
             row = connection.execute(query.limit(1)).first()
         if row is None:
             return None
-        return _audit_entry(row)
+        return entry_of(row)
 
     def close(self) -> None:
         """Closes the file."""
@@ -338,10 +320,6 @@ def _begin(connection: sa.Connection) -> None:
     """Takes the lock for writing first: two cannot both decide by what they have read."""
     reading = connection.get_execution_options().get("casebook_reading", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _audit_entry(row: sa.Row[Any]) -> AuditEntry:
-    return AuditEntry(row.at, row.actor, row.action, row.subject, row.detail)
 
 
 def summary(made: changes.Plan) -> ImportSummary:

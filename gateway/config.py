@@ -239,6 +239,89 @@ class MetricsSettings(Table):
         return self._token
 
 
+class OidcSettings(Table):
+    """Single sign-on by OpenID Connect; the accounts must be there, under the names it tells."""
+
+    issuer: str = Field(
+        pattern=r"^(https://[^\s@?#]+|http://(127\.0\.0\.1|localhost)[^\s@?#]*)$",
+        description="address of the provider, as it says it itself",
+    )
+    client_id: str = Field(min_length=1, description="what this gateway is called there")
+    client_secret: SecretStr | None = Field(
+        default=None, description="secret there; rather use the next two"
+    )
+    client_secret_file: Path | None = Field(default=None, description="file that holds the secret")
+    client_secret_env: str | None = Field(
+        default=None, description="environment variable with the secret"
+    )
+    redirect_uri: str = Field(
+        pattern=r"^https?://[^\s@?#]+/api/v1/session/oidc/callback$",
+        description="where it sends browsers back to: this gateway's /api/v1/session/oidc/callback",
+    )
+    name_claim: str = Field(
+        default="preferred_username", min_length=1, description="the claim that names the account"
+    )
+
+    _secret: str | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _hang_together(self) -> Self:
+        self._secret = secret_of(
+            "client_secret", self.client_secret, self.client_secret_file, self.client_secret_env
+        )
+        return self
+
+    def secret(self) -> str | None:
+        """The secret, from whichever way it was given."""
+        return self._secret
+
+
+class ApiSettings(Table):
+    """The HTTP API; it runs where the table ``[api]`` is there, were it empty."""
+
+    host: str = Field(
+        default="127.0.0.1", description="address to listen on; others than loopback need TLS"
+    )
+    port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    names: tuple[str, ...] = Field(
+        default=(),
+        description="names that browsers may call it by; default on loopback: localhost and its "
+        "addresses, else any",
+    )
+    cert_file: Path | None = Field(default=None, description="certificate chain (TLS), PEM")
+    key_file: Path | None = Field(
+        default=None, description="key of cert_file, if not in the same file"
+    )
+    requests_per_second: float = Field(
+        default=50.0, gt=0, description="requests of one account a second, after a burst of four"
+    )
+    oidc: OidcSettings | None = Field(default=None, description="single sign-on; default: none")
+
+    @model_validator(mode="after")
+    def _hang_together(self) -> Self:
+        if self.key_file is not None and self.cert_file is None:
+            raise ValueError("key_file is of no use without cert_file")
+        if self.host not in LOOPBACK and self.cert_file is None:
+            raise ValueError(
+                f"host {self.host!r} can be reached from outside: set cert_file (TLS), or listen "
+                "on 127.0.0.1 behind a proxy that speaks TLS"
+            )
+        missing = [
+            f"{file} is not there"
+            for file in (self.cert_file, self.key_file)
+            if file is not None and not file.is_file()
+        ]
+        if missing:
+            raise ValueError("; ".join(missing))
+        return self
+
+    def known_as(self) -> tuple[str, ...]:
+        """The names that it may be called by; none for any."""
+        if self.names or self.host not in LOOPBACK:
+            return self.names
+        return LOOPBACK
+
+
 class StatusSettings(Table):
     """The status message on ``supervision/gateway/{name}/status``."""
 
@@ -287,6 +370,7 @@ class Settings(BaseSettings):
         default=(), description="flags that leave the gateway"
     )
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="Prometheus listener")
+    api: ApiSettings | None = Field(default=None, description="HTTP API; default: none")
     status: StatusSettings = Field(default=StatusSettings(), description="status message")
     log: LogSettings = Field(default=LogSettings(), description="logs")
 
@@ -319,6 +403,8 @@ class Settings(BaseSettings):
         found += [sink.secret() for sink in self.sink]
         found += [secret for alert in self.alerts for secret in alert.target.secrets()]
         found.append(self.metrics.secret())
+        if self.api is not None and self.api.oidc is not None:
+            found.append(self.api.oidc.secret())
         return [secret for secret in found if secret]
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.config_load import load
 from gateway.errors import GatewayError
+from gateway.messages import Texts, language
 from gateway.service import Service
 from gateway.sources.embedded import EmbeddedBroker
 from gateway.store.duckdb import DuckDBStore
@@ -185,11 +186,13 @@ async def demo(
             await _until_connected(service, serving)
             began = time.monotonic()
             await simulators.begin(broker.v4_port)
+            telling = asyncio.create_task(_tell_address(service), name="tell-address")
 
             def ended() -> bool:
                 return serving.done() or simulators.ended
 
             await _watch(service, ended, options.seconds, show, stop)
+            telling.cancel()
             sent = await simulators.stop()
             await _settle(service, sent)
             seconds = time.monotonic() - began
@@ -210,10 +213,18 @@ def _settings(data: Path, port: int, registry: Path) -> Settings:
             "registry": registry,
             "source": [{"name": "embedded", "port": port}],
             "metrics": {"enabled": False},
+            "api": {"port": 0},
             "status": {"interval": 1.0},
             "log": {"level": "error"},
         },
     )
+
+
+async def _tell_address(service: Service) -> None:
+    """Says where the API is as soon as it is there."""
+    while service.api_url is None:  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(0.1)
+    print(Texts(language())("api.address", url=service.api_url), file=sys.stderr, flush=True)  # noqa: T201 - a demo talks
 
 
 async def _until_connected(service: Service, serving: asyncio.Task[None]) -> None:

@@ -156,7 +156,7 @@ class MetricsServer:
             if path == "/metrics":
                 return 200, CONTENT_TYPE_LATEST, generate_latest(registry)
             if path == "/readyz":
-                return _readiness(status())
+                return readiness(status())
             return 404, "text/plain", b"there are /metrics, /healthz and /readyz\n"
 
         try:
@@ -202,7 +202,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: a scrape is not worth a line."""
 
 
-def _readiness(status: Status) -> Answer:
+def readiness(status: Status) -> Answer:
+    """Whether messages are taken and decided, as status, content type and body."""
     faults = [
         f"source {source.name}: {source.error or 'not connected'}"
         for source in status.sources

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -17,9 +18,12 @@ import msgspec
 import structlog
 
 from gateway import __version__
+from gateway.api.process import ApiProcess, ApiSpec, FirstAccount, OidcSpec
+from gateway.config import ApiSettings, OidcSettings
 from gateway.errors import LedgerFull, SourceError
 from gateway.identity import identity
 from gateway.intake import CommitSettings, GroupCommit
+from gateway.messages import Texts, language
 from gateway.metrics import MetricsServer
 from gateway.processing import Processing
 from gateway.records import Counters
@@ -42,6 +46,7 @@ from gateway.worker_messages import SinkSpec, WorkerSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.api.process import Word
     from gateway.config import Settings, SourceSettings
 
 log = structlog.get_logger(__name__)
@@ -52,6 +57,9 @@ _FLUSH_S: Final = 3.0
 _LOAD_S: Final = 20.0
 _PRUNE_EVERY_S: Final = 60.0
 _MARK_EVERY_S: Final = 60.0
+_TELL_EVERY_S: Final = 1.0
+_MEMORY: Final = "48MB"
+_MEMORY_WITH_QUESTIONS: Final = "192MB"
 
 
 class Service:
@@ -65,6 +73,7 @@ class Service:
 
     Attributes:
         ready: set when sources are started.
+        first_account: the account that the API has made in this run, where there was none.
     """
 
     def __init__(
@@ -88,6 +97,8 @@ class Service:
         self._first_next_offset = self._ledger.next_offset
         self._disk_bytes = self._first_offset = 0
         self._processing = Processing(_worker_spec(settings))
+        self._api = None if settings.api is None else ApiProcess(_api_spec(settings), self._hear)
+        self.first_account: FirstAccount | None = None
         self._sources = [self._source(source) for source in settings.source]
         self._lag = Lag()
         self._commit = GroupCommit(
@@ -128,6 +139,8 @@ class Service:
                 metrics = MetricsServer(self.settings.metrics, self.status)
             await self._serve()
         finally:
+            if self._api is not None:
+                self._api.kill()
             self._processing.kill()
             await processing
             if metrics is not None:
@@ -151,8 +164,10 @@ class Service:
         return self._stop.is_set()
 
     def kill(self) -> None:
-        """Ends the worker at once; for a second signal, just before the process ends."""
+        """Ends worker and API at once; for a second signal, just before the process ends."""
         self._processing.kill()
+        if self._api is not None:
+            self._api.kill()
 
     async def _load(self) -> bool:
         """Waits for the worker's word on profiles, registry and store; False when stopped."""
@@ -183,7 +198,11 @@ class Service:
             asyncio.create_task(self._prune(), name="prune"),
             asyncio.create_task(self._mark_clock(), name="clock"),
         ]
-        running = {commit, *sources, *chores}
+        served = []
+        if self._api is not None:
+            served.append(asyncio.create_task(self._api.run(), name="api"))
+            chores.append(asyncio.create_task(self._tell_api(self._api), name="tell-api"))
+        running = {commit, *sources, *chores, *served}
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         self._state = "online"
         self.ready.set()
@@ -201,6 +220,9 @@ class Service:
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
+            if self._api is not None:
+                await self._api.stop()
+                await asyncio.gather(*served, return_exceptions=True)
             await self._shut_down(sources, commit)
         for task in running:
             if not task.cancelled() and (error := task.exception()) is not None:
@@ -289,6 +311,25 @@ class Service:
             received = commit.received
             await asyncio.sleep(self._mark_every)
 
+    # --- api
+
+    async def _tell_api(self, api: ApiProcess) -> None:
+        while True:
+            api.tell(self.status())
+            await asyncio.sleep(_TELL_EVERY_S)
+
+    def _hear(self, word: Word) -> None:
+        """Shows a first password to who has started the gateway; it is in no log."""
+        if isinstance(word, FirstAccount):
+            self.first_account = word
+            text = Texts(language())("user.first", name=word.name, password=word.password)
+            print(text, file=sys.stderr, flush=True)  # noqa: T201 - said once, to a person
+
+    @property
+    def api_url(self) -> str | None:
+        """Where the API listens; None while it does not."""
+        return None if self._api is None else self._api.url
+
     # --- state
 
     def status(self) -> Status:
@@ -365,9 +406,38 @@ def _worker_spec(settings: Settings) -> WorkerSpec:
             )
             for sink in settings.sink
         ),
+        store_memory=_MEMORY if settings.api is None else _MEMORY_WITH_QUESTIONS,
         log_level=settings.log.level,
         log_format=settings.log.format,
         secrets=tuple(settings.secrets()),
+    )
+
+
+def _api_spec(settings: Settings) -> ApiSpec:
+    api = settings.api or ApiSettings()
+    return ApiSpec(
+        data=settings.data_dir,
+        profiles=settings.profiles,
+        host=api.host,
+        port=api.port,
+        names=api.known_as(),
+        cert_file=api.cert_file,
+        key_file=api.key_file,
+        requests_per_second=api.requests_per_second,
+        oidc=None if api.oidc is None else _oidc_spec(api.oidc),
+        secrets=tuple(settings.secrets()),
+        log_level=settings.log.level,
+        log_format=settings.log.format,
+    )
+
+
+def _oidc_spec(oidc: OidcSettings) -> OidcSpec:
+    return OidcSpec(
+        issuer=oidc.issuer,
+        client_id=oidc.client_id,
+        client_secret=oidc.secret(),
+        redirect_uri=oidc.redirect_uri,
+        name_claim=oidc.name_claim,
     )
 
 

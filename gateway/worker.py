@@ -29,12 +29,14 @@ from gateway.assembly import (
     record_profiles,
 )
 from gateway.checks import CATALOGUE
-from gateway.errors import ConfigError, GatewayError, ProfileError, StoreLocked
+from gateway.errors import ConfigError, GatewayError, ProfileError, StoreError, StoreLocked
 from gateway.ledger.sqlite import open_reader
 from gateway.pipeline import Processor
 from gateway.profiles import ProfileSet
 from gateway.registry import RegistryError
 from gateway.store.duckdb import DuckDBStore
+from gateway.store.gate import FlagLog, StoreGate
+from gateway.store.wire import SOCKET
 from gateway.worker_messages import Drain, Failed, Loaded, Reload, Reloaded, Report, SinkState
 
 if TYPE_CHECKING:
@@ -59,13 +61,14 @@ _LASTING: Final = (ConfigError, ProfileError, StoreLocked)
 class WatchedStore(DuckDBStore):
     """The store, counting what is committed so that a live view needs no query."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, *, memory_limit: str) -> None:
+        super().__init__(path, memory_limit=memory_limit)
         self.flag_codes: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.recent_flags: deque[Flag] = deque(maxlen=RECENT)
         self.recent_quarantined: deque[Quarantined] = deque(maxlen=RECENT)
         self.devices_seen: set[str] = set()
+        self.flag_log = FlagLog()
         self._seen: dict[str, bool] = {}
 
     def prepare(self, readings: list[Reading], before: Sequence[Prepared]) -> Prepared:
@@ -76,6 +79,7 @@ class WatchedStore(DuckDBStore):
     def commit(self, results: Results) -> None:
         """Stores as `DuckDBStore.commit`, then counts."""
         super().commit(results)
+        self.flag_log.add(results.flags)
         for flag in results.flags:
             self._count(flag)
         for row in results.quarantined:
@@ -119,6 +123,15 @@ def main(pipe: Connection, spec: WorkerSpec) -> None:
         raise SystemExit(1) from None
 
 
+def _gate(store: WatchedStore, data: Path) -> StoreGate | None:
+    """The way for other processes to ask; a disk without sockets is no reason not to process."""
+    try:
+        return StoreGate(store, data / SOCKET, flags=store.flag_log)
+    except StoreError as error:
+        log.warning("nobody can ask the store while this gateway runs", error=str(error))
+        return None
+
+
 def _say(pipe: Connection[Word, Order], word: Word) -> None:
     try:
         pipe.send(word)
@@ -151,8 +164,9 @@ class Worker:
         devices = read_devices(data, spec.registry)
         decider = make_decider(profiles, devices, spec.profiles)
         ledger = open_reader(data.ledger)
-        store = WatchedStore(data.store)
+        store = WatchedStore(data.store, memory_limit=spec.store_memory)
         sinks: list[SinkThread] = []
+        gate: StoreGate | None = None
         try:
             processor = Processor(
                 ledger,
@@ -162,6 +176,7 @@ class Worker:
                 snapshot_messages=spec.snapshot_messages,
             )
             record_profiles(data, profiles, processor.offset, [])
+            gate = _gate(store, spec.data)
             collect_seldom()
             self._pipe.send(Loaded(processor.offset, len(profiles.profiles), len(devices)))
             sinks += [SinkThread(each, store) for each in spec.sinks]
@@ -175,6 +190,8 @@ class Worker:
                 self._alerts.stop()
             for sink in sinks:
                 sink.stop()
+            if gate is not None:
+                gate.close()
             store.close()
             ledger.close()
 

@@ -32,7 +32,10 @@ class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What the worker needs to know; travels to it by pickle."""
+    """What the worker needs to know; travels to it by pickle.
+
+    ``store_memory`` is what the store may keep in memory, for processing and questions together.
+    """
 
     data: Path
     profiles: tuple[Path, ...]
@@ -42,6 +45,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_messages: int
     alerts: tuple[AlertSpec, ...] = ()
     sinks: tuple[SinkSpec, ...] = ()
+    store_memory: str = "48MB"
     log_level: Level = "info"
     log_format: Format = "auto"
     secrets: tuple[str, ...] = ()

@@ -213,8 +213,8 @@ def test_the_defaults_in_the_example_file_are_the_real_ones():
     for row in table():
         table_name, _, key = row.key.rpartition(".")
         place = tree
-        for part in table_name.split(".") if table_name else ():
-            place = place[part.removesuffix("[]")]
+        for name in filter(None, table_name.split(".")):
+            place = place[name.removesuffix("[]")]
             place = place[0] if isinstance(place, list) else place
         if row.default in ("-", ""):
             continue

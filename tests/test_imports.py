@@ -25,6 +25,11 @@ ALLOWED = {
     "ledger": {"records", "errors"},
     "store": VOCABULARY,
     "messages": set(),
+    "audit": set(),
+    "access": VOCABULARY | {"casebook"},
+    "queries": VOCABULARY
+    | {"times", "store", "registry", "casebook", "audit", "access", "flags", "quality", "profiles"}
+    | {"ledger", "checks"},
     "flags": VOCABULARY | {"times", "store", "registry", "casebook"},
     "alerts": VOCABULARY
     | {"times", "store", "registry", "casebook", "flags", "sources", "messages"},

@@ -6,7 +6,8 @@ from typing import Any, Final
 import msgspec
 from rich.text import Text
 
-from gateway.casebook import AuditEntry, Casebook, summary
+from gateway.audit import AuditEntry
+from gateway.casebook import Casebook, summary
 from gateway.cli.output import console, counted, print_table, progress_console
 from gateway.devices import named_devices, shown_parameters
 from gateway.records import Device

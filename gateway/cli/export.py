@@ -11,6 +11,7 @@ import typer
 from gateway import log as logs
 from gateway.casebook import FILE_NAME, Casebook
 from gateway.checks import CATALOGUE
+from gateway.cli.export_url import fetch
 from gateway.cli.output import Data, examples, existing, moment, progress_console
 from gateway.devices import Registry
 from gateway.errors import ConfigError
@@ -18,13 +19,14 @@ from gateway.flags.query import Desk, with_status
 from gateway.quality.codes import QUALITY_CODES, code_of
 from gateway.quantities import KINDS
 from gateway.records import Flag
-from gateway.store.duckdb import DuckDBStore
+from gateway.store.asked import open_store
 from gateway.store.export import (
     export_devices,
     export_flags,
     export_quarantine,
     export_readings,
 )
+from gateway.store.reading import StoreReader
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -58,9 +60,10 @@ class Format(StrEnum):
     epilog=examples(
         "gateway export readings --data data --kind water_meter -o readings.jsonl",
         "gateway export flags --data data --code amount_mismatch --since 2026-03-01",
+        "GATEWAY_TOKEN=mgw_… gateway export flags --url https://gateway.example -o flags.csv",
     ),
 )
-def export(
+def export(  # noqa: C901 - one place for the options of one command
     what: Annotated[What, typer.Argument(help="readings, flags, quarantine or devices")],
     *,
     data: Data = Path("data"),
@@ -78,6 +81,10 @@ def export(
     device: Annotated[str | None, typer.Option(help="Only this device.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only this kind of instrument.")] = None,
     code: Annotated[str | None, typer.Option(help="Only this flag code.")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="The API of a gateway elsewhere; its token in GATEWAY_TOKEN."),
+    ] = None,
     quality_codes: Annotated[
         QualityCodes | None,
         typer.Option(help="Readings get a quality_code, in the codes of this system, too."),
@@ -87,9 +94,8 @@ def export(
 
     Times are those of the measurement. The status of a flag is what people decided about it; else
     `suppressed`, where it lies in a window of known maintenance; else `open` or `ended`. What is
-    absent is left out, never written as 0. A running gateway has the store to itself: stop it
-    first, or copy what it has taken in out of the ledger (`gateway ledger show --offset N --count M
-    --json`) and replay the copy elsewhere.
+    absent is left out, never written as 0. While a gateway runs it is asked; nothing has to be
+    stopped.
     """
     logs.configure("warning")
     if kind is not None and kind not in KINDS:
@@ -107,7 +113,12 @@ def export(
         )
     if chosen == Format.LP and quality_codes is not None:
         raise ConfigError("--quality-codes: not with --format lp, whose fields are fixed")
-    store = DuckDBStore(existing(data, "store.duckdb") / "store.duckdb", read_only=True)
+    if url is not None:
+        if quality_codes is not None:
+            raise ConfigError("--quality-codes: not with --url")
+        _from_elsewhere(url, what, chosen, given, output)
+        return
+    store = open_store(existing(data, "store.duckdb"))
     try:
         with _opened(output) as out:
             match what:
@@ -145,6 +156,17 @@ def export(
     progress_console().print(f"{what}: {written:,} written")
 
 
+def _from_elsewhere(
+    url: str, what: What, chosen: str, given: dict[str, str | None], output: Path | None
+) -> None:
+    if chosen == Format.LP:
+        raise ConfigError("--format lp: not with --url; take jsonl, csv or parquet")
+    with _opened(output) as out:
+        size = fetch(url, str(what), chosen, given, out)
+        out.flush()
+    progress_console().print(f"{what}: {size:,} bytes")
+
+
 def _registry(data: Path) -> Registry | None:
     """The registry beside the store, if there is one."""
     if not (data / FILE_NAME).exists():
@@ -159,7 +181,7 @@ def _codes(scheme: QualityCodes | None) -> dict[str, int | str | None] | None:
     return {word: code_of(word, str(scheme)) for word in QUALITY_CODES}
 
 
-def _restated(store: DuckDBStore, data: Path) -> Callable[[Iterator[Flag]], Iterator[Flag]] | None:
+def _restated(store: StoreReader, data: Path) -> Callable[[Iterator[Flag]], Iterator[Flag]] | None:
     """What gives flags the status by people's decisions, if there is a casebook."""
     if not (data / FILE_NAME).exists():
         return None

@@ -17,7 +17,7 @@ from gateway.flags.query import Choice, Desk
 from gateway.flags.states import STATUSES, checked_actor
 from gateway.messages import Texts, language
 from gateway.quantities import KINDS
-from gateway.store.duckdb import DuckDBStore
+from gateway.store.asked import open_store
 
 
 class Severity(StrEnum):
@@ -79,8 +79,7 @@ Skip = Annotated[
 @contextmanager
 def opened_desk(data: Path) -> Iterator[Desk]:
     """Store, casebook and registry of a data directory."""
-    path = existing(data, "store.duckdb") / "store.duckdb"
-    store = DuckDBStore(path, read_only=True, memory_limit="512MB", threads=2)
+    store = open_store(existing(data, "store.duckdb"))
     try:
         with Casebook(data) as casebook:
             yield Desk(store, casebook)

@@ -32,8 +32,9 @@ from gateway.quality.assess import (
 from gateway.quality.counts import Terms, latest_receipt
 from gateway.quality.dimensions import Counts, Scores
 from gateway.registry.tables import read_versions
-from gateway.store.duckdb import DuckDBStore
+from gateway.store.asked import open_store
 from gateway.store.export import rfc3339
+from gateway.store.reading import StoreReader
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -87,9 +88,8 @@ def quality(  # noqa: PLR0917 - typer takes its options so
     if device is not None and as_csv:
         raise ConfigError("--device has more than one table: take --json")
     where = _zone(zone)
-    path = existing(data, "store.duckdb") / "store.duckdb"
-    store = DuckDBStore(
-        path, read_only=True, memory_limit="2GB", threads=min(8, os.cpu_count() or 1)
+    store = open_store(
+        existing(data, "store.duckdb"), memory_limit="2GB", threads=min(8, os.cpu_count() or 1)
     )
     try:
         devices, terms = _people(data, round(on_time * 60e9), device)
@@ -154,7 +154,7 @@ def _zone(name: str) -> dt.tzinfo:
 
 
 def _days(
-    store: DuckDBStore,
+    store: StoreReader,
     zone: dt.tzinfo,
     date: str | None,
     since: str | None,

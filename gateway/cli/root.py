@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "flag": "Flags: list, show, decide, suppress, incidents.",
     "alert": "Alerts: list, test, what was not taken, send it again.",
     "quality": "Data quality by device, model, vendor or region, from counts.",
+    "user": "People who log in: add, list, role, password, token.",
     "ledger": "The ledger: verify, show, prune.",
 }
 _USED_WRONGLY: Final = (ConfigError, ProfileError, LedgerLocked, StoreLocked)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.casebook import Casebook
     from gateway.devices import Registry
     from gateway.records import Device, Flag
-    from gateway.store import Store
+    from gateway.store import Readable
 
 _CHUNK: Final = 500
 _SEVERITIES: Final = ("info", "minor", "major", "critical")
@@ -75,7 +75,9 @@ class Desk:
             casebook, which has a million others, too.
     """
 
-    def __init__(self, store: Store, casebook: Casebook, devices: Registry | None = None) -> None:
+    def __init__(
+        self, store: Readable, casebook: Casebook, devices: Registry | None = None
+    ) -> None:
         self.store = store
         self.casebook = casebook
         self._devices = devices
@@ -128,9 +130,10 @@ class Desk:
         """Flags of the store, looked up in the casebook some hundred at a time."""
         stream = iter(flags)
         while chunk := list(islice(stream, _CHUNK)):
-            yield from self._views(chunk)
+            yield from self.viewed(chunk)
 
-    def _views(self, flags: Sequence[Flag]) -> list[FlagView]:
+    def viewed(self, flags: Sequence[Flag]) -> list[FlagView]:
+        """Flags in their order, with what people have said of each."""
         with self.casebook.transaction(reading=True) as connection:
             cases = tables.read_cases(connection, [flag.id for flag in flags])
             devices = self._devices
@@ -171,7 +174,7 @@ class Desk:
             flags = [
                 msgspec.structs.replace(case.flag, status="withdrawn") for case in cases.values()
             ]
-            for view in self._views(flags):
+            for view in self.viewed(flags):
                 yield msgspec.structs.replace(view, gone=True)
 
 

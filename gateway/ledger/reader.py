@@ -104,6 +104,15 @@ class LedgerReader:
                 yield RawMessage(position, received_at, topic, payload)
             offset = batch.first_offset + len(batch)
 
+    def holding(self, offset: int) -> Row | None:
+        """The stored batch that holds a message, with its content as it is on disk.
+
+        Raises:
+            LedgerError: the segment cannot be read.
+        """
+        row = self._row_at(offset)
+        return row if row is not None and row.first_offset <= offset else None
+
     def close(self) -> None:
         """Close the connections; the reader may be used again."""
         self._close_tail()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.casebook import Casebook
     from gateway.devices import Registry
     from gateway.records import Device
-    from gateway.store.duckdb import DuckDBStore
+    from gateway.store.reading import StoreReader
 
 By = Literal["device", "model", "vendor", "region"]
 BY: Final[tuple[By, ...]] = ("device", "model", "vendor", "region")
@@ -142,7 +142,7 @@ def terms_of(
 
 
 def assess(
-    store: DuckDBStore,
+    store: StoreReader,
     devices: Registry,
     first: dt.date,
     last: dt.date,
@@ -215,7 +215,7 @@ def _assessed(
 
 
 def detail(
-    store: DuckDBStore,
+    store: StoreReader,
     devices: Registry,
     first: dt.date,
     last: dt.date,
@@ -253,7 +253,7 @@ def detail(
     )
 
 
-def _flags(store: DuckDBStore, begin: int, end: int, terms: Terms) -> list[CountedFlag]:
+def _flags(store: StoreReader, begin: int, end: int, terms: Terms) -> list[CountedFlag]:
     every = " UNION ALL ".join(
         f"SELECT '{kind}' AS kind, channel, epoch_ns(measured_at) AS measured FROM {table(kind)} "
         "WHERE device_id = ? AND measured_at >= make_timestamp_ns(?) "
@@ -281,7 +281,7 @@ def _flags(store: DuckDBStore, begin: int, end: int, terms: Terms) -> list[Count
     ]
 
 
-def _quarantine(store: DuckDBStore, begin: int, end: int, terms: Terms) -> dict[str, int]:
+def _quarantine(store: StoreReader, begin: int, end: int, terms: Terms) -> dict[str, int]:
     rows = store.ask(
         "SELECT reason, count(*) FROM quarantine WHERE device_id = ? AND stage NOT LIKE 'sink:%' "
         "AND received_at >= make_timestamp_ns(?) AND received_at < make_timestamp_ns(?) "

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from gateway.devices import Registry
-    from gateway.store.duckdb import DuckDBStore
+    from gateway.store.reading import StoreReader
 
 DAY: Final = 86_400 * 10**9
 HISTORY: Final = 7
@@ -94,7 +94,7 @@ class Day:
 
     def __init__(
         self,
-        store: DuckDBStore,
+        store: StoreReader,
         begin: int,
         end: int,
         *,
@@ -353,7 +353,7 @@ class Day:
         return found
 
 
-def latest_receipt(store: DuckDBStore) -> int | None:
+def latest_receipt(store: StoreReader) -> int | None:
     """The latest time of receipt of a reading, in ns; None of an empty store."""
     every = " UNION ALL ".join(
         f"SELECT max(received_at) AS latest FROM {table(kind)}" for kind in KINDS

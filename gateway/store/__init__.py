@@ -95,8 +95,8 @@ class Prepared(msgspec.Struct, frozen=True):
     held: Any
 
 
-class Store(Protocol):
-    """Keeps what processing found; safe to use from several threads.
+class Readable(Protocol):
+    """What can be asked of a store, in the process that has it or from another one.
 
     Every time bound is ns UTC; ``since`` is included, ``until`` is not.  Iterators hold a
     consistent view and bounded memory, and release it when they are exhausted or closed.
@@ -105,44 +105,6 @@ class Store(Protocol):
     @property
     def position(self) -> int:
         """The position of the last reading; 0 when there is none."""
-        ...
-
-    def checkpoint(self) -> Checkpoint:
-        """Where processing stands, with the last snapshot of the checks' state."""
-        ...
-
-    def prepare(self, readings: list[Reading], before: Sequence[Prepared]) -> Prepared:
-        """Takes over readings of the next commit, behind those prepared ``before`` for it.
-
-        Nothing is stored by this.  It lets a large commit be made of small parts, each still in the
-        processor's cache, without keeping the records.
-
-        Raises:
-            StoreRefused: a record cannot be stored for what it is.
-        """
-        ...
-
-    def commit(self, results: Results) -> None:
-        """Stores everything of ``results`` in one transaction, durable on return.
-
-        Giving the same results again after a StoreUnavailable stores them once.
-
-        Raises:
-            StoreUnavailable: nothing of it is certain; give the same results again.
-            StoreRefused: a record cannot be stored for what it is; nothing was stored.
-            StoreError: the results do not follow the checkpoint.
-        """
-        ...
-
-    def replace_quarantined(self, offsets: Collection[int], results: Results) -> None:
-        """Puts the results of reprocessed messages in the place of their quarantine rows.
-
-        One transaction.  Counters of ``results`` are the new totals; its ``next_offset`` and
-        ``snapshot`` are not looked at.  Rows that a sink refused are not touched.
-
-        Raises:
-            StoreError: an offset is not in quarantine (it may have been replaced before).
-        """
         ...
 
     def readings(
@@ -201,6 +163,48 @@ class Store(Protocol):
 
     def currencies(self) -> dict[str, list[str]]:
         """The kinds that have readings, each with the currencies its readings carry."""
+        ...
+
+
+class Store(Readable, Protocol):
+    """Keeps what processing found; safe to use from several threads."""
+
+    def checkpoint(self) -> Checkpoint:
+        """Where processing stands, with the last snapshot of the checks' state."""
+        ...
+
+    def prepare(self, readings: list[Reading], before: Sequence[Prepared]) -> Prepared:
+        """Takes over readings of the next commit, behind those prepared ``before`` for it.
+
+        Nothing is stored by this.  It lets a large commit be made of small parts, each still in the
+        processor's cache, without keeping the records.
+
+        Raises:
+            StoreRefused: a record cannot be stored for what it is.
+        """
+        ...
+
+    def commit(self, results: Results) -> None:
+        """Stores everything of ``results`` in one transaction, durable on return.
+
+        Giving the same results again after a StoreUnavailable stores them once.
+
+        Raises:
+            StoreUnavailable: nothing of it is certain; give the same results again.
+            StoreRefused: a record cannot be stored for what it is; nothing was stored.
+            StoreError: the results do not follow the checkpoint.
+        """
+        ...
+
+    def replace_quarantined(self, offsets: Collection[int], results: Results) -> None:
+        """Puts the results of reprocessed messages in the place of their quarantine rows.
+
+        One transaction.  Counters of ``results`` are the new totals; its ``next_offset`` and
+        ``snapshot`` are not looked at.  Rows that a sink refused are not touched.
+
+        Raises:
+            StoreError: an offset is not in quarantine (it may have been replaced before).
+        """
         ...
 
     def tail(self, after: int, limit: int = 5000) -> Tail:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
+import pyarrow as pa
 import structlog
 
 from gateway.errors import StoreError, StoreLocked, StoreRefused, StoreUnavailable
@@ -19,8 +20,6 @@ from gateway.errors import StoreError, StoreLocked, StoreRefused, StoreUnavailab
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-    import pyarrow as pa
 
 log = structlog.get_logger(__name__)
 
@@ -183,7 +182,33 @@ class Connections:
             raise error from fault
 
 
-def _translate(fault: duckdb.Error, path: Path) -> tuple[StoreError, bool]:
+@contextmanager
+def chosen_table(
+    connection: duckdb.DuckDBPyConnection, chosen: Sequence[str] | None
+) -> Iterator[None]:
+    """Gives a connection the table ``chosen`` with these as its column ``value``, if any."""
+    if chosen is None:
+        yield
+        return
+    connection.register("chosen", pa.table({"value": pa.array(chosen, pa.string())}))
+    try:
+        yield
+    finally:
+        connection.unregister("chosen")
+
+
+@contextmanager
+def translated(path: Path | None) -> Iterator[None]:
+    """DuckDB's errors as ours, except an interruption, which is no fault."""
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error as fault:
+        raise _translate(fault, path)[0] from fault
+
+
+def _translate(fault: duckdb.Error, path: Path | None) -> tuple[StoreError, bool]:
     """Our error for one of DuckDB's, and whether the file must be opened anew."""
     said = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
     if isinstance(fault, duckdb.IOException) and "lock on file" in said:

@@ -8,29 +8,27 @@ behind its shape are in DECISIONS.md beside this file.
 
 from __future__ import annotations
 
-import heapq
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import zstandard
 
 from gateway.errors import StoreError, StoreUnavailable
-from gateway.quantities import KINDS
 from gateway.records import Checkpoint, Counters
-from gateway.store import FlagStates, FlagTail, Prepared, Tail, columns, rebuild, rows, schema
-from gateway.store.connections import Connections, one
+from gateway.store import FlagStates, FlagTail, Prepared, columns, rebuild, rows, schema
+from gateway.store.connections import Connections, chosen_table, one, translated
+from gateway.store.reading import StoreReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import duckdb
     import pyarrow as pa
 
-    from gateway.records import Flag, Quarantined, Reading, Results
-    from gateway.store import DeviceSummary, QuarantinedRow
+    from gateway.records import Quarantined, Reading, Results
 
-_PAGE: Final = 2048
 _PART: Final = 256 * 1024
 _UPSERT: Final = (
     "MERGE INTO flags USING incoming USING (id) "
@@ -38,7 +36,7 @@ _UPSERT: Final = (
 )
 
 
-class DuckDBStore:
+class DuckDBStore(StoreReader):
     """Readings, flags, quarantine and checkpoint in one file, queryable by people with DuckDB.
 
     Args:
@@ -301,7 +299,26 @@ class DuckDBStore:
                 (self._change,) = one(writer, "SELECT coalesce(max(change), 0) FROM flags")
             self._next_offset, self._position, self._commits = offset, position, 1
 
-    # Questions
+    # Questions: most of them are the reader's
+
+    def _all(
+        self, sql: str, parameters: Sequence[Any] = (), chosen: Sequence[str] | None = None
+    ) -> list[tuple[Any, ...]]:
+        if chosen is None:
+            return self._connections.all(sql, parameters)
+        with (
+            self._connections.query() as connection,
+            translated(self.path),
+            chosen_table(connection, chosen),
+        ):
+            return connection.execute(sql, parameters).fetchall()
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        return self._connections.rows(sql, parameters)
+
+    def query(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A connection of its own, for who answers the questions of other processes."""
+        return self._connections.query()
 
     def checkpoint(self) -> Checkpoint:
         """Where processing stands, with the last snapshot of the checks' state."""
@@ -317,146 +334,6 @@ class DuckDBStore:
         if not parts:
             return Checkpoint(next_offset, totals, 0, None)
         return Checkpoint(next_offset, totals, taken_at, zstandard.decompress(packed))
-
-    def counters(self) -> Counters:
-        """Totals of the last commit."""
-        ((counters,),) = self._connections.all("SELECT counters FROM checkpoint")
-        return msgspec.json.decode(counters, type=Counters)
-
-    def readings(
-        self,
-        *,
-        kind: str | None = None,
-        device_id: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
-        after: int = 0,
-    ) -> Iterator[Reading]:
-        """Readings by position, those behind ``after``; bounds apply to ``measured_at``.
-
-        Raises:
-            StoreError: no such kind.
-        """
-        if kind is not None and kind not in KINDS:
-            raise StoreError(f"store: kind {kind!r} is none of {', '.join(KINDS)}")
-        conditions = {
-            # What is committed while this runs would show in some tables and not in others.
-            "position <= ?": self._position,
-            "device_id = ?": device_id,
-            rows.time_bound("measured_at", ">="): since,
-            rows.time_bound("measured_at", "<"): until,
-        }
-        kinds = KINDS if kind is None else [kind]
-        streams = [self._stream(each, after, conditions) for each in kinds]
-        return (reading for _, reading in heapq.merge(*streams, key=_by_position))
-
-    def _stream(
-        self, kind: str, after: int, conditions: dict[str, Any]
-    ) -> Iterator[tuple[int, Reading]]:
-        """Readings of one kind, a page at a time.
-
-        One long query would be simpler, but while it is open DuckDB cannot fold its log into the
-        file: a slow reader would let the log grow without bound.
-        """
-        while True:
-            clause, parameters = rows.where({"position > ?": after} | conditions)
-            # Rows come in the order of insertion, which is that of the positions.
-            found = self._connections.all(
-                f"SELECT {schema.selected(kind)} FROM {schema.table(kind)}{clause} LIMIT {_PAGE}",
-                parameters,
-            )
-            yield from rows.readings(kind, found)
-            if len(found) < _PAGE:
-                return
-            after = found[-1][0]
-
-    def tail(self, after: int, limit: int = 5000) -> Tail:
-        """At most ``limit`` readings behind the position ``after``, and the position reached."""
-        last = min(after + limit, self._position)
-        if last <= after:
-            return Tail([], after)
-        found = [
-            item for kind in KINDS for item in self._stream(kind, after, {"position <= ?": last})
-        ]
-        found.sort(key=_by_position)
-        return Tail([reading for _, reading in found], last)
-
-    def flags(
-        self,
-        *,
-        code: str | None = None,
-        device_id: str | None = None,
-        kind: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
-        withdrawn: bool = False,
-        severity: str | None = None,
-        ids: Collection[str] | None = None,
-        newest_first: bool = False,
-    ) -> Iterator[Flag]:
-        """Flags whose span touches [since, until), by ledger offset and id.
-
-        Args:
-            code: only this one; so for the device, the kind and the severity.
-            device_id: see there.
-            kind: see there.
-            since: ns, included.
-            until: ns, not included.
-            withdrawn: also those that are withdrawn.
-            severity: see there.
-            ids: only these flags.
-            newest_first: by ``since``, the latest first, and id instead.
-        """
-        clause, parameters = rows.where(
-            {
-                "id IN (SELECT unnest(?::VARCHAR[]))": None if ids is None else list(ids),
-                "severity = ?": severity,
-                "code = ?": code,
-                "device_id = ?": device_id,
-                "kind = ?": kind,
-                rows.time_bound("until", ">="): since,
-                rows.time_bound("since", "<"): until,
-                "status <> ?": None if withdrawn else "withdrawn",
-            }
-        )
-        order = "flags.since DESC, id" if newest_first else "ledger_offset, id"
-        sql = f"SELECT {rows.FLAG_COLUMNS} FROM flags{clause} ORDER BY {order}"
-        return map(rows.flag, self._connections.rows(sql, parameters))
-
-    def ask(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a question in SQL over the tables of `schema`, for reports.
-
-        Args:
-            sql: one statement that reads; what users say is only ever among its parameters.
-            parameters: of its question marks.
-
-        Raises:
-            StoreError: the database refuses.
-        """
-        return self._connections.all(sql, parameters)
-
-    def quarantine(
-        self, *, stage: str | None = None, reason: str | None = None, device_id: str | None = None
-    ) -> Iterator[QuarantinedRow]:
-        """Rows of quarantine in the order in which they came there."""
-        clause, parameters = rows.where(
-            {"stage = ?": stage, "reason = ?": reason, "device_id = ?": device_id}
-        )
-        sql = f"SELECT {rows.QUARANTINE_COLUMNS} FROM quarantine{clause}"
-        return map(rows.quarantined, self._connections.rows(sql, parameters))
-
-    def devices(self) -> Iterator[DeviceSummary]:
-        """Every device with a reading or a flag, by device id and kind."""
-        return map(rows.device, self._connections.rows(rows.DEVICES))
-
-    def currencies(self) -> dict[str, list[str]]:
-        """The kinds that have readings, each with the currencies its readings carry."""
-        found = {}
-        for kind in KINDS:
-            of_kind = self._connections.all(f"SELECT DISTINCT currency FROM {schema.table(kind)}")
-            if of_kind:
-                found[kind] = sorted(currency for (currency,) in of_kind if currency)
-        return found
 
     # Sinks
 
@@ -508,7 +385,3 @@ class DuckDBStore:
             writer.execute("DELETE FROM sinks WHERE name = ?", [name])
             writer.execute("INSERT INTO sinks VALUES (?, ?)", [name, position])
             self._quarantine(writer, refused)
-
-
-def _by_position(item: tuple[int, Reading]) -> int:
-    return item[0]

@@ -22,16 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from gateway.records import Device, Flag, Reading
-    from gateway.store import DeviceSummary, QuarantinedRow, Store
+    from gateway.store import DeviceSummary, QuarantinedRow, Readable
 
 __all__ = [
     "FORMATS",
+    "INTEGERS",
+    "columns_of",
     "device_record",
     "export_devices",
     "export_flags",
     "export_quarantine",
     "export_readings",
     "flag_record",
+    "flat_title",
     "quarantine_record",
     "reading_record",
     "rfc3339",
@@ -51,11 +54,52 @@ _REGISTERED: Final[dict[str, Type]] = {
     "verified_at": "time", "verified_until": "time", "certificate": "text", "parameters": "text",
     "valid_from": "time",
 }  # fmt: skip
-_INTEGERS: Final = frozenset(("sequence", "ledger_offset", "payload_size", "readings", "flags"))
+_FLAG: Final = (
+    "id",
+    "device_id",
+    "kind",
+    "channel",
+    "code",
+    "severity",
+    "measured_at",
+    "from",
+    "to",
+    "evidence",
+    "basis",
+    "title_en",
+    "title_zh",
+    "profile",
+    "ledger_offset",
+    "status",
+)
+_QUARANTINE: Final = (
+    "ledger_offset",
+    "received_at",
+    "topic",
+    "device_id",
+    "stage",
+    "reason",
+    "detail",
+    "profile",
+    "payload",
+    "payload_base64",
+    "payload_size",
+)
+_DEVICE: Final = (
+    "device_id",
+    "kind",
+    "profile",
+    "first_measured_at",
+    "last_measured_at",
+    "readings",
+    "flags",
+)
+INTEGERS: Final = frozenset(("sequence", "ledger_offset", "payload_size", "readings", "flags"))
+"""Columns whose numbers are whole."""
 
 
 def export_readings(
-    store: Store,
+    store: Readable,
     out: IO[bytes],
     format_: str,
     *,
@@ -88,7 +132,7 @@ def _coded(record: dict[str, Any], codes: Mapping[str, int | str | None]) -> dic
 
 
 def export_flags(
-    store: Store,
+    store: Readable,
     out: IO[bytes],
     format_: str,
     *,
@@ -109,68 +153,27 @@ def export_flags(
         found = restate(found)
     if format_ == "lp":
         return writers.write_lines(map(lines.flag_line, found), out)
-    names = [
-        "id",
-        "device_id",
-        "kind",
-        "channel",
-        "code",
-        "severity",
-        "measured_at",
-        "from",
-        "to",
-        "evidence",
-        "basis",
-        "title_en",
-        "title_zh",
-        "profile",
-        "ledger_offset",
-        "status",
-    ]
     records: Iterable[dict[str, Any]] = (flag_record(flag, titles) for flag in found)
     if format_ != "jsonl":
-        records = map(_flat_title, records)
-    return _write(records, out, format_, _columns(names))
+        records = map(flat_title, records)
+    return _write(records, out, format_, columns_of("flags", store))
 
 
-def export_quarantine(store: Store, out: IO[bytes], format_: str) -> int:
+def export_quarantine(store: Readable, out: IO[bytes], format_: str) -> int:
     """Rows of quarantine with as much of the payload as the store keeps."""
-    names = [
-        "ledger_offset",
-        "received_at",
-        "topic",
-        "device_id",
-        "stage",
-        "reason",
-        "detail",
-        "profile",
-        "payload",
-        "payload_base64",
-        "payload_size",
-    ]
     _tables_only("quarantine", format_)
-    return _write(map(quarantine_record, store.quarantine()), out, format_, _columns(names))
+    records = map(quarantine_record, store.quarantine())
+    return _write(records, out, format_, columns_of("quarantine", store))
 
 
 def export_devices(
-    store: Store, out: IO[bytes], format_: str, registry: Mapping[str, Device] | None = None
+    store: Readable, out: IO[bytes], format_: str, registry: Mapping[str, Device] | None = None
 ) -> int:
     """What the store knows of each device that has a reading or a flag, and what is registered.
 
     ``registry`` gives the fields from ``vendor`` on; kind and profile are those of the readings.
     """
-    names = [
-        "device_id",
-        "kind",
-        "profile",
-        "first_measured_at",
-        "last_measured_at",
-        "readings",
-        "flags",
-    ]
-    columns = _columns(names)
-    if registry is not None:
-        columns |= _REGISTERED
+    columns = _columns(_DEVICE) if registry is None else columns_of("devices", store)
     _tables_only("devices", format_)
     known = registry or {}
     records = (device_record(device, known.get(device.device_id)) for device in store.devices())
@@ -190,20 +193,29 @@ def _write(
     if format_ == "csv":
         return writers.write_csv(records, out, list(columns))
     if format_ == "parquet":
-        return writers.write_parquet(records, out, columns, integers=_INTEGERS)
+        return writers.write_parquet(records, out, columns, integers=INTEGERS)
     raise StoreError(f"export: format {format_!r} is none of {', '.join(FORMATS)}")
 
 
-def _columns(names: list[str]) -> dict[str, Type]:
+def columns_of(what: str, store: Readable, kind: str | None = None) -> dict[str, Type]:
+    """The columns of a table of an export; of readings those of one kind, or of all there are."""
+    if what == "readings":
+        return _reading_columns(store, kind)
+    if what == "devices":
+        return _columns(_DEVICE) | _REGISTERED
+    return _columns(_FLAG if what == "flags" else _QUARANTINE)
+
+
+def _columns(names: Iterable[str]) -> dict[str, Type]:
     return {
         name: "time" if name.endswith("_at") or name in ("from", "to")
-        else "number" if name in _INTEGERS
+        else "number" if name in INTEGERS
         else "text"
         for name in names
     }  # fmt: skip
 
 
-def _reading_columns(store: Store, kind: str | None) -> dict[str, Type]:
+def _reading_columns(store: Readable, kind: str | None) -> dict[str, Type]:
     """Columns of a table: the fixed ones, then every quantity in every currency there is."""
     columns = dict(_READING)
     for each, currencies in store.currencies().items():
@@ -291,7 +303,8 @@ def flag_record(flag: Flag, titles: Mapping[str, Mapping[str, str]]) -> dict[str
     return {key: value for key, value in record.items() if value is not None}
 
 
-def _flat_title(record: dict[str, Any]) -> dict[str, Any]:
+def flat_title(record: dict[str, Any]) -> dict[str, Any]:
+    """A flag's record with a title a column."""
     title = record.pop("title", {})
     return record | {f"title_{language}": text for language, text in title.items()}
 

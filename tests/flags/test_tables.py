@@ -56,7 +56,9 @@ def test_a_downgrade_takes_decisions_away_and_leaves_the_audit(tmp_path):
     with Casebook(tmp_path) as casebook:
         decide(casebook, "acknowledge", [flag(1)], actor="me")
         migrated(casebook, "0002")
+    with Casebook(tmp_path) as casebook:
         assert casebook.audit()[0].detail["after"] == "acknowledged"
+        assert casebook.verify_audit().faults == []
 
 
 def test_a_case_has_the_flag_as_it_was_decided_upon(tmp_path):

@@ -1,0 +1,1 @@
+"""Who may see and do what: people, roles, districts, sessions, tokens; see README.md."""

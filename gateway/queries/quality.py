@@ -1,0 +1,190 @@
+"""Data quality within a scope, by the counts of `gateway.quality`.
+
+Counting a day over ten million readings takes about a second of one core, for one device as for
+all; so the counts of a day are kept for a while, by device, and each question takes its own from
+these.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from gateway.devices import LATEST
+from gateway.errors import ConfigError
+from gateway.quality.assess import (
+    BY,
+    Assessment,
+    By,
+    Instruments,
+    assessment_line,
+    days,
+    terms_of,
+)
+from gateway.quality.counts import Day, latest_receipt
+from gateway.quality.dimensions import Counts, scores
+from gateway.queries import paging
+from gateway.queries.paging import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gateway.quality.counts import DeviceDay
+    from gateway.queries.seen import Seen, World
+
+MOST_DAYS: Final = 31
+EARLIEST: Final = dt.date(1980, 1, 1)
+LATEST_DAY: Final = dt.date(2200, 1, 1)
+"""No instrument measured before, and beyond it nanoseconds would run out."""
+_RECENT_S: Final = 60.0
+_PAST_S: Final = 900.0
+_MOST_ROWS: Final = 400_000
+
+Counted = dict[tuple[str | None, str | None], "DeviceDay"]
+
+
+class QualityCounts:
+    """The counts of days, each kept for a minute, or a quarter of an hour where it is long past.
+
+    Args:
+        world: to be asked.
+        clock: seconds.
+    """
+
+    def __init__(self, world: World, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._world = world
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, int], tuple[float, Counted]] = OrderedDict()
+
+    def day(self, date: dt.date, zone: dt.tzinfo) -> Counted:
+        """What is counted of every device on a day."""
+        ((_, begin, end),) = days(date, date, zone)
+        key = str(zone), begin
+        # One at a time: two who ask for the same day should not both count it.
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and self._clock() < kept[0]:
+                self._kept.move_to_end(key)
+                return kept[1]
+            clock = latest_receipt(self._world.store) or 0
+            counted = Day(
+                self._world.store, begin, end, clock=clock, devices=self._world.directory.registry,
+                terms=terms_of(self._world.casebook),
+            ).counted()  # fmt: skip
+            lasts = _PAST_S if end < clock - 2 * (end - begin) else _RECENT_S
+            self._kept[key] = self._clock() + lasts, counted
+            while len(self._kept) > 1 and self._rows() > _MOST_ROWS:
+                self._kept.popitem(last=False)
+            return counted
+
+    def _rows(self) -> int:
+        return sum(len(counted) for _, counted in self._kept.values())
+
+
+class QualityChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """Which days, both included, in which zone they begin, and what makes a group.
+
+    ``total`` gives one row a group over all days, instead of one a day.
+    """
+
+    first: dt.date
+    last: dt.date
+    zone: dt.tzinfo
+    by: By
+    region: str | None = None
+    device_id: str | None = None
+    total: bool = False
+
+    def checked(self) -> QualityChoice:
+        """Itself.
+
+        Raises:
+            ConfigError: too many days, or an unknown group.
+        """
+        if self.by not in BY:
+            raise ConfigError(f"by {self.by!r:.40}: known are {', '.join(BY)}")
+        if not EARLIEST <= self.first <= self.last <= LATEST_DAY:
+            raise ConfigError(f"since, until: days from {EARLIEST} to {LATEST_DAY}, in their order")
+        if not 0 <= (self.last - self.first).days < MOST_DAYS:
+            raise ConfigError(f"until: at most {MOST_DAYS} days from since on")
+        return self
+
+
+def page(
+    seen: Seen, counts: QualityCounts, choice: QualityChoice, *, cursor: str | None, limit: int
+) -> Page:
+    """Assessments by day and group.
+
+    Raises:
+        ConfigError: the choice or the cursor is none.
+        AccessDenied: places are asked for that are not seen.
+    """
+    limit = paging.checked_limit(limit)
+    choice = choice.checked()
+    key = paging.read(cursor, tuple[str, str, str])
+    found = sorted(_assessed(seen, counts, choice), key=_key)
+    if key is not None:
+        found = [each for each in found if _key(each) > key]
+    items = [assessment_line(each, choice.by) for each in found[:limit]]
+    more = len(found) > limit
+    return Page(items, paging.written(*_key(found[limit - 1])) if more else None)
+
+
+def _key(each: Assessment) -> tuple[str, str, str]:
+    date = "" if each.date is None else each.date.isoformat()
+    group = "" if each.group is None else f"+{each.group}"
+    return date, group, each.kind or ""
+
+
+def _assessed(seen: Seen, counts: QualityCounts, choice: QualityChoice) -> Iterator[Assessment]:
+    by_place = "" if choice.by == "region" else None
+    scope = seen.narrowed(choice.region if choice.region is not None else by_place)
+    members = seen.world.directory.members(scope)
+    instruments = Instruments(seen.world.directory.registry, _of_profile(seen))
+    sums: dict[tuple[str | None, str | None], tuple[Counts, set[str]]] = {}
+    for date, _, end in days(choice.first, choice.last, choice.zone):
+        if not choice.total:
+            sums = {}
+        for (device_id, kind), row in counts.day(date, choice.zone).items():
+            if choice.device_id not in (None, device_id):
+                continue
+            if device_id is None:
+                if not scope.everything:
+                    continue
+                group: str | None = ""
+            elif device_id in members:
+                at = LATEST if choice.by == "region" else end - 1
+                group = instruments.group(choice.by, device_id, row.profile, at)
+            else:
+                continue
+            named = kind if choice.by == "device" else None
+            held = sums.setdefault((group, named), (Counts(), set()))
+            held[0].add(row.counts)
+            held[1].update(() if device_id is None else (device_id,))
+        if not choice.total:
+            yield from _told(sums, date)
+    if choice.total:
+        yield from _told(sums, None)
+
+
+def _told(
+    sums: dict[tuple[str | None, str | None], tuple[Counts, set[str]]], date: dt.date | None
+) -> Iterator[Assessment]:
+    for (group, kind), (counts, devices) in sums.items():
+        counts.devices = len(devices)
+        yield Assessment(group, date, kind, counts, scores(counts))
+
+
+def _of_profile(seen: Seen) -> dict[str, tuple[str | None, str | None]]:
+    """Vendor and model that profiles name."""
+    found: dict[str, tuple[str | None, str | None]] = {}
+    for name, profile in seen.world.profiles.profiles.items():
+        instrument = profile.model.instrument
+        found[name.partition("@")[0]] = instrument.vendor, instrument.model
+    return found

@@ -1,0 +1,128 @@
+"""What could not be read: pages, and counts by reason."""
+# ruff: noqa: S608 - what is put into statements is our own names; users' values are parameters
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from gateway.quantities import KINDS
+from gateway.queries import paging
+from gateway.queries.paging import Page
+from gateway.store import rows
+from gateway.store.export import quarantine_record
+
+if TYPE_CHECKING:
+    from gateway.queries.seen import Seen
+    from gateway.store import QuarantinedRow
+
+
+class QuarantineChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows; what is None does not narrow.  Bounds in ns on the time of receipt."""
+
+    reason: str | None = None
+    stage: str | None = None
+    device_id: str | None = None
+    profile: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+def page(seen: Seen, choice: QuarantineChoice, *, cursor: str | None, limit: int) -> Page:
+    """Rows of quarantine, the latest first.
+
+    Raises:
+        ConfigError: the cursor is none.
+    """
+    limit = paging.checked_limit(limit)
+    key = paging.read(cursor, tuple[int, int])
+    clause, parameters, chosen = _where(seen, choice)
+    if key is not None:
+        clause += " AND (ledger_offset < ? OR (ledger_offset = ? AND rowid < ?))"
+        parameters += [key[0], key[0], key[1]]
+    found = seen.world.store.ask(
+        f"SELECT {rows.QUARANTINE_COLUMNS}, rowid FROM quarantine{clause} "
+        f"ORDER BY ledger_offset DESC, rowid DESC LIMIT {limit + 1}",
+        parameters,
+        chosen=chosen,
+    )
+    items = [record(seen, rows.quarantined(row[:-1])) for row in found[:limit]]
+    if len(found) <= limit:
+        return Page(items)
+    last = found[limit - 1]
+    return Page(items, paging.written(last[0], last[-1]))
+
+
+def counts(seen: Seen, choice: QuarantineChoice) -> list[dict[str, Any]]:
+    """How many rows, by reason and profile, with the latest of each."""
+    clause, parameters, chosen = _where(seen, choice)
+    found = seen.world.store.ask(
+        "SELECT stage, reason, profile, count(*), count(DISTINCT device_id), max(ledger_offset) "
+        f"FROM quarantine{clause} GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3",
+        parameters,
+        chosen=chosen,
+    )
+    names = ("stage", "reason", "profile", "messages", "devices", "latest_offset")
+    return [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for row in found
+    ]
+
+
+def _where(seen: Seen, choice: QuarantineChoice) -> tuple[str, list[Any], list[str] | None]:
+    """The condition, its parameters, and the devices it is about.
+
+    A row without a known device is of no district; a vendor sees it where one of his own profiles
+    could not read it.
+    """
+    clause, parameters = rows.where(
+        {
+            "reason = ?": choice.reason,
+            "stage = ?": choice.stage,
+            "device_id = ?": choice.device_id,
+            "split_part(profile, '@', 1) = ?": choice.profile and choice.profile.partition("@")[0],
+            rows.time_bound("received_at", ">="): choice.since,
+            rows.time_bound("received_at", "<"): choice.until,
+        }
+    )
+    clause = clause or " WHERE true"
+    chosen = seen.chosen()
+    if chosen is None:
+        return clause, parameters, None
+    vendor = seen.scope.vendor
+    if vendor is not None and not seen.scope.region:
+        clause += (
+            " AND (device_id IN (SELECT value FROM chosen) OR (device_id IS NULL "
+            "AND split_part(profile, '@', 1) IN (SELECT unnest(?::VARCHAR[]))))"
+        )
+        parameters.append(seen.world.profiles_of(vendor))
+    else:
+        clause += " AND device_id IN (SELECT value FROM chosen)"
+    return clause, parameters, chosen
+
+
+def record(seen: Seen, row: QuarantinedRow) -> dict[str, Any]:
+    """A row's record; the payload and what is told of it only where these may be seen."""
+    made = quarantine_record(row)
+    if not seen.privacy.places:
+        made.pop("topic")  # it often has the district's code in it
+    if seen.privacy.payload(_kind(seen, row)):
+        return made
+    return {
+        key: value
+        for key, value in made.items()
+        if key not in {"payload", "payload_base64", "detail"}
+    }
+
+
+def _kind(seen: Seen, row: QuarantinedRow) -> str | None:
+    """The kind of instrument that a message is of, as far as it is known."""
+    if row.message.profile is not None:
+        profile = seen.world.profiles.profiles.get(row.message.profile.partition("@")[0])
+        if profile is not None and profile.kind in KINDS:
+            return str(profile.kind)
+    if row.message.device_id is not None:
+        device = seen.device(row.message.device_id)
+        return None if device is None else device.kind
+    return None
