@@ -1,10 +1,10 @@
 # The commands that people and CI share. Everything lives in .venv; nothing else is touched, except
-# that `make test` installs the two servers it tests against where it may.
+# that `make test` installs the servers it tests against where it may.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?=
-SERVERS := mosquitto mosquitto-clients victoria-metrics
+SERVERS := mosquitto mosquitto-clients victoria-metrics influxdb
 
 # Where it is set, every command that a test starts would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -26,7 +26,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup ## the main job on embedded parts; SECONDS=30 ends by itself
 	$(BIN)/gateway demo $(if $(SECONDS),--seconds $(SECONDS))
 
-servers: ## Mosquitto and VictoriaMetrics, through apt where that is allowed
+servers: ## Mosquitto, VictoriaMetrics and InfluxDB, through apt where that is allowed
 	@sh deploy/test-servers.sh $(SERVERS)
 
 test: setup servers ## every test
@@ -41,9 +41,10 @@ format: setup ## put the code into the one format
 	$(BIN)/ruff format gateway simulators tests
 	$(BIN)/ruff check --fix gateway simulators tests
 
-docs: setup ## the pages that are made from profiles and models
+docs: setup ## the pages and dashboards that are made from profiles, models and quantities
 	$(BIN)/gateway profile doc --catalogue > device_profiles/CATALOGUE.md
 	$(BIN)/python -m gateway.key_reference device_profiles/README.md
+	$(BIN)/python -m gateway.dashboards deploy/grafana
 
 bench: setup servers ## speed as ratios to what runs beside it; writes bench.json
 	$(BIN)/python -m tests.benchmarks.run --json bench.json $(ARGS)

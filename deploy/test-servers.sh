@@ -6,6 +6,7 @@ missing=""
 for package in "$@"; do
     case "$package" in
         mosquitto-clients) program=mosquitto_sub ;;
+        influxdb) program=influxd ;;
         *) program=$package ;;
     esac
     command -v "$program" >/dev/null 2>&1 || missing="$missing $package"

@@ -1,16 +1,14 @@
 """Settings: a typed tree with a default and a help text each; ``config_load.load`` fills it."""
 
 # No "from __future__ import annotations": pydantic reads the annotations when the class is made.
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Any, Final, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
     ByteSize,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -21,46 +19,12 @@ from pydantic import (
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gateway.alerts.spec import AlertSpec
+from gateway.config_alerts import AlertSettings
+from gateway.config_tables import LOOPBACK, Name, Port, Table, secret_of, table_in
 from gateway.sources import BrokerSettings, Will, filter_fault
 
 PREFIX: Final = "GATEWAY_"
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class Table(BaseModel):
-    """A table of the file; unknown keys are faults."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _secret(
-    what: str, value: SecretStr | None, file: Path | None, variable: str | None
-) -> str | None:
-    """The secret from whichever of the three ways was used.
-
-    Raises:
-        ValueError: two ways, or a way that leads nowhere.
-    """
-    ways = {what: value, f"{what}_file": file, f"{what}_env": variable}
-    used = [way for way, given in ways.items() if given is not None]
-    if len(used) > 1:
-        raise ValueError(f"{' and '.join(used)}: give one of them")
-    if value is not None:
-        return value.get_secret_value()
-    if file is not None:
-        try:
-            return file.read_text("utf-8").strip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise ValueError(f"{what}_file {file}: {reason}") from None
-    if variable is not None:
-        if variable not in os.environ:
-            raise ValueError(f"{what}_env: the environment has no variable {variable}")
-        return os.environ[variable]
-    return None
 
 
 class SourceSettings(Table):
@@ -142,7 +106,7 @@ class SourceSettings(Table):
 
     @model_validator(mode="after")
     def _hang_together(self) -> Self:
-        self._password = _secret("password", self.password, self.password_file, self.password_env)
+        self._password = secret_of("password", self.password, self.password_file, self.password_env)
         if self.key_file is not None and self.cert_file is None:
             raise ValueError("key_file is of no use without cert_file")
         missing = [
@@ -240,7 +204,7 @@ class SinkSettings(Table):
 
     @model_validator(mode="after")
     def _hang_together(self) -> Self:
-        self._token = _secret("token", self.token, self.token_file, self.token_env)
+        self._token = secret_of("token", self.token, self.token_file, self.token_env)
         return self
 
     def secret(self) -> str | None:
@@ -262,8 +226,8 @@ class MetricsSettings(Table):
 
     @model_validator(mode="after")
     def _hang_together(self) -> Self:
-        self._token = _secret("token", self.token, self.token_file, self.token_env)
-        if self.enabled and self.host not in _LOOPBACK and not self._token:
+        self._token = secret_of("token", self.token, self.token_file, self.token_env)
+        if self.enabled and self.host not in LOOPBACK and not self._token:
             raise ValueError(
                 f"host {self.host!r} can be reached from outside: set token_file, token_env or "
                 "token, or listen on 127.0.0.1"
@@ -302,7 +266,7 @@ class OidcSettings(Table):
 
     @model_validator(mode="after")
     def _hang_together(self) -> Self:
-        self._secret = _secret(
+        self._secret = secret_of(
             "client_secret", self.client_secret, self.client_secret_file, self.client_secret_env
         )
         return self
@@ -337,7 +301,7 @@ class ApiSettings(Table):
     def _hang_together(self) -> Self:
         if self.key_file is not None and self.cert_file is None:
             raise ValueError("key_file is of no use without cert_file")
-        if self.host not in _LOOPBACK and self.cert_file is None:
+        if self.host not in LOOPBACK and self.cert_file is None:
             raise ValueError(
                 f"host {self.host!r} can be reached from outside: set cert_file (TLS), or listen "
                 "on 127.0.0.1 behind a proxy that speaks TLS"
@@ -353,9 +317,9 @@ class ApiSettings(Table):
 
     def known_as(self) -> tuple[str, ...]:
         """The names that it may be called by; none for any."""
-        if self.names or self.host not in _LOOPBACK:
+        if self.names or self.host not in LOOPBACK:
             return self.names
-        return _LOOPBACK
+        return LOOPBACK
 
 
 class StatusSettings(Table):
@@ -402,12 +366,15 @@ class Settings(BaseSettings):
     sink: tuple[SinkSettings, ...] = Field(
         default=(), description="databases that follow the store"
     )
+    alerts: tuple[AlertSettings, ...] = Field(
+        default=(), description="flags that leave the gateway"
+    )
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="Prometheus listener")
     api: ApiSettings | None = Field(default=None, description="HTTP API; default: none")
     status: StatusSettings = Field(default=StatusSettings(), description="status message")
     log: LogSettings = Field(default=LogSettings(), description="logs")
 
-    @field_validator("source", "sink")
+    @field_validator("source", "sink", "alerts")
     @classmethod
     def _own_names(cls, tables: Sequence[Any], info: ValidationInfo) -> Sequence[Any]:
         if not tables and info.field_name == "source":
@@ -418,10 +385,23 @@ class Settings(BaseSettings):
             raise ValueError(f"each needs a name of its own; used twice: {', '.join(twice)}")
         return tables
 
+    @model_validator(mode="after")
+    def _sources_of_alerts(self) -> Self:
+        names = {source.name for source in self.source}
+        for alert in self.alerts:
+            if alert.mqtt is not None and alert.mqtt.source not in {None, *names}:
+                raise ValueError(f"alerts: {alert.name}: there is no source {alert.mqtt.source}")
+        return self
+
+    def alert_specs(self, client_id: Callable[[str], str]) -> tuple[AlertSpec, ...]:
+        """What the worker is to do about alerts; ``client_id`` makes one for MQTT of a name."""
+        return tuple(alert.spec(self, client_id(f"alert-{alert.name}")) for alert in self.alerts)
+
     def secrets(self) -> list[str]:
         """Every secret in here, for the mask of the logs."""
         found = [source._password for source in self.source]  # noqa: SLF001 - same module
         found += [sink.secret() for sink in self.sink]
+        found += [secret for alert in self.alerts for secret in alert.target.secrets()]
         found.append(self.metrics.secret())
         if self.api is not None and self.api.oidc is not None:
             found.append(self.api.oidc.secret())
@@ -445,12 +425,11 @@ class Row(BaseModel):
     variable: str | None
 
 
-OPTIONAL: Final[dict[str, type[Table]]] = {
-    "api": ApiSettings,
-    "api.oidc": OidcSettings,
+LISTS: Final[dict[str, type[Table]]] = {
+    "source": SourceSettings,
+    "sink": SinkSettings,
+    "alerts": AlertSettings,
 }
-"""Tables whose being there says that a part is wanted."""
-LISTS: Final[dict[str, type[Table]]] = {"source": SourceSettings, "sink": SinkSettings}
 
 
 def table() -> list[Row]:
@@ -464,10 +443,8 @@ def _rows(model: type[BaseModel], above: str, *, variables: bool) -> list[Row]:
         key = f"{above}{name}"
         if name in LISTS and not above:
             rows += _rows(LISTS[name], f"{name}[].", variables=False)
-        elif key in OPTIONAL:
-            rows += _rows(OPTIONAL[key], f"{key}.", variables=variables)
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            rows += _rows(field.annotation, f"{key}.", variables=variables)
+        elif (held := table_in(field.annotation)) is not None:
+            rows += _rows(held, f"{key}.", variables=variables)
         else:
             variable = PREFIX + key.upper().replace(".", "__") if variables else None
             rows.append(
@@ -502,7 +479,7 @@ def _type_name(annotation: object) -> str:
 
 
 def _default(value: object) -> str:
-    if value is None or value is PydanticUndefined or value == ():
+    if value is None or value == () or value is PydanticUndefined:
         return "-"
     if isinstance(value, bool):
         return str(value).lower()

@@ -11,12 +11,13 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from gateway.config import LISTS, PREFIX, Settings, table
+from gateway.config_tables import table_in
 from gateway.errors import ConfigError
 from gateway.log import without_userinfo
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
+
+
+_HIDDEN: Final = ("password", "token", "secret", "webhook.url")
 
 
 def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
@@ -107,8 +111,8 @@ def _from_file(model: type[BaseModel], tree: dict[str, Any], base: Path) -> None
             for item in value:
                 if isinstance(item, dict):
                     _from_file(LISTS[name], item, base)
-        elif isinstance(value, dict) and isinstance(field.annotation, type):
-            _from_file(field.annotation, value, base)
+        elif isinstance(value, dict) and (held := table_in(field.annotation)) is not None:
+            _from_file(held, value, base)
         elif "Path" in str(field.annotation):
             if isinstance(value, str):
                 tree[name] = str(base / value)
@@ -155,9 +159,7 @@ class _Places:
         rule = detail["msg"].removeprefix("Value error, ")
         got = ""
         value = detail["input"]
-        shown = (
-            isinstance(value, (str, int, float)) and "password" not in key and "token" not in key
-        )
+        shown = isinstance(value, (str, int, float)) and not any(word in key for word in _HIDDEN)
         if shown and detail["type"] != "value_error":
             got = f", got {without_userinfo(repr(value))}"[:100]
         return f"{self._where(loc)}: {key}: {rule}{got}"
@@ -184,9 +186,7 @@ def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
         if part in LISTS and model is Settings:
             model = LISTS[str(part)]
         elif isinstance(part, str):
-            annotation = model.model_fields[part].annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                model = annotation
+            model = table_in(model.model_fields[part].annotation) or model
     return model
 
 
@@ -198,6 +198,8 @@ def _key_lines(text: str) -> dict[tuple[int | str, ...], int]:
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*(\[\[?)\s*([\w.\-]+)\s*\]", line):
             table_ = tuple(header[2].split("."))
+            if header[1] == "[" and table_[:1] in seen:  # a table of the last of a list
+                table_ = (table_[0], seen[table_[:1]], *table_[1:])
             if header[1] == "[[":
                 seen[table_] = seen.get(table_, -1) + 1
                 lines.setdefault(table_, number)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from gateway.alerts.outbox import FILE_NAME as OUTBOX
+from gateway.alerts.outbox import Outbox
 from gateway.assembly import (
     DataDirectory,
     make_decider,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from gateway.alerts.spec import AlertSpec
     from gateway.config import Settings, SinkSettings, SourceSettings
 
 _WAIT_S: Final = 5.0
@@ -71,6 +74,9 @@ def examine(settings: Settings, clock: Callable[[], int] = time.time_ns) -> Iter
         yield from _guarded(f"broker {source.name}", lambda source=source: _broker(source))  # type: ignore[misc]
     for sink in settings.sink:
         yield _database(sink)
+    for alert in settings.alert_specs(lambda name: f"gateway-doctor-{name}"):
+        yield _alert(alert)
+    yield from _dead_letters(data)
     if settings.metrics.enabled and not running:
         yield _port(settings.metrics.host, settings.metrics.port)
 
@@ -272,6 +278,34 @@ def _database(settings: SinkSettings) -> Finding:
         return Finding(what, "warn", f"{settings.url} answers {error.code}", mend)
     except (OSError, ValueError) as error:
         return Finding(what, "bad", f"{settings.url}: {error}", mend)
+
+
+def _alert(spec: AlertSpec) -> Finding:
+    """Connects as the alert would, and tells nobody anything."""
+    what = f"alert {spec.name}"
+    # Each target brings its own stack: only where there is an alert.
+    from gateway.alerts.trial import probe  # noqa: PLC0415
+
+    try:
+        return Finding(what, "ok", probe(spec))
+    except GatewayError as error:
+        mend = f"check alert {spec.name!r}: address, user, password, certificates; is it running?"
+        return Finding(what, "bad", str(error), mend)
+
+
+def _dead_letters(data: DataDirectory) -> Iterator[Finding]:
+    path = data.path / OUTBOX
+    if not path.exists():
+        return
+    outbox = Outbox(path)
+    try:
+        for name in outbox.names():
+            _, dead, _ = outbox.counts(name)
+            if dead:
+                mend = f"`gateway alert dead {name}` tells what and why, `resend` sends it again"
+                yield Finding(f"alert {name}", "warn", f"{dead:,} letters were given up", mend)
+    finally:
+        outbox.close()
 
 
 def _port(host: str, port: int) -> Finding:

@@ -57,6 +57,7 @@ class StatusCollector(Collector):
         yield _counter("processing_restarts", "Times processing was restarted", processing.restarts)
         yield from _sources(status)
         yield from _sinks(status)
+        yield from _alerts(status)
 
 
 def _messages(status: Status) -> Iterator[Metric]:
@@ -97,6 +98,30 @@ def _sinks(status: Status) -> Iterator[Metric]:
         lag.add_metric([sink.name], sink.lag)
     yield position
     yield lag
+
+
+def _alerts(status: Status) -> Iterator[Metric]:
+    gauges = {
+        "lag": "Changes of flags that the alert has not looked at yet",
+        "queued": "Letters that wait to be sent",
+        "dead": "Letters that were given up",
+        "held": "Flags that windows of known maintenance hold back",
+    }
+    counters = {"sent": "Letters taken by the target", "failures": "Attempts that failed"}
+    up = GaugeMetricFamily("gateway_alert_up", "1 while the target takes letters", labels=["alert"])
+    for alert in status.alerts:
+        up.add_metric([alert.name], alert.error is None)
+    yield up
+    for name, text in gauges.items():
+        gauge = GaugeMetricFamily(f"gateway_alert_{name}", text, labels=["alert"])
+        for alert in status.alerts:
+            gauge.add_metric([alert.name], getattr(alert, name))
+        yield gauge
+    for name, text in counters.items():
+        counter = CounterMetricFamily(f"gateway_alert_{name}", text, labels=["alert"])
+        for alert in status.alerts:
+            counter.add_metric([alert.name], getattr(alert, name))
+        yield counter
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

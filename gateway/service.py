@@ -375,6 +375,7 @@ class Service:
                 for source in self._sources
             ),
             sinks=report.sinks if report else (),
+            alerts=report.alerts if report else (),
         )
 
     def _verdict(self, messages: Balance) -> str:
@@ -398,6 +399,7 @@ def _worker_spec(settings: Settings) -> WorkerSpec:
         commit_messages=processing.commit_messages,
         commit_interval=processing.commit_interval_ms / 1000,
         snapshot_messages=processing.snapshot_messages,
+        alerts=settings.alert_specs(identity(settings.data_dir).client_id),
         sinks=tuple(
             SinkSpec(
                 name=sink.name, url=sink.url, org=sink.org, bucket=sink.bucket, token=sink.secret()

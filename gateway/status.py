@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from gateway.alerts.spec import AlertState
 from gateway.processing import State as ProcessingState
 from gateway.worker_messages import SinkState
 
@@ -88,6 +89,7 @@ class Status(msgspec.Struct, frozen=True):
     processing: ProcessingStatus
     sources: tuple[SourceStatus, ...]
     sinks: tuple[SinkState, ...]
+    alerts: tuple[AlertState, ...] = ()
 
 
 def status_topic(name: str) -> str:

@@ -15,7 +15,7 @@ from gateway.errors import StoreError
 from gateway.ledger import Pruned
 from gateway.records import Batch, Checkpoint, Counters
 from gateway.sources import Arrivals
-from gateway.store import DeviceSummary, Prepared, QuarantinedRow, Tail
+from gateway.store import DeviceSummary, FlagStates, FlagTail, Prepared, QuarantinedRow, Tail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
@@ -177,6 +177,7 @@ class ListStore:
         self.closed = False
         self._readings: list[Reading] = []
         self._flags: dict[str, Flag] = {}
+        self._changes: dict[str, int] = {}
         self._quarantine: list[Quarantined] = []
         self._checkpoint = Checkpoint(0, Counters(), 0, None)
         self._sinks: dict[str, int] = {}
@@ -218,7 +219,10 @@ class ListStore:
         for part in results.prepared:
             self._readings += part.held
         self._readings += results.readings
-        self._flags |= {flag.id: flag for flag in results.flags}
+        latest = {flag.id: flag for flag in results.flags}
+        for number, flag_id in enumerate(latest, self.change + 1):
+            self._changes[flag_id] = number
+        self._flags |= latest
         self._quarantine += results.quarantined
 
     def replace_quarantined(self, offsets: Collection[int], results: Results) -> None:
@@ -236,6 +240,28 @@ class ListStore:
         self._quarantine = [row for row in self._quarantine if row not in replaced]
         self._insert(results)
         self._checkpoint = msgspec.structs.replace(self._checkpoint, counters=results.counters)
+
+    @property
+    def change(self) -> int:
+        """The number of the latest change of a flag."""
+        return max(self._changes.values(), default=0)
+
+    def flag_tail(self, after: int, limit: int = 500) -> FlagTail:
+        """Flags that have changed since, as they are now."""
+        numbers = {number: id_ for id_, number in self._changes.items() if number > after}
+        chosen = sorted(numbers)[:limit]
+        last = chosen[-1] if chosen else after
+        flags = [self._flags[numbers[number]] for number in chosen]
+        done = last >= self.change
+        return FlagTail(flags, last, self._checkpoint.next_offset if done else None)
+
+    def flag_states(self) -> FlagStates:
+        """The state of every flag."""
+        states = [
+            (flag.id, flag.severity, flag.status, flag.ledger_offset)
+            for flag in self._flags.values()
+        ]
+        return FlagStates(states, self.change, self._checkpoint.next_offset)
 
     def readings(
         self,

@@ -28,6 +28,7 @@ from gateway.assembly import (
     read_profiles,
     record_profiles,
 )
+from gateway.checks import CATALOGUE
 from gateway.errors import ConfigError, GatewayError, ProfileError, StoreError, StoreLocked
 from gateway.ledger.sqlite import open_reader
 from gateway.pipeline import Processor
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
+    from gateway.alerts.running import AlertThread
     from gateway.records import Flag, Quarantined, Reading, Results
     from gateway.store import Prepared
     from gateway.worker_messages import Order, SinkSpec, Word, WorkerSpec
@@ -146,6 +148,7 @@ class Worker:
         self._drain: Drain | None = None
         self._reload = False
         self._profiles = ProfileSet({})
+        self._alerts: AlertThread | None = None
         self._reported = 0.0
 
     def run(self) -> None:
@@ -177,10 +180,14 @@ class Worker:
             collect_seldom()
             self._pipe.send(Loaded(processor.offset, len(profiles.profiles), len(devices)))
             sinks += [SinkThread(each, store) for each in spec.sinks]
+            if spec.alerts:
+                self._alerts = _alerts(spec, store)
             self._follow(processor, store, sinks)
             processor.finish()
             self._report(processor, store, sinks, idle=True)
         finally:
+            if self._alerts is not None:
+                self._alerts.stop()
             for sink in sinks:
                 sink.stop()
             if gate is not None:
@@ -261,6 +268,7 @@ class Worker:
                 recent_flags=tuple(store.recent_flags),
                 recent_quarantined=tuple(store.recent_quarantined),
                 sinks=tuple(sink.state for sink in sinks),
+                alerts=() if self._alerts is None else self._alerts.states,
                 not_judged={
                     f"{code}: {reason}": count
                     for (code, reason), count in processor.not_judged.items()
@@ -268,6 +276,14 @@ class Worker:
                 idle=idle,
             )
         )
+
+
+def _alerts(spec: WorkerSpec, store: DuckDBStore) -> AlertThread:
+    # They bring what reads the casebook, and HTTP, MQTT or SMTP: only where they are wanted.
+    from gateway.alerts.running import AlertThread  # noqa: PLC0415
+
+    titles = {info.code: info.title for info in CATALOGUE.values()}
+    return AlertThread(spec.alerts, store, spec.data, titles)
 
 
 class SinkThread:

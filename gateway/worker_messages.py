@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
+    from gateway.alerts.spec import AlertSpec, AlertState
     from gateway.log import Format, Level
 
 
@@ -42,6 +43,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     commit_messages: int
     commit_interval: float
     snapshot_messages: int
+    alerts: tuple[AlertSpec, ...] = ()
     sinks: tuple[SinkSpec, ...] = ()
     store_memory: str = "48MB"
     log_level: Level = "info"
@@ -109,6 +111,7 @@ class Report(msgspec.Struct, frozen=True):
     recent_flags: tuple[Flag, ...]
     recent_quarantined: tuple[Quarantined, ...]
     sinks: tuple[SinkState, ...]
+    alerts: tuple[AlertState, ...]
     not_judged: dict[str, int]
     idle: bool
 

@@ -92,6 +92,68 @@ class VictoriaMetrics:
             return body
 
 
+class InfluxDB:
+    """One InfluxDB 1.x with its own folder, asked in InfluxQL."""
+
+    def __init__(self, folder: Path) -> None:
+        binary = shutil.which("influxd")
+        if binary is None:
+            pytest.fail("influxd is missing: apt-get install influxdb")
+        self._binary = binary
+        self._folder = folder
+        self._log = folder / "influxd.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Starts the server, waits until it answers, and makes the database ``metering``."""
+        config = self._folder / "influxdb.conf"
+        config.write_text(
+            f'reporting-disabled = true\nbind-address = "127.0.0.1:{free_port()}"\n'
+            f'[meta]\ndir = "{self._folder}/meta"\n'
+            f'[data]\ndir = "{self._folder}/data"\nwal-dir = "{self._folder}/wal"\n'
+            f'[http]\nbind-address = "127.0.0.1:{self.port}"\n[monitor]\nstore-enabled = false\n'
+        )
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [self._binary, "-config", str(config)], stdout=out, stderr=out
+            )
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(self.url + "/ping", timeout=1).close()
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.05)
+            else:
+                self.query("CREATE DATABASE metering")
+                return
+        self.stop()
+        pytest.fail(f"influxd did not start:\n{self._log.read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """Stops the server."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(15)
+            self._process = None
+
+    def write(self, lines: list[str]) -> None:
+        """Writes lines of line protocol, with times in ns."""
+        body = "\n".join(lines).encode()
+        request = urllib.request.Request(f"{self.url}/write?db=metering&precision=ns", body)
+        urllib.request.urlopen(request, timeout=10).close()
+
+    def query(self, text: str) -> list[dict[str, Any]]:
+        """The series of an answer: ``name``, ``tags``, ``columns``, ``values``."""
+        form = urllib.parse.urlencode({"db": "metering", "q": text}).encode()
+        with urllib.request.urlopen(f"{self.url}/query", form, timeout=10) as answer:
+            (result,) = json.load(answer)["results"]
+        assert "error" not in result, f"{text}: {result['error']}"
+        found: list[dict[str, Any]] = result.get("series", [])
+        return found
+
+
 @pytest.fixture
 def victoria_metrics(tmp_path: Path) -> Iterator[VictoriaMetrics]:
     """A running VictoriaMetrics of this test's own."""

@@ -225,3 +225,88 @@ def test_the_defaults_in_the_example_file_are_the_real_ones():
 
 def test_a_loopback_listener_needs_no_token():
     assert MetricsSettings().secret() is None
+
+
+SECRET = "whsec_" + "c2VjcmV0IG9mIHR3ZW50eS1mb3VyIGJ5dGVzIQ=="
+HOOK = (
+    '[[alerts]]\nname = "duty"\n[alerts.webhook]\n'
+    f'url = "https://h.example/x"\nsecret = "{SECRET}"\n'
+)
+MAIL = '[[alerts]]\n[alerts.email]\nsender = "g@b.example"\nrecipients = ["d@b.example"]\n'
+
+
+def specs(path):
+    return load(path).alert_specs(lambda name: f"id-{name}")
+
+
+def test_alerts_of_each_kind_become_what_the_worker_takes(tmp_path):
+    path = written(
+        tmp_path,
+        'name = "north"\n[[source]]\nname = "a"\n'
+        '[[source]]\nname = "b"\nhost = "bee"\nshare = "g"\n'
+        f'[[alerts]]\nname = "bus"\n[alerts.mqtt]\nsource = "b"\n{HOOK}{MAIL}'
+        'daily_at = "07:30"\n',
+    )
+    bus, hook, mail = specs(path)
+    assert (bus.type, bus.target.broker.host, bus.target.broker.share) == ("mqtt", "bee", None)
+    assert bus.target.broker.client_id == "id-alert-bus"
+    assert (hook.type, hook.gateway, hook.target.place) == ("webhook", "north", "https://h.example")
+    assert (mail.type, mail.target.port, mail.target.daily_at) == ("email", 587, 450)
+
+
+def test_an_alert_may_have_a_broker_of_its_own(tmp_path):
+    (tmp_path / "ca.pem").write_text("x")
+    path = written(
+        tmp_path, '[[alerts]]\n[alerts.mqtt]\nhost = "bus"\nca_file = "ca.pem"\ntype = "mqtt311"\n'
+    )
+    (bus,) = specs(path)
+    assert (bus.target.broker.host, bus.target.broker.port) == ("bus", 8883)
+    assert (bus.target.broker.ca_file, bus.target.version) == (tmp_path / "ca.pem", "mqtt311")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "told"),
+    [
+        ("[[alerts]]\n", ":1: alerts[0]: ", "none of them is there"),
+        (f"{HOOK}[alerts.mqtt]\n", ":1: alerts[0]: ", "[alerts.mqtt] and [alerts.webhook] is"),
+        (f"{HOOK}{HOOK}", ":1: alerts: ", "used twice: duty"),
+        (HOOK.replace("https", "http"), ":3: alerts[0].webhook: ", "plain_http"),
+        (HOOK.replace("https://", "https://u:hunter22@"), ":3: alerts[0].webhook: ", "signed"),
+        (HOOK.replace(SECRET, "whsec_hunter22"), ":3: alerts[0].webhook: ", "24 to 64 bytes"),
+        (HOOK.replace(f'secret = "{SECRET}"', ""), ":3: alerts[0].webhook: ", "is needed"),
+        (HOOK.replace("url", "urls"), ":4: alerts[0].webhook.urls: ", "did you mean url"),
+        ("[[alerts]]\n[alerts.mqtt]\nsource = 'x'\n", "settings", "there is no source x"),
+        (f"{MAIL}zone = 'Asia/Peking2'\n", ":5: alerts[0].email.zone: ", "no such time zone"),
+        (f"{MAIL}daily_at = '24:00'\n", ":5: alerts[0].email.daily_at", "a time of the day"),
+        (f"{MAIL}username = 'x'\n", ":2: alerts[0].email: ", "one is of no use"),
+        (
+            f"{MAIL}host = 'far'\nsecurity = 'none'\nusername = 'x'\npassword = 'hunter22'\n",
+            ":2: alerts[0].email: ",
+            "in the clear",
+        ),
+        (f"{MAIL}daily_at = false\nat_once = false\n", ":2: alerts[0].email: ", "ever be sent"),
+        (MAIL.replace("d@b", "d b"), ":4: alerts[0].email.recipients: ", "no address"),
+        (
+            HOOK.replace("[alerts.", "codes = ['temper_alarm']\n[alerts."),
+            ":3: alerts[0].codes: ",
+            "did you mean tamper_alarm?",
+        ),
+        (HOOK.replace("[alerts.", "kinds = ['water']\n[alerts."), ":3: alerts[0].kinds: ", "known"),
+        (HOOK.replace("[alerts.", "regions = ['x']\n[alerts."), ":3: alerts[0].regions", "pattern"),
+    ],
+)  # fmt: skip
+def test_a_wrong_alert_is_told_with_its_place_and_without_its_secret(tmp_path, text, place, told):
+    (fault,) = faults(written(tmp_path, text))
+    if place != "settings":
+        assert f"gateway.toml{place}" in fault
+    assert told in fault
+    assert "hunter22" not in fault
+
+
+def test_the_secrets_of_alerts_are_masked_in_logs(tmp_path):
+    (tmp_path / "url").write_text("https://h.example/hooks/s3cr3t-path?key=s3cr3t-query\n")
+    text = HOOK.replace('url = "https://h.example/x"', 'url_file = "url"')
+    settings = load(written(tmp_path, f"{text}{MAIL}username = 'g'\npassword = 'hunter22'\n"))
+    assert settings.secrets() == [SECRET, "key=s3cr3t-query", "/hooks/s3cr3t-path", "hunter22"]
+    assert "s3cr3t" not in repr(settings)
+    assert "hunter22" not in repr(settings)

@@ -6,14 +6,24 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway.config import table
+from gateway.config import MetricsSettings, table
+from gateway.config_load import load
 from tests.brokers import Publisher
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = (".", "deploy", "device_profiles", "gateway", "gateway/checks", "simulators")
+FOLDERS = (
+    ".",
+    "deploy",
+    "device_profiles",
+    "gateway",
+    "gateway/alerts",
+    "gateway/checks",
+    "simulators",
+)
 READMES = [Path(folder, "README.md") for folder in FOLDERS]
 QUEUED = 1_500  # more than Mosquitto keeps by default
 
@@ -59,7 +69,7 @@ def test_every_link_inside_the_repository_leads_somewhere(readme):
 
 def test_the_settings_that_operators_are_told_of_exist():
     text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    example, *_ = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     known = {row.key.replace("[]", "") for row in table()}
     given = tomllib.loads(example)
     keys = {key for key in given if key != "source"} | {
@@ -68,3 +78,33 @@ def test_the_settings_that_operators_are_told_of_exist():
     keys |= set(re.findall(r"`(ledger\.\w+)`", text))
     assert len(keys) > 8
     assert keys - known == set()
+
+
+def test_the_alerts_that_operators_are_shown_are_valid(tmp_path):
+    text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (example,) = [block for block in blocks if "[[alerts]]" in block]
+    for name, content in (
+        ("hook-url", "https://duty.example/hook"),
+        ("hook-secret", "whsec_" + "QUJD" * 10),
+        ("mail-password", "x"),
+    ):
+        (tmp_path / name).write_text(content)
+    path = tmp_path / "gateway.toml"
+    path.write_text(example.replace("/etc/gateway/", ""), encoding="utf-8")
+    specs = load(path).alert_specs(lambda name: name)
+    assert [spec.type for spec in specs] == ["mqtt", "webhook", "email"]
+
+
+def test_grafanas_provisioning_names_what_is_there():
+    folder = ROOT / "deploy" / "grafana"
+    for file in folder.rglob("*.y*ml"):
+        assert yaml.safe_load(file.read_text(encoding="utf-8"))
+    text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    (named,) = re.findall(r"METERING_DASHBOARDS=/opt/gateway/(\S+)", text)
+    assert list((ROOT / named).glob("*.json"))
+    sources = yaml.safe_load((folder / "provisioning/datasources/metering.yaml").read_text())
+    wanted = set(re.findall(r"\$\{(\w+)\}", str(sources)))
+    assert all(name in text for name in wanted)
+    scrape = yaml.safe_load((folder / "scrape.yml").read_text())
+    assert str(MetricsSettings().port) in str(scrape)

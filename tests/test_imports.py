@@ -31,6 +31,9 @@ ALLOWED = {
     | {"times", "store", "registry", "casebook", "audit", "access", "flags", "quality", "profiles"}
     | {"ledger", "checks"},
     "flags": VOCABULARY | {"times", "store", "registry", "casebook"},
+    "alerts": VOCABULARY
+    | {"times", "store", "registry", "casebook", "flags", "sources", "messages"},
+    "dashboards": {"quantities", "messages"},
     "quality": VOCABULARY | {"times", "store", "registry", "casebook", "flags"},
     "intake": {"records", "errors", "sources", "ledger"},
     "plans": VOCABULARY | {"profiles", "decode", "normalise", "checks"},

@@ -8,6 +8,9 @@ import pytest
 from gateway.flags.states import ACTIONS, STATUSES
 from gateway.messages import LANGUAGES, Texts, language
 from gateway.quality.dimensions import Counts
+from gateway.quantities import BY_NAME
+
+QUANTITIES = {name for quantities in BY_NAME.values() for name in quantities}
 
 
 def placeholders(text):
@@ -34,13 +37,18 @@ def test_every_text_is_used():
     sources = "".join(
         file.read_text("utf-8") for file in (Path(__file__).parents[1] / "gateway").rglob("*.py")
     )
-    families = ("status", "severity", "action", "column", "dimension", "role")
+    families = (
+        "status", "severity", "action", "column", "dimension", "role", "event", "kind",
+    )  # fmt: skip
     for key in Texts("en").keys():  # noqa: SIM118 - no mapping
         family, _, word = key.partition(".")
-        if family == "counted":
+        if family == "quantity":
+            assert word in QUANTITIES, key
+        elif family == "counted":
             assert word in {*Counts.__struct_fields__, "expected"}, key
         else:
             assert f'"{word if family in families else key}"' in sources, key
+    assert {f"quantity.{name}" for name in QUANTITIES} <= set(Texts("en").keys())
     words = {f"counted.{name}" for name in (*Counts.__struct_fields__, "expected")}
     assert words <= set(Texts("en").keys())
 

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "profile": "Device profiles: list, check, test.",
     "device": "The registry: import, list, show, verify.",
     "flag": "Flags: list, show, decide, suppress, incidents.",
+    "alert": "Alerts: list, test, what was not taken, send it again.",
     "quality": "Data quality by device, model, vendor or region, from counts.",
     "user": "People who log in: add, list, role, password, token.",
     "ledger": "The ledger: verify, show, prune.",

@@ -122,6 +122,10 @@ class Desk:
             )
         return [found[flag_id] for flag_id in wanted]
 
+    def see(self, flags: Iterable[Flag]) -> Iterator[FlagView]:
+        """Flags of the store in their order, with what people have said of each."""
+        return self._seen(flags)
+
     def _seen(self, flags: Iterable[Flag]) -> Iterator[FlagView]:
         """Flags of the store, looked up in the casebook some hundred at a time."""
         stream = iter(flags)

@@ -5,7 +5,9 @@ A *store* takes results in one transaction with the checkpoint and can be asked 
 
 Positions: the store numbers its readings 1, 2, 3 ... in the order of commit, over all
 kinds.  A sink remembers the position up to which it has delivered, and every query that gives
-several readings gives them in that order.
+several readings gives them in that order.  It numbers the changes of flags likewise: a flag
+carries the number of its latest change, so who follows them is told each flag that has changed
+since, once, as it is now.
 """
 
 from __future__ import annotations
@@ -21,7 +23,16 @@ if TYPE_CHECKING:
 
     from gateway.records import Checkpoint, Counters, Results
 
-__all__ = ["DeviceSummary", "Prepared", "QuarantinedRow", "Sink", "Store", "Tail"]
+__all__ = [
+    "DeviceSummary",
+    "FlagStates",
+    "FlagTail",
+    "Prepared",
+    "QuarantinedRow",
+    "Sink",
+    "Store",
+    "Tail",
+]
 
 
 class QuarantinedRow(msgspec.Struct, frozen=True):
@@ -55,6 +66,25 @@ class Tail(msgspec.Struct, frozen=True):
 
     readings: list[Reading]
     position: int
+
+
+class FlagTail(msgspec.Struct, frozen=True):
+    """Flags that changed behind a change, in that order, and the change up to which these are all.
+
+    ``next_offset``: every flag of messages below it has been told by now; None where more wait.
+    """
+
+    flags: list[Flag]
+    change: int
+    next_offset: int | None
+
+
+class FlagStates(msgspec.Struct, frozen=True):
+    """Id, severity, condition and ledger offset of every flag, as of a change and an offset."""
+
+    states: list[tuple[str, str, str, int]]
+    change: int
+    next_offset: int
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -179,6 +209,19 @@ class Store(Readable, Protocol):
 
     def tail(self, after: int, limit: int = 5000) -> Tail:
         """At most ``limit`` readings behind the position ``after``, and the position reached."""
+        ...
+
+    @property
+    def change(self) -> int:
+        """The number of the latest change of a flag; 0 when there is none."""
+        ...
+
+    def flag_tail(self, after: int, limit: int = 500) -> FlagTail:
+        """At most ``limit`` flags that have changed since the change ``after``, as they are now."""
+        ...
+
+    def flag_states(self) -> FlagStates:
+        """The state of every flag, and the change up to which these are all."""
         ...
 
     def sink_position(self, name: str) -> int:

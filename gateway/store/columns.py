@@ -214,8 +214,11 @@ def _why_not(kind: str, reading: Reading) -> str | None:
     return None
 
 
-def flag_table(flags: Sequence[Flag]) -> pa.Table:
-    """Flags as a table; of several versions of one id only the last."""
+def flag_table(flags: Sequence[Flag], number: int) -> pa.Table:
+    """Flags as a table; of several versions of one id only the last.
+
+    Their changes are numbered from ``number`` on.
+    """
     latest = list({flag.id: flag for flag in flags}.values())
     times = ("measured_at", "since", "until")
     texts = ("id", "device_id", "kind", "channel", "code", "severity", "basis", "profile", "status")
@@ -225,6 +228,7 @@ def flag_table(flags: Sequence[Flag]) -> pa.Table:
             name: pa.array([getattr(f, name) for f in latest], _INT).view(_NS) for name in times
         }
         columns["ledger_offset"] = pa.array([flag.ledger_offset for flag in latest], _INT)
+        columns["change"] = pa.array(range(number, number + len(latest)), _INT)
         columns["evidence"] = pa.array(
             [msgspec.json.encode(flag.evidence).decode() for flag in latest], _TEXT
         )

@@ -15,7 +15,7 @@ import zstandard
 
 from gateway.errors import StoreError, StoreUnavailable
 from gateway.records import Checkpoint, Counters
-from gateway.store import Prepared, columns, rebuild, schema
+from gateway.store import FlagStates, FlagTail, Prepared, columns, rebuild, rows, schema
 from gateway.store.connections import Connections, chosen_table, one, translated
 from gateway.store.reading import StoreReader
 
@@ -63,7 +63,7 @@ class DuckDBStore(StoreReader):
         wal_limit: str = "16MB",
     ) -> None:
         self.path = path
-        self._next_offset = self._position = self._commits = 0
+        self._next_offset = self._position = self._commits = self._change = 0
         self._attempt: tuple[int, int] | None = None
         if read_only and not path.exists():
             raise StoreError(f"store: there is no {path}: has the gateway ever run on this data?")
@@ -81,13 +81,31 @@ class DuckDBStore(StoreReader):
             writer.begin()
             writer.execute(schema.statements())
             writer.commit()
+        self._upgrade(writer)
         self._load(writer)
+
+    @staticmethod
+    def _upgrade(writer: duckdb.DuckDBPyConnection) -> None:
+        """Brings an older layout up to this one; what is no store is `_load`'s to refuse."""
+        tables = writer.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        if ("schema_version",) not in tables:
+            return
+        layout = "SELECT version FROM schema_version"
+        while upgrade := schema.UPGRADES.get(one(writer, layout)[0]):
+            writer.begin()
+            writer.execute(upgrade)
+            writer.commit()
 
     def _load(self, connection: duckdb.DuckDBPyConnection) -> None:
         tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
         if ("schema_version",) not in tables:
             raise StoreError(f"store: {self.path} is a DuckDB file but not a store of the gateway")
         (version,) = one(connection, "SELECT version FROM schema_version")
+        if version in schema.UPGRADES:
+            raise StoreError(
+                f"store: {self.path} has layout {version}, this gateway reads {schema.VERSION}: "
+                "start the gateway on it once, which brings it up to date"
+            )
         if version != schema.VERSION:
             raise StoreError(
                 f"store: {self.path} has layout {version}, this gateway knows {schema.VERSION}: "
@@ -96,6 +114,7 @@ class DuckDBStore(StoreReader):
         self._next_offset, self._position, self._commits = one(
             connection, "SELECT next_offset, position, commits FROM checkpoint"
         )
+        (self._change,) = one(connection, "SELECT coalesce(max(change), 0) FROM flags")
 
     def close(self) -> None:
         """Closes the store; queries in progress end with StoreUnavailable."""
@@ -139,13 +158,14 @@ class DuckDBStore(StoreReader):
                 )
             try:
                 with self._connections.transaction() as writer:
-                    position = self._insert(writer, results)
+                    position, change = self._insert(writer, results)
                     self._move(writer, results, position)
             except StoreUnavailable:
                 self._attempt = (self._commits + 1, results.next_offset)
                 raise
             self._commits += 1
             self._position = position
+            self._change = change
             self._next_offset = results.next_offset
 
     def _attempt_was_durable(self, next_offset: int) -> bool:
@@ -160,8 +180,8 @@ class DuckDBStore(StoreReader):
             )
         return True
 
-    def _insert(self, writer: duckdb.DuckDBPyConnection, results: Results) -> int:
-        """Puts in all records; returns the position of the last reading."""
+    def _insert(self, writer: duckdb.DuckDBPyConnection, results: Results) -> tuple[int, int]:
+        """Puts in all records; returns the position of the last reading and the last change."""
         parts: list[Prepared] = list(results.prepared)
         if results.readings:
             parts.append(self.prepare(results.readings, parts))
@@ -179,10 +199,13 @@ class DuckDBStore(StoreReader):
                 table,
                 f"INSERT INTO {schema.table(kind)} BY NAME SELECT * FROM incoming",
             )
+        change = self._change
         if results.flags:
-            self._take(writer, columns.flag_table(results.flags), _UPSERT)
+            incoming = columns.flag_table(results.flags, change + 1)
+            change += incoming.num_rows
+            self._take(writer, incoming, _UPSERT)
         self._quarantine(writer, results.quarantined)
-        return position
+        return position, change
 
     def _quarantine(
         self, writer: duckdb.DuckDBPyConnection, quarantined: Sequence[Quarantined]
@@ -248,13 +271,14 @@ class DuckDBStore(StoreReader):
                     "WHERE stage NOT LIKE 'sink:%' AND ledger_offset IN (SELECT unnest(?))",
                     [wanted],
                 )
-                position = self._insert(writer, results)
+                position, change = self._insert(writer, results)
                 kept = msgspec.structs.replace(
                     results, next_offset=self._next_offset, snapshot=None
                 )
                 self._move(writer, kept, position)
             self._commits += 1
             self._position = position
+            self._change = change
 
     def copy_before(self, offset: int, other: DuckDBStore) -> None:
         """Fills this empty store with what ``other`` has of messages below ``offset``.
@@ -272,6 +296,7 @@ class DuckDBStore(StoreReader):
         with self._connections.lock:
             with self._connections.transaction() as writer:
                 position = rebuild.copy_before(writer, other._connections, offset)
+                (self._change,) = one(writer, "SELECT coalesce(max(change), 0) FROM flags")
             self._next_offset, self._position, self._commits = offset, position, 1
 
     # Questions: most of them are the reader's
@@ -311,6 +336,36 @@ class DuckDBStore(StoreReader):
         return Checkpoint(next_offset, totals, taken_at, zstandard.decompress(packed))
 
     # Sinks
+
+    @property
+    def change(self) -> int:
+        """The number of the latest change of a flag; 0 when there is none."""
+        return self._change
+
+    def flag_tail(self, after: int, limit: int = 500) -> FlagTail:
+        """At most ``limit`` flags that have changed since the change ``after``, as they are now."""
+        # First of all: what is committed while this runs may be missing from the answer.
+        next_offset, last = self._next_offset, self._change
+        found: list[tuple[Any, ...]] = []
+        if last > after:
+            found = self._connections.all(
+                f"SELECT {rows.FLAG_COLUMNS}, change FROM flags WHERE change > ? "
+                "ORDER BY change LIMIT ?",
+                [after, limit],
+            )
+        reached = found[-1][-1] if found else after
+        caught_up = reached >= last
+        flags = [rows.flag(row[:-1]) for row in found]
+        return FlagTail(flags, reached, next_offset if caught_up else None)
+
+    def flag_states(self) -> FlagStates:
+        """The state of every flag, and the change up to which these are all."""
+        next_offset = self._next_offset
+        found = self._connections.all(
+            "SELECT id, severity, status, ledger_offset, change FROM flags"
+        )
+        states = [(id_, grave, how, offset) for id_, grave, how, offset, _ in found]
+        return FlagStates(states, max((row[-1] for row in found), default=0), next_offset)
 
     def sink_position(self, name: str) -> int:
         """How far the sink ``name`` came; 0 for a new one."""

@@ -1,8 +1,9 @@
 """A sink for InfluxDB 2 and 3, and for VictoriaMetrics, which takes the same write call.
 
 It tails a store, writes idempotent points and then remembers in the store how far it came: at
-least once, and once in the database.  What the database refuses for what it is goes to
-quarantine with the database's own words; for anything else it waits and tries again.
+least once, and once in the database.  Flags go along, a point each time one has changed.  What the
+database refuses for what it is goes to quarantine with the database's own words; for anything else
+it waits and tries again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from influxdb_client.rest import ApiException
 
 from gateway.errors import ConfigError, StoreRefused, StoreUnavailable
 from gateway.records import Quarantined
-from gateway.store.lines import ReadingLines
+from gateway.store.lines import ReadingLines, flag_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
     from influxdb_client.client.write_api_async import WriteApiAsync
 
-    from gateway.records import Reading
-    from gateway.store import Store, Tail
+    from gateway.records import Flag, Reading
+    from gateway.store import FlagTail, Store, Tail
 
 T = TypeVar("T")
 
@@ -41,10 +42,11 @@ log = structlog.get_logger(__name__)
 _ROW_FAULTS: Final = frozenset((400, 413, 422))
 _LONGEST_ASKED: Final = 3600.0
 _DETAIL: Final = 1000
+_FLAGS: Final = 1000
 
 
 class InfluxSink:
-    """Writes the readings of a store to a bucket; a database that is down blocks nothing.
+    """Writes the readings and flags of a store to a bucket; a database that is down blocks nothing.
 
     Args:
         store: what to follow.
@@ -100,6 +102,8 @@ class InfluxSink:
         self._clock = clock
         self._lines = ReadingLines()
         self._position = 0
+        self._flags = f"{name}:flags"
+        self._change = 0
         self._closing = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -136,25 +140,49 @@ class InfluxSink:
             # The client's own gzip is level 9 on the event loop: 12 µs a line (DECISIONS.md, 6).
             client.api_client.set_default_header("Content-Encoding", "gzip")  # type: ignore[no-untyped-call]
             try:
-                self._position = await self._until_done(self._load)
+                self._position = await self._until_done(partial(self._load, self.name))
+                self._change = await self._until_done(partial(self._load, self._flags))
                 while not self._closing.is_set():
                     tail = await self._until_done(self._read)
+                    flags = await self._until_done(self._read_flags)
                     if tail.position > self._position:
                         await self._deliver(client.write_api(), tail)
-                    else:
+                    if flags.change > self._change:
+                        await self._deliver_flags(client.write_api(), flags)
+                    elif not tail.readings:
                         await self._pause(self._poll)
             except _ClosedError:
                 log.info("sink closed before it caught up", sink=self.name, lag=self.lag)
 
-    async def _load(self) -> int:
-        return await asyncio.to_thread(self._store.sink_position, self.name)
+    async def _load(self, name: str) -> int:
+        return await asyncio.to_thread(self._store.sink_position, name)
 
     async def _read(self) -> Tail:
         return await asyncio.to_thread(self._store.tail, self._position, self._batch)
 
+    async def _read_flags(self) -> FlagTail:
+        return await asyncio.to_thread(self._store.flag_tail, self._change, _FLAGS)
+
     async def _deliver(self, api: WriteApiAsync, tail: Tail) -> None:
         lines = await asyncio.to_thread(self._serialise, tail.readings)
-        refused: list[Quarantined] = []
+        faults = await self._write_all(api, lines)
+        refused = [self._quarantined(tail.readings[at], lines[at], why) for at, why in faults]
+        await self._advance(self.name, tail.position, refused)
+        self._position = tail.position
+        self.written += len(lines) - len(refused)
+
+    async def _deliver_flags(self, api: WriteApiAsync, tail: FlagTail) -> None:
+        lines = [flag_line(flag).encode() for flag in tail.flags]
+        faults = await self._write_all(api, lines)
+        refused = [self._quarantined(tail.flags[at], lines[at], why) for at, why in faults]
+        await self._advance(self._flags, tail.change, refused)
+        self._change = tail.change
+
+    async def _write_all(
+        self, api: WriteApiAsync, lines: Sequence[bytes]
+    ) -> list[tuple[int, StoreRefused]]:
+        """Writes lines; those that the database refuses by themselves come back with its words."""
+        refused: list[tuple[int, StoreRefused]] = []
         # Halves of a refused batch wait here until each is written or is a single line.
         parts = [(0, len(lines))] if lines else []
         while parts:
@@ -167,16 +195,17 @@ class InfluxSink:
                     middle = (first + last) // 2
                     parts += [(middle, last), (first, middle)]
                 else:
-                    refused.append(self._quarantined(tail.readings[first], lines[first], fault))
+                    refused.append((first, fault))
+        return refused
+
+    async def _advance(self, name: str, position: int, refused: Sequence[Quarantined]) -> None:
         await self._until_done(
-            partial(asyncio.to_thread, self._store.advance_sink, self.name, tail.position, refused)
+            partial(asyncio.to_thread, self._store.advance_sink, name, position, refused)
         )
-        self._position = tail.position
-        self.written += len(lines) - len(refused)
         self.refused += len(refused)
         if refused:
             log.warning(
-                "sink refused readings, they are in quarantine",
+                "sink refused points, they are in quarantine",
                 sink=self.name,
                 count=len(refused),
                 first=refused[0].detail,
@@ -185,17 +214,17 @@ class InfluxSink:
     def _serialise(self, readings: Sequence[Reading]) -> list[bytes]:
         return [self._lines.line(reading).encode() for reading in readings]
 
-    def _quarantined(self, reading: Reading, line: bytes, fault: StoreRefused) -> Quarantined:
+    def _quarantined(self, of: Reading | Flag, line: bytes, fault: StoreRefused) -> Quarantined:
         return Quarantined(
-            ledger_offset=reading.ledger_offset,
-            received_at=reading.received_at,
+            ledger_offset=of.ledger_offset,
+            received_at=getattr(of, "received_at", of.measured_at),
             topic="",
             payload=line,
             stage=f"sink:{self.name}",
             reason="refused",
             detail=str(fault)[:_DETAIL],
-            profile=reading.profile,
-            device_id=reading.device_id,
+            profile=of.profile,
+            device_id=of.device_id,
         )
 
     async def _write(self, api: WriteApiAsync, body: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway.quantities import KINDS, Type
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 FIXED: Final[dict[str, str]] = {
     "position": "BIGINT NOT NULL",
@@ -52,7 +52,7 @@ CREATE TABLE flags (
     code VARCHAR NOT NULL, severity VARCHAR NOT NULL, measured_at TIMESTAMP_NS NOT NULL,
     since TIMESTAMP_NS NOT NULL, until TIMESTAMP_NS NOT NULL, evidence JSON NOT NULL,
     basis VARCHAR NOT NULL, profile VARCHAR NOT NULL, ledger_offset BIGINT NOT NULL,
-    status VARCHAR NOT NULL);
+    status VARCHAR NOT NULL, change BIGINT NOT NULL DEFAULT 0);
 CREATE TABLE quarantine (
     ledger_offset BIGINT NOT NULL, received_at TIMESTAMP_NS NOT NULL, topic VARCHAR NOT NULL,
     payload BLOB NOT NULL, payload_size BIGINT NOT NULL, stage VARCHAR NOT NULL,
@@ -66,6 +66,15 @@ CREATE TABLE snapshot (
 CREATE TABLE sinks (name VARCHAR NOT NULL, position BIGINT NOT NULL);
 CREATE TABLE schema_version (version INTEGER NOT NULL);
 """
+
+
+UPGRADES: Final = {
+    1: (
+        "ALTER TABLE flags ADD COLUMN change BIGINT DEFAULT 0; "
+        "UPDATE flags SET change = rowid + 1; UPDATE schema_version SET version = 2"
+    )
+}
+"""What makes a layout the next one, to be run in one transaction, by the layout's version."""
 
 
 def table(kind: str) -> str:

@@ -32,7 +32,7 @@ def test_help_is_there_at_once_and_names_every_command():
 def test_every_command_has_a_help_with_an_example(gateway, command):
     text = gateway(command, "--help").stdout
     assert "Usage" in text
-    if command in ("profile", "device", "ledger", "flag", "user"):
+    if command in ("profile", "device", "ledger", "flag", "alert", "user"):
         subcommands = re.findall(r"│ (\w+) +\w", text.partition("Commands")[2])
         assert subcommands
         text = "".join(gateway(command, each, "--help").stdout for each in subcommands)

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from gateway.errors import StoreError, StoreLocked, StoreRefused, StoreUnavailable
 from gateway.quantities import KINDS
 from gateway.records import Counters, Reading
+from gateway.store import FlagTail, schema
 from gateway.store.duckdb import DuckDBStore
 from gateway.store.rebuild import swap
 from tests.store.made import (
@@ -341,8 +342,54 @@ def test_a_foreign_or_newer_file_is_left_alone(tmp_path: Path):
     DuckDBStore(newer).close()
     with duckdb.connect(str(newer)) as file:
         file.execute("UPDATE schema_version SET version = 99")
-    with pytest.raises(StoreError, match="has layout 99, this gateway knows 1"):
+    with pytest.raises(StoreError, match="has layout 99, this gateway knows 2"):
         DuckDBStore(newer)
+
+
+def test_a_store_of_the_layout_before_is_brought_up_to_date_when_it_is_opened(tmp_path: Path):
+    path = tmp_path / "store.duckdb"
+    before = schema.statements().replace(", change BIGINT NOT NULL DEFAULT 0", "")
+    with duckdb.connect(str(path)) as file:
+        file.execute(before)
+        file.execute("UPDATE schema_version SET version = 1")
+        for name in ("a", "b"):
+            file.execute(
+                "INSERT INTO flags VALUES (?, 'w-1', 'water_meter', NULL, 'leak', 'major', "
+                "'2026-01-01', '2026-01-01', '2026-01-01', '{}', 'x', 'p@1', 3, 'open')",
+                [name],
+            )
+    with pytest.raises(StoreError, match="start the gateway on it once"):
+        DuckDBStore(path, read_only=True)
+    opened = DuckDBStore(path)
+    assert [each.id for each in opened.flag_tail(0).flags] == ["a", "b"]
+    opened.commit(results(flags=[flag(9)]))
+    assert [each.id for each in opened.flag_tail(2).flags] == ["flag-9"]
+    opened.close()
+    reader = DuckDBStore(path, read_only=True)
+    assert reader.change == 3
+    reader.close()
+
+
+def test_changes_of_flags_are_numbered_and_each_flag_is_told_as_it_is_now(store: DuckDBStore):
+    store.commit(results(flags=[flag(1), flag(2), flag(1, status="ended")]))
+    assert store.change == 2
+    tail = store.flag_tail(0)
+    assert sorted((each.id, each.status) for each in tail.flags) == [
+        ("flag-1", "ended"), ("flag-2", "open"),
+    ]  # fmt: skip
+    assert (tail.change, tail.next_offset) == (2, 3)
+    store.commit(results(flags=[flag(3), flag(2, status="ended")], next_offset=9))
+    assert [each.id for each in store.flag_tail(2).flags] == ["flag-3", "flag-2"]
+    part = store.flag_tail(0, limit=1)
+    assert (len(part.flags), part.change, part.next_offset) == (1, 1, None)
+    assert store.flag_tail(4) == FlagTail([], 4, 9)
+    states = store.flag_states()
+    assert min(states.states) == ("flag-1", "major", "ended", 1)
+    assert (states.change, states.next_offset) == (4, 9)
+    opened_again = DuckDBStore(store.path.with_name("copy.duckdb"))
+    opened_again.copy_before(9, store)
+    assert opened_again.change == 4
+    opened_again.close()
 
 
 _COMMIT_FOR_EVER = """

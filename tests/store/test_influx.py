@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -20,7 +21,7 @@ from gateway.errors import ConfigError
 from gateway.store.duckdb import DuckDBStore
 from gateway.store.influx import InfluxSink
 from tests.databases import VictoriaMetrics, free_port
-from tests.store.made import START, mixed, reading, results
+from tests.store.made import SECOND, START, flag, mixed, reading, results
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -101,6 +102,26 @@ def test_every_reading_arrives_once_with_its_value(
         if r.kind == "fuel_dispenser"
     }
     assert amounts == expected
+
+
+def test_flags_arrive_each_time_they_have_changed(
+    store: DuckDBStore, victoria_metrics: VictoriaMetrics
+):
+    first = flag(1)
+    store.commit(results([reading(1)], [first, flag(2)]))
+
+    async def run() -> None:
+        sink = _sink(store, victoria_metrics.url)
+        async with _running(sink):
+            await _until(lambda: store.sink_position("influx:flags") == 2)
+            grown = msgspec.structs.replace(first, measured_at=first.measured_at + 3600 * SECOND)
+            store.commit(results(flags=[grown], next_offset=3))
+            await _until(lambda: store.sink_position("influx:flags") == 3)
+
+    asyncio.run(run())
+    found = {s["metric"]["device_id"]: s["values"] for s in victoria_metrics.series("flag_from")}
+    assert {device: len(values) for device, values in found.items()} == {"w-1": 2, "w-2": 1}
+    assert set(found["w-1"]) == {first.since}
 
 
 def test_awkward_names_arrive_as_one_series_of_their_own(
@@ -258,6 +279,22 @@ def test_refused_rows_go_to_quarantine_with_the_databases_words_and_the_rest_arr
     assert " 422: " in rows[1].detail
     assert rows[0].payload.startswith(b"water_meter,device_id=bad-1,event=periodic")
     assert store.sink_position("influx") == 1000
+
+
+def test_a_flag_that_the_database_refuses_goes_to_quarantine(
+    store: DuckDBStore, refusing: Refusing
+):
+    store.commit(results(flags=[flag(1, device_id="bad-1"), flag(2)]))
+
+    async def run() -> None:
+        async with _running(_sink(store, refusing.url)):
+            await _until(lambda: store.sink_position("influx:flags") == 2)
+
+    asyncio.run(run())
+    (row,) = store.quarantine(stage="sink:influx")
+    assert (row.message.device_id, row.message.reason) == ("bad-1", "refused")
+    assert row.message.payload.startswith(b"flag,code=register_decrease,device_id=bad-1")
+    assert len(refusing.accepted) == 1
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 503])

@@ -51,6 +51,11 @@ _QUESTIONS: list[Callable[[Store], Any]] = [
     lambda store: [r.ledger_offset for r in store.tail(25, 10).readings],
     lambda store: store.tail(55).position,
     lambda store: store.sink_position("influx"),
+    lambda store: store.change,
+    lambda store: store.flag_tail(0, 2),
+    lambda store: store.flag_tail(2),
+    lambda store: sorted(store.flag_states().states),
+    lambda store: (store.flag_states().change, store.flag_states().next_offset),
 ]
 
 
