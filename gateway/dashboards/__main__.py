@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gateway.dashboards import BACKENDS
 from gateway.dashboards.boards import boards
@@ -28,8 +28,16 @@ def files() -> dict[Path, str]:
             for board in boards(backend, texts):
                 found = dashboard(board, backend, [TAG], labels)
                 name = Path("dashboards", backend, language, f"{board.uid}.json")
-                made[name] = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+                made[name] = _text(found)
     return made
+
+
+def _text(board: dict[str, Any]) -> str:
+    """A dashboard with each panel in a line of its own, so that a difference is one of panels."""
+    rest = {name: value for name, value in board.items() if name != "panels"}
+    head = json.dumps(rest, ensure_ascii=False, indent=1).removesuffix("\n}")
+    panels = ",\n".join(f"  {json.dumps(each, ensure_ascii=False)}" for each in board["panels"])
+    return f'{head},\n "panels": [\n{panels}\n ]\n}}\n'
 
 
 def main(folder: Path) -> None:

@@ -76,7 +76,9 @@ class Board(msgspec.Struct, frozen=True):
     refresh: str = "1m"
 
 
-def dashboard(board: Board, backend: Backend, tags: Sequence[str], labels: dict[str, str]) -> Any:  # noqa: ANN401 - JSON
+def dashboard(
+    board: Board, backend: Backend, tags: Sequence[str], labels: dict[str, str]
+) -> dict[str, Any]:
     """The JSON of a dashboard.
 
     Args:
