@@ -1,6 +1,9 @@
 """Fixtures shared by all tests: real brokers and databases on free ports."""
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
 
 from tests.corpora import corpora
 
@@ -21,3 +24,10 @@ def pytest_report_header() -> str:
 def _width_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Test workers have a width of their own in the environment, which no reader of a pipe has."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that runs in this process sets up logs, to a stream that ends with its test."""
+    yield
+    structlog.reset_defaults()

@@ -9,12 +9,6 @@ import structlog
 from gateway import log as logs
 
 
-@pytest.fixture(autouse=True)
-def _as_before():
-    yield
-    structlog.reset_defaults()
-
-
 def line(*, format_="json", secrets=(), **facts):
     out = io.StringIO()
     logs.configure("info", format_, stream=out, secrets=secrets)

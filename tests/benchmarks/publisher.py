@@ -29,7 +29,7 @@ BLOCK_S = 0.005
 def ids(count: int) -> list[tuple[str, int]]:
     """Device and number of the first ``count`` messages."""
     devices = [instrument.device_id for instrument in fleet(DEVICES, SEED)]
-    return [(devices[i % DEVICES], i // DEVICES + 1) for i in range(count)]
+    return [(devices[i % DEVICES], i // DEVICES) for i in range(count)]
 
 
 class Publishing:
