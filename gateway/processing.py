@@ -6,33 +6,37 @@ Intake never waits for the worker: while it is away the ledger grows, and then i
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import time
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import structlog
 
+from gateway.child import Child
 from gateway.errors import ConfigError, GatewayError, ProfileError, StoreLocked
-from gateway.worker_messages import Drain, Failed, Loaded, Reload, Reloaded, Report, start_worker
+from gateway.worker_messages import (
+    Drain,
+    Failed,
+    Loaded,
+    Order,
+    Reload,
+    Reloaded,
+    Report,
+    Word,
+    start_worker,
+)
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnProcess
-
-    from gateway.worker_messages import Order, Word, WorkerSpec
+    from gateway.worker_messages import WorkerSpec
 
 log = structlog.get_logger(__name__)
 
-RESTART_MIN_S: Final = 0.5
-RESTART_MAX_S: Final = 30.0
-_STABLE_S: Final = 60.0
 _KILL_S: Final = 1.0
 _LASTING: Final = {error.__name__: error for error in (ConfigError, ProfileError, StoreLocked)}
 
 State = Literal["starting", "running", "restarting", "draining", "stopped"]
 
 
-class Processing:
+class Processing(Child[Order, Word]):
     """The worker process as the event loop sees it.
 
     Args:
@@ -40,30 +44,22 @@ class Processing:
 
     Attributes:
         state: what it is doing.
-        restarts: how often it had to be started again.
         last_error: why it died last; None when it never did.
         report: its latest report, also of one that has died since; None before the first.
         reloaded: what became of the last `reload`; None before the first.
     """
 
+    name: ClassVar[str] = "processing"
+    reap_s: ClassVar[float] = _KILL_S
+
     def __init__(self, spec: WorkerSpec) -> None:
+        super().__init__(start_worker, spec)
         self.state: State = "starting"
-        self.restarts = 0
         self.last_error: str | None = None
         self.report: Report | None = None
         self.reloaded: Reloaded | None = None
-        self._spec = spec
-        self._process: SpawnProcess | None = None
-        self._pipe: Connection[Order, Word] | None = None
-        self._gone = asyncio.Event()
-        self._stopping = asyncio.Event()
         self._first_word: asyncio.Future[Loaded | Failed] | None = None
         self._failed: Failed | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """The worker's process id while it lives."""
-        return self._process.pid if self._process is not None else None
 
     async def run(self) -> None:
         """Keeps a worker running until `drain` or `kill`."""
@@ -72,26 +68,6 @@ class Processing:
         finally:
             self.kill()
             self.state = "stopped"
-
-    async def _keep(self) -> None:
-        delay = RESTART_MIN_S
-        while not self._stopping.is_set():
-            began = time.monotonic()
-            self._start()
-            await self._gone.wait()
-            code = await self._reap()
-            if self._stopping.is_set():
-                break
-            self.state = "restarting"
-            self.restarts += 1
-            self.last_error = self._failed.message if self._failed else f"ended with status {code}"
-            if time.monotonic() - began > _STABLE_S:
-                delay = RESTART_MIN_S
-            log.error("processing died, will restart", error=self.last_error, after_s=delay)
-            try:
-                await asyncio.wait_for(self._stopping.wait(), delay)
-            except TimeoutError:
-                delay = min(delay * 2, RESTART_MAX_S)
 
     async def loaded(self, timeout: float) -> Loaded | None:  # noqa: ASYNC109 - None is an answer
         """The worker's first word; None when it takes longer than ``timeout`` seconds.
@@ -143,12 +119,6 @@ class Processing:
             self.kill()
         return by_itself
 
-    def kill(self) -> None:
-        """Ends the worker now; commits are transactions, so nothing is half done."""
-        self._stopping.set()
-        if self._process is not None:
-            self._process.kill()
-
     def reload(self) -> bool:
         """Has the worker read profiles and registry anew; False when there is none to ask.
 
@@ -156,37 +126,11 @@ class Processing:
         """
         return self._process is not None and self._order(Reload())
 
-    def _order(self, order: Order) -> bool:
-        if self._pipe is None:
-            return False
-        try:
-            self._pipe.send(order)
-        except OSError:
-            return False
-        return True
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._gone.clear()
+    def _died(self, code: int | None) -> str:
+        self.state = "restarting"
+        self.last_error = self._failed.message if self._failed else f"ended with status {code}"
         self._failed = None
-        self._pipe = ours
-        self._process = context.Process(
-            target=start_worker, args=(theirs, self._spec), name="gateway-processing", daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, ours)
-
-    def _hear(self, pipe: Connection[Order, Word]) -> None:
-        """Takes what the worker said; the end of the pipe is the end of the worker."""
-        try:
-            while pipe.poll():
-                self._take(pipe.recv())
-        except (EOFError, OSError):
-            asyncio.get_running_loop().remove_reader(pipe.fileno())
-            pipe.close()
-            self._gone.set()
+        return self.last_error
 
     def _take(self, word: Word) -> None:
         first = self._expect_first_word()
@@ -223,15 +167,3 @@ class Processing:
             devices=word.devices,
             changed=list(word.changed),
         )
-
-    async def _reap(self) -> int | None:
-        process = self._process
-        if process is None:
-            return None
-        await asyncio.to_thread(process.join, _KILL_S)
-        if process.exitcode is None:
-            process.kill()
-            await asyncio.to_thread(process.join, _KILL_S)
-        code = process.exitcode
-        self._process = None
-        return code

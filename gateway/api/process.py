@@ -9,29 +9,24 @@ cannot go on (`Refused`).
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 import structlog
 
+from gateway.child import Child
 from gateway.errors import ConfigError
+from gateway.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnProcess
 
     from gateway.log import Format, Level
-    from gateway.status import Status
 
 log = structlog.get_logger(__name__)
 
-RESTART_MIN_S: Final = 0.5
-RESTART_MAX_S: Final = 30.0
-_STABLE_S: Final = 60.0
 _END_S: Final = 2.0
 
 
@@ -100,7 +95,7 @@ def start_api(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
     server.main(pipe, spec)
 
 
-class ApiProcess:
+class ApiProcess(Child[Status, Word]):
     """Keeps the API running until `stop`.
 
     Args:
@@ -109,24 +104,16 @@ class ApiProcess:
 
     Attributes:
         url: where it listens; None while it does not.
-        restarts: how often it had to be begun again.
     """
 
-    def __init__(self, spec: ApiSpec, told: Callable[[Word], None]) -> None:
-        self.url: str | None = None
-        self.restarts = 0
-        self._spec = spec
-        self._told = told
-        self._process: SpawnProcess | None = None
-        self._pipe: Connection[Status, Word] | None = None
-        self._gone = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._refused: str | None = None
+    name: ClassVar[str] = "api"
+    reap_s: ClassVar[float] = _END_S
 
-    @property
-    def pid(self) -> int | None:
-        """Its process id while it lives."""
-        return self._process.pid if self._process is not None else None
+    def __init__(self, spec: ApiSpec, told: Callable[[Word], None]) -> None:
+        super().__init__(start_api, spec)
+        self.url: str | None = None
+        self._told = told
+        self._refused: str | None = None
 
     async def run(self) -> None:
         """Begins it, and begins it again when it ends, waiting longer each time.
@@ -134,36 +121,14 @@ class ApiProcess:
         Raises:
             ConfigError: its settings are wrong.
         """
-        delay = RESTART_MIN_S
         try:
-            while not self._stopping.is_set():
-                began = time.monotonic()
-                self._start()
-                await self._gone.wait()
-                code = await self._reap()
-                if self._refused is not None:
-                    raise ConfigError(self._refused)
-                if self._stopping.is_set():
-                    return
-                self.restarts += 1
-                if time.monotonic() - began > _STABLE_S:
-                    delay = RESTART_MIN_S
-                log.error("api died, will restart", status=code, after_s=delay)
-                try:
-                    await asyncio.wait_for(self._stopping.wait(), delay)
-                except TimeoutError:
-                    delay = min(delay * 2, RESTART_MAX_S)
+            await self._keep()
         finally:
             self.kill()
 
     def tell(self, status: Status) -> None:
         """Tells it the gateway's state; one that cannot hear now hears the next."""
-        if self._pipe is None or self._gone.is_set():
-            return
-        try:
-            self._pipe.send(status)
-        except OSError as error:
-            log.debug("api does not hear", error=str(error))
+        self._order(status)
 
     async def stop(self) -> None:
         """Ends it: open requests have a moment, streams end."""
@@ -175,33 +140,13 @@ class ApiProcess:
         await asyncio.to_thread(process.join, _END_S)
         self.kill()
 
-    def kill(self) -> None:
-        """Ends it now."""
-        self._stopping.set()
-        if self._process is not None:
-            self._process.kill()
+    def _closed(self) -> None:
+        self.url = None
 
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._gone.clear()
-        self._pipe = ours
-        self._process = context.Process(
-            target=start_api, args=(theirs, self._spec), name="gateway-api", daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, ours)
-
-    def _hear(self, pipe: Connection[Status, Word]) -> None:
-        try:
-            while pipe.poll():
-                self._take(pipe.recv())
-        except (EOFError, OSError):
-            asyncio.get_running_loop().remove_reader(pipe.fileno())
-            pipe.close()
-            self._pipe, self.url = None, None
-            self._gone.set()
+    def _died(self, code: int | None) -> str:
+        if self._refused is not None:
+            raise ConfigError(self._refused)
+        return f"ended with status {code}"
 
     def _take(self, word: Word) -> None:
         if isinstance(word, Listening):
@@ -210,15 +155,3 @@ class ApiProcess:
         elif isinstance(word, Refused):
             self._refused = word.message
         self._told(word)
-
-    async def _reap(self) -> int | None:
-        process = self._process
-        if process is None:
-            return None
-        await asyncio.to_thread(process.join, _END_S)
-        if process.exitcode is None:
-            process.kill()
-            await asyncio.to_thread(process.join, _END_S)
-        code = process.exitcode
-        self._process = None
-        return code
