@@ -32,6 +32,7 @@ ALLOWED = {
     | {"ledger", "checks"},
     "flags": VOCABULARY | {"times", "store", "registry", "casebook"},
     "quality": VOCABULARY | {"times", "store", "registry", "casebook", "flags"},
+    "console": set(),
     "intake": {"records", "errors", "sources", "ledger"},
     "plans": VOCABULARY | {"profiles", "decode", "normalise", "checks"},
     "deciding": VOCABULARY | {"profiles", "decode", "normalise", "moments", "checks", "plans"},
