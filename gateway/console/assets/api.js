@@ -30,8 +30,24 @@ export function address(path, query = {}) {
   return `/api/v1/${path}${text ? `?${text}` : ""}`;
 }
 
+const BUSY = 503;
+const WAITS_MS = [400, 900, 1800];
+
+// Only so many questions are answered at once; to look again in a moment is not a person's work.
+async function patient(to, options) {
+  for (const wait of WAITS_MS) {
+    const answer = await fetch(to, options);
+    if (answer.status !== BUSY || options.method !== "GET") return answer;
+    const told = await answer.clone().json().catch(() => ({}));
+    if (!String(told.type).endsWith(":busy")) return answer;
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    options.signal?.throwIfAborted();
+  }
+  return fetch(to, options);
+}
+
 export async function ask(path, { query, body, method, signal, cache, headers } = {}) {
-  const answer = await fetch(address(path, query), {
+  const answer = await patient(address(path, query), {
     method: method ?? (body === undefined ? "GET" : "POST"),
     body: body === undefined ? undefined : JSON.stringify(body),
     headers: {

@@ -7,9 +7,9 @@ import { go } from "./router.js";
 import { t } from "./texts.js";
 import { button, empty, filled } from "./ui.js";
 
-const WIDTH = 720;
-const HEIGHT = 440;
+const [WIDTH, HEIGHT] = matchMedia("(max-width: 760px)").matches ? [400, 400] : [720, 510];
 const MARGIN = 46;
+const FULL = 60;
 const STEPS = [10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01];
 
 // Equirectangular, with degrees of longitude as long as they are at the middle latitude.
@@ -30,7 +30,7 @@ function projection(clusters) {
 }
 
 function grid(to) {
-  const step = STEPS.findLast((each) => (to.east - to.west) / each <= 8) ?? 10;
+  const step = STEPS.findLast((each) => (to.east - to.west) / each <= WIDTH / 90) ?? 10;
   const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
   const made = [];
   for (let at = Math.ceil(to.west / step); at * step < to.east; at += 1) {
@@ -64,7 +64,7 @@ export async function mapView(host, at, query = {}) {
   }
 
   function spot(each, to, most, cell, bounds) {
-    const radius = 5 + 21 * Math.sqrt(each.devices / most);
+    const radius = 6 + 20 * Math.sqrt(each.devices / Math.max(most, FULL));
     const label = each.device_id
       ? t("map.device", { device: each.device_id, flags: count(each.flags) })
       : t("map.cluster", { devices: count(each.devices), flagged: count(each.flagged), silent: count(each.silent) });

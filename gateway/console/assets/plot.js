@@ -87,9 +87,10 @@ function range(marks) {
 /*
  * A plot in `host`.
  * lines: [{label, unit, at, mean, min, max}], times RFC 3339.
+ * extent: from when to when the axis goes, in ms; without, where there are readings.
  * zoomed: called with two times (ms) when a span is chosen, with none to see all again.
  */
-export function plot(host, lines, { height = 220, marks = {}, zoomed, sync, label } = {}) {
+export function plot(host, lines, { height = 220, marks = {}, zoomed, sync, label, extent } = {}) {
   const axis = () => ({
     stroke: colour("--faint"), grid: { stroke: colour("--grid"), width: 1 }, ticks: { stroke: colour("--grid"), width: 1 },
     font: "12px system-ui, sans-serif",
@@ -99,12 +100,12 @@ export function plot(host, lines, { height = 220, marks = {}, zoomed, sync, labe
   const options = () => ({
     width: Math.max(frame.clientWidth, 120),
     height,
-    scales: { x: { time: true }, y: { range: range(marks) } },
+    scales: { x: { time: true, ...(extent ? { range: () => extent.map((at) => at / 1000) } : {}) }, y: { range: range(marks) } },
     series: [{ label: "", value: (u, at) => (at === null ? "–" : clock(at * 1000)) }, ...seriesOf(lines)],
     bands: bandsOf(lines),
     axes: [
       { ...axis(), values: stamps },
-      { ...axis(), size: 64, values: (u, values) => values.map((v) => number(v)) },
+      { ...axis(), size: (u, values) => Math.max(46, 14 + 7 * Math.max(0, ...(values ?? []).map((v) => v.length))), space: 26, values: (u, values) => values.map((v) => number(v)) },
     ],
     cursor: { drag: { x: true, y: false }, sync: sync ? { key: sync } : undefined, points: { size: 7 } },
     legend: { show: false },

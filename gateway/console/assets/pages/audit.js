@@ -7,7 +7,7 @@ import { note } from "../router.js";
 import { t, word } from "../texts.js";
 import { button, empty, heading, listing, search, select, table, toast } from "../ui.js";
 
-const FAMILIES = ["flag.", "look.", "user.", "token.", "session.", "device.", "certificate."];
+const FAMILIES = ["flag.", "look.", "user.", "token.", "login", "device.", "certificate."];
 
 export async function show(host, at) {
   const chosen = { action: at.query.get("action") ?? "", actor: at.query.get("actor") ?? "", subject: at.query.get("subject") ?? "" };
@@ -40,7 +40,7 @@ export async function show(host, at) {
     heading(t("nav.audit"), check),
     verdict,
     h("form", { class: "filters", role: "search", "aria-label": t("filter.label"), onsubmit: (event) => event.preventDefault() },
-      select(t("audit.action"), chosen.action, [["", t("filter.any")], ...FAMILIES.map((each) => [each, word("audit-family", each.slice(0, -1))])], change("action")),
+      select(t("audit.action"), chosen.action, [["", t("filter.any")], ...FAMILIES.map((each) => [each, word("audit-family", each.replace(".", ""))])], change("action")),
       search(t("audit.actor"), chosen.actor, change("actor")),
       search(t("audit.subject"), chosen.subject, change("subject"))),
     list.node,

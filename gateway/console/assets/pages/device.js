@@ -6,7 +6,7 @@ import { clock, count, day, kind, number, quantity, time, title, unit } from "..
 import { linesOf, plot } from "../plot.js";
 import { note } from "../router.js";
 import { t, word } from "../texts.js";
-import { badge, card, crumbs, empty, facts, filled, listing, state, status, table } from "../ui.js";
+import { badge, card, crumbs, empty, facts, filled, json, listing, state, status, table } from "../ui.js";
 import { named } from "./evidence.js";
 
 const SPANS = { day: 86400e3, week: 7 * 86400e3, month: 31 * 86400e3, year: 366 * 86400e3, all: Infinity };
@@ -95,7 +95,7 @@ async function plotAll(host, device, at) {
         const frame = h("div", { class: "plot-cell" }, h("h3", null, quantity(name), h("span", { class: "sub" }, ` ${unit(lines[0].unit)}`), lines.length > 1 && legend(lines)));
         grid.append(frame);
         requestAnimationFrame(() => undo.push(plot(frame, lines, {
-          height: 150, sync: "device", label: t("plot.label", { name: quantity(name), from: clock(since), to: clock(until) }),
+          height: 150, sync: "device", extent: [since, until], label: t("plot.label", { name: quantity(name), from: clock(since), to: clock(until) }),
           zoomed: (a, b) => (a === undefined ? back() : draw(a, b, back)),
         })));
       }
@@ -140,8 +140,8 @@ async function latestTable(host, device, at) {
     (cursor) => ask(`devices/${encodeURIComponent(device.device_id)}/readings`, { query: { limit: 12, cursor }, signal: at.signal }),
     (items) => table([
       { title: t("column.measured"), class: "when", cell: (r) => time(r.measured_at) },
-      { title: t("column.event"), cell: (r) => word("event", r.event) },
-      { title: t("column.channel"), cell: (r) => r.channel ?? "–" },
+      { title: t("column.event"), class: "narrow", cell: (r) => word("event", r.event) },
+      { title: t("column.channel"), class: "narrow", cell: (r) => r.channel ?? "–" },
       { title: t("column.values"), class: "grow", cell: (r) => h("span", { class: "values" }, valuesOf(r)) },
       may("evidence") && { title: t("column.offset"), class: "num", cell: (r) => h("a", { href: `/ingest/${r.ledger_offset}` }, count(r.ledger_offset)) },
     ].filter(Boolean), items, { caption: t("device.latest") }),
@@ -162,7 +162,7 @@ async function flagList(host, device, at) {
     const { items } = await ask("flags", { query: { device_id: device.device_id, limit: 8 }, signal: at.signal });
     if (!items.length) return h("p", { class: "sub" }, t("device.no-flags"));
     return [
-      h("ul", { class: "plain-list" }, items.map((each) => h("li", null, badge(each.severity), h("a", { href: `/flags/${encodeURIComponent(each.id)}` }, title(each.title, each.code)), h("span", { class: "sub" }, clock(each.from, false)), status(each.status)))),
+      h("ul", { class: "feed" }, items.map((each) => h("li", null, badge(each.severity), h("div", null, h("a", { href: `/flags/${encodeURIComponent(each.id)}` }, title(each.title, each.code)), h("div", { class: "sub" }, clock(each.from, false))), status(each.status)))),
       h("p", null, h("a", { href: `/flags?status=all&device_id=${encodeURIComponent(device.device_id)}` }, t("device.all-flags", { count: count(device.flags) }))),
     ];
   }, { lines: 4 });
@@ -194,12 +194,20 @@ function qualityByDay(items) {
 export const scoreOf = (value) => (value === undefined || value === null ? "–" : number(value, 1));
 export const bar = (value) => h("span", { class: "bar" }, h("span", { class: `fill ${value < 90 ? "sev-major" : "good-fill"}`, style: { width: `${Math.max(0, Math.min(100, value ?? 0))}%` } }));
 
+const LONG = 60;
+
+function told(value) {
+  const text = JSON.stringify(value);
+  if (text.length < LONG) return h("code", { class: "wrap" }, text);
+  return h("details", null, h("summary", null, t("stage.show")), json(value));
+}
+
 function history(device) {
   const versions = (device.versions ?? []).toReversed();
   if (!versions.length) return null;
   const before = (place) => versions[place + 1] ?? {};
   const different = (place) => Object.entries(versions[place]).filter(([name, value]) => !["device_id", "valid_from"].includes(name) && JSON.stringify(before(place)[name]) !== JSON.stringify(value));
-  const shown = (value) => (typeof value === "object" ? h("code", { class: "wrap" }, JSON.stringify(value)) : /^\d{4}-\d\d-\d\dT/.test(value) ? time(value, { day: true }) : String(value));
+  const shown = (value) => (typeof value === "object" ? told(value) : /^\d{4}-\d\d-\d\dT/.test(value) ? time(value, { day: true }) : String(value));
   return card(
     t("device.history"),
     versions[0].parameters && [h("h3", null, t("device.parameters")), facts(Object.entries(versions[0].parameters).map(([name, value]) => [word("quantity", name), shown(value)]))],

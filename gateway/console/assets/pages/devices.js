@@ -43,11 +43,11 @@ export async function show(host, at) {
   await list.load();
 }
 
-export function rowsOf(items) {
+export function rowsOf(items, { places = may("places") } = {}) {
   const columns = [
     { title: t("column.device"), class: "grow", cell: (d) => [h("a", { class: "strong", href: `/devices/${encodeURIComponent(d.device_id)}` }, d.device_id), h("div", { class: "sub" }, [d.vendor, d.model].filter(Boolean).join(" ") || (d.registered ? "" : t("device.unregistered")))] },
     { title: t("column.kind"), cell: (d) => kind(d.kind) },
-    may("places") && { title: t("column.place"), cell: (d) => [d.site ?? "–", h("div", { class: "sub" }, d.region ?? "")] },
+    places && { title: t("column.place"), cell: (d) => [d.site ?? "–", h("div", { class: "sub" }, d.region ?? "")] },
     { title: t("column.state"), class: "narrow", cell: (d) => state(d.state) },
     { title: t("column.last"), class: "when", cell: (d) => time(d.last_measured_at) },
     { title: t("column.readings"), class: "num", cell: (d) => count(d.readings) },

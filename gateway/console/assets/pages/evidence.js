@@ -143,8 +143,14 @@ function spansView(spans) {
 const META = new Set(["device_id", "kind", "profile", "ledger_offset", "received_at"]);
 
 export function readingView(reading) {
-  return facts(Object.entries(reading).filter(([name]) => !META.has(name)).map(([name, value]) => [named(name), typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value) ? time(value) : String(value)]));
+  return facts(Object.entries(reading).filter(([name]) => !META.has(name)).map(([name, value]) => [named(name), name === "event" || name === "quality" ? word(name, value) : typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value) ? time(value) : String(value)]));
 }
+
+const SUFFIXES = {
+  l: "L", cny: "CNY", cel: "°C", m3: "m³", kwh: "kWh", kw: "kW", v: "V", a: "A", hz: "Hz", kvarh: "kvar·h", kvar: "kvar",
+  kva: "kVA", kpa: "kPa", k: "K", pct: "%", deg: "°",
+};
+const suffix = (text) => text.split("_per_").map((each) => SUFFIXES[each] ?? each).join("/").replace(/^per_/, "1/").replace("1/l", "1/L");
 
 // The name of an exported key: that of the quantity, with its unit.
 export function named(key) {
@@ -152,7 +158,7 @@ export function named(key) {
   if (direct !== key) return direct;
   for (let end = key.lastIndexOf("_"); end > 0; end = key.lastIndexOf("_", end - 1)) {
     const name = word("quantity", key.slice(0, end));
-    if (name !== key.slice(0, end)) return `${name} (${key.slice(end + 1).replaceAll("_", "/")})`;
+    if (name !== key.slice(0, end)) return `${name} (${suffix(key.slice(end + 1))})`;
   }
   return word("column", key);
 }

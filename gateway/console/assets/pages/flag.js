@@ -124,15 +124,16 @@ function ruler(observed, right, code) {
   const least = Math.min(observed, right.low);
   const most = Math.max(observed, right.high);
   const pad = (most - least) * 0.12 || 1;
-  const x = (value) => 20 + (960 * (value - least + pad)) / (most - least + 2 * pad);
+  const wide = matchMedia("(max-width: 760px)").matches ? 460 : 1000;
+  const x = (value) => 20 + ((wide - 40) * (value - least + pad)) / (most - least + 2 * pad);
   const width = Math.max(x(right.high) - x(right.low), 3);
   const label = t("flag.ruler", { observed: withUnit(observed, code), low: withUnit(right.low, code), high: withUnit(right.high, code) });
   const left = x(observed) < x(right.low);
-  const anchor = (at) => (at > 860 ? "end" : at < 140 ? "start" : "middle");
+  const anchor = (at) => (at > wide - 140 ? "end" : at < 140 ? "start" : "middle");
   return s(
     "svg",
-    { class: "ruler", viewBox: "0 0 1000 92", role: "img", "aria-label": label },
-    s("line", { x1: 20, x2: 980, y1: 46, y2: 46, class: "axis" }),
+    { class: "ruler", viewBox: `0 0 ${wide} 92`, role: "img", "aria-label": label },
+    s("line", { x1: 20, x2: wide - 20, y1: 46, y2: 46, class: "axis" }),
     s("rect", { x: x(right.low), y: 32, width, height: 28, class: "right" }),
     right.centre !== null && s("line", { x1: x(right.centre), x2: x(right.centre), y1: 28, y2: 64, class: "centre" }),
     s("line", { x1: x(observed), x2: left ? x(right.low) : x(right.low) + width, y1: 46, y2: 46, class: "gap" }),
@@ -171,7 +172,7 @@ async function plotAround(host, flag, at) {
       undo();
       requestAnimationFrame(() => {
         undo = plot(frame, lines, {
-          height: 240, marks, label: t("plot.label", { name: quantity(chosen), from: clock(since), to: clock(until) }),
+          height: 240, marks, extent: [since, until], label: t("plot.label", { name: quantity(chosen), from: clock(since), to: clock(until) }),
           zoomed: (a, b) => (a === undefined ? draw(from - pad, to + pad) : draw(a, b)),
         });
       });
@@ -261,7 +262,7 @@ async function similarFlags(host, flag, at) {
       ask("flags", { query: { device_id: flag.device_id, limit: 6 }, signal: at.signal }),
       ask("flags", { query: { code: flag.code, kind: flag.kind, limit: 8 }, signal: at.signal }),
     ]);
-    const rows = (items) => h("ul", { class: "plain-list" }, items.map((each) => h("li", null, badge(each.severity), h("a", { href: `/flags/${encodeURIComponent(each.id)}` }, title(each.title, each.code)), h("span", { class: "sub" }, `${each.device_id} · ${clock(each.from, false)}`))));
+    const rows = (items) => h("ul", { class: "feed two" }, items.map((each) => h("li", null, badge(each.severity), h("div", null, h("a", { href: `/flags/${encodeURIComponent(each.id)}` }, title(each.title, each.code)), h("div", { class: "sub" }, `${each.device_id} · ${clock(each.from, false)}`)))));
     const mine = same.items.filter((each) => each.id !== flag.id).slice(0, 4);
     const elsewhere = others.items.filter((each) => each.id !== flag.id && each.device_id !== flag.device_id).slice(0, 4);
     if (!mine.length && !elsewhere.length) return h("p", { class: "sub" }, t("flag.no-similar"));

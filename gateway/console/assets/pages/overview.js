@@ -10,7 +10,7 @@ import { badge, card, empty, filled, heading, spark, stack, table } from "../ui.
 import { brief } from "./flags.js";
 
 const SEVERITIES = ["critical", "major", "minor", "info"];
-const NEWEST = 8;
+const NEWEST = 7;
 const AGAIN_MS = 20_000;
 
 export async function show(host, at) {
@@ -42,7 +42,7 @@ export async function show(host, at) {
         drawTiles(told);
         if (told.flags) {
           replace(severities, severityView(told.flags));
-          replace(codes, codesView(told.flags));
+          replace(codes, codesView(told));
         }
         return kindsView(told.devices.kinds);
       }, { lines: 4, quiet }),
@@ -109,33 +109,40 @@ function gauges(host, at) {
     replace(made.devices.note, t("tile.of-devices", { all: count(all), silent: count(sum.silent), never: count(sum.never) }));
     replace(made.devices.extra, stack(Object.entries(sum).map(([name, value]) => [name, value, word("state", name)])));
     if (told.flags && made.today) {
-      const { today, usual } = byDay(told.flags.days, () => true);
+      const { today, usual } = byDay(told, () => true);
       replace(made.today.value, count(today));
       replace(made.today.note, t("tile.usual", { usual: number(usual, 1) }));
-      replace(made.today.extra, spark(perDay(told.flags.days)));
+      replace(made.today.extra, spark(perDay(told)));
     }
   };
 }
 
 const span2 = (seconds) => (seconds < 10 ? t("time.seconds", { count: number(seconds, 1) }) : span(seconds * 1000));
 
-function perDay(days) {
+// The day that the instruments are at: clocks that are ahead do not make it tomorrow, and of a
+// replayed month it is that month's last.
+const dayOf = (told) => (told.devices.measured_until ?? new Date().toISOString()).slice(0, 10);
+
+function perDay(told) {
   const sums = new Map();
-  for (const each of days) sums.set(each.date, (sums.get(each.date) ?? 0) + each.flags);
-  const dates = [...sums.keys()].sort();
-  if (!dates.length) return [];
-  const last = Date.parse(dates.at(-1));
+  for (const each of told.flags.days) sums.set(each.date, (sums.get(each.date) ?? 0) + each.flags);
+  const last = Date.parse(dayOf(told));
   return Array.from({ length: 30 }, (_, place) => sums.get(new Date(last - (29 - place) * 86400e3).toISOString().slice(0, 10)) ?? 0);
 }
 
-// The last day that has flags, against the mean of the days before.
-function byDay(days, takes) {
-  const last = days.reduce((most, each) => (each.date > most ? each.date : most), "");
+// Today, against the mean of the days before.
+function byDay(told, takes) {
+  const { days } = told.flags;
+  const last = dayOf(told);
   const first = days.reduce((least, each) => (each.date < least ? each.date : least), last);
   const before = Math.max(1, Math.round((Date.parse(last) - Date.parse(first)) / 86400e3));
   let today = 0;
   let earlier = 0;
-  for (const each of days) if (takes(each)) each.date === last ? (today += each.flags) : (earlier += each.flags);
+  for (const each of days) {
+    if (!takes(each) || each.date > last) continue;
+    if (each.date === last) today += each.flags;
+    else earlier += each.flags;
+  }
   return { today, usual: earlier / before };
 }
 
@@ -150,7 +157,8 @@ function severityView(flags) {
   )));
 }
 
-function codesView(flags) {
+function codesView(told) {
+  const { flags } = told;
   const sums = new Map();
   for (const each of flags.codes) {
     const known = sums.get(each.code) ?? { code: each.code, title: each.title, severity: each.severity, flags: 0, open: 0 };
@@ -159,7 +167,7 @@ function codesView(flags) {
     if (each.condition === "open") known.open += each.flags;
     sums.set(each.code, known);
   }
-  const rows = [...sums.values()].map((each) => ({ ...each, ...byDay(flags.days, (day) => day.code === each.code) }));
+  const rows = [...sums.values()].map((each) => ({ ...each, ...byDay(told, (day) => day.code === each.code) }));
   rows.sort((a, b) => b.today - a.today || b.flags - a.flags);
   if (!rows.length) return empty(t("flags.none"));
   const columns = [

@@ -9,7 +9,8 @@ import { t } from "../texts.js";
 import { badge, card, crumbs, empty, filled, heading, search, table } from "../ui.js";
 import { rowsOf } from "./devices.js";
 
-const LEVELS = { tank_volume: 6, energy_import: 8, volume: 8, totaliser_volume: 8 };
+const LEVELS = { tank_volume: 6, energy_import: 6, volume: 6 };
+const SUMS = new Set([null, undefined, "", "total"]);
 
 export async function show(host, at) {
   if (at.rest.length) return showSite(host, at, at.rest[0]);
@@ -48,13 +49,13 @@ async function showSite(host, at, site) {
   let items = [];
   await filled(devices, async () => {
     items = (await ask("devices", { query: { site, limit: 100 }, signal: at.signal })).items;
-    return items.length ? rowsOf(items) : empty(t("devices.none"));
+    return items.length ? rowsOf(items, { places: false }) : empty(t("devices.none"));
   }, { lines: 5 });
   await Promise.all([
     may("flags") && filled(flags, async () => {
       const told = await ask("flags", { query: { site, limit: 12 }, signal: at.signal });
       if (!told.items.length) return h("p", { class: "sub" }, t("device.no-flags"));
-      return h("ul", { class: "plain-list" }, told.items.map((each) => h("li", null, badge(each.severity), h("a", { href: `/flags/${encodeURIComponent(each.id)}` }, title(each.title, each.code)), h("span", { class: "sub" }, `${each.device_id} · ${clock(each.from, false)}`))));
+      return h("ul", { class: "feed two" }, told.items.map((each) => h("li", null, badge(each.severity), h("div", null, h("a", { href: `/flags/${encodeURIComponent(each.id)}` }, title(each.title, each.code)), h("div", { class: "sub" }, `${each.device_id} · ${clock(each.from, false)}`)))));
     }, { lines: 5 }),
     may("readings") && plotLevels(levels, items, at),
   ]);
@@ -62,18 +63,19 @@ async function showSite(host, at, site) {
 
 // One plot a quantity with a line a device: of a station its tanks against what the nozzles sold.
 async function plotLevels(host, items, at) {
-  const chosen = items.filter((each) => each.readings).slice(0, 8);
+  const first = (each) => (each.kind === "fuel_dispenser" ? 0 : 1);
+  const chosen = items.filter((each) => each.readings).sort((a, b) => first(a) - first(b)).slice(0, 8);
   if (!chosen.length) return;
   const last = Math.max(...chosen.map((each) => Date.parse(each.last_measured_at)));
   const told = await Promise.all(chosen.map((each) => ask(`devices/${encodeURIComponent(each.device_id)}/series`, {
     query: { since: new Date(last - 7 * 86400e3).toISOString(), until: new Date(last + 1000).toISOString(), points: 400 }, signal: at.signal,
   }).catch(() => null)));
-  const grid = h("div", { class: "plots" });
+  const grid = h("div", { class: "plots wide-plots" });
   const undo = [];
   for (const [name, most] of Object.entries(LEVELS)) {
-    const lines = told.flatMap((each) => (each ? linesOf(each, name).map((line) => ({ ...line, label: [each.device_id, line.channel].filter(Boolean).join(" ") })) : [])).slice(0, most);
+    const lines = told.flatMap((each) => (each ? linesOf(each, name).filter((line) => name === "tank_volume" || (each.kind !== "fuel_dispenser" && SUMS.has(line.channel))).map((line) => ({ ...line, label: [each.device_id, line.channel].filter(Boolean).join(" ") })) : [])).slice(0, most);
     if (!lines.length) continue;
-    const cell = h("div", { class: "plot-cell" }, h("h3", null, quantity(name), h("span", { class: "plot-legend" }, lines.slice(0, 6).map((line, place) => h("span", { class: `line-${place + 1}` }, line.label)))));
+    const cell = h("div", { class: "plot-cell" }, h("h3", null, quantity(name)), h("div", { class: "plot-legend" }, lines.map((line, place) => h("span", { class: `line-${place + 1}` }, line.label))));
     grid.append(cell);
     requestAnimationFrame(() => undo.push(plot(cell, lines, { height: 190, sync: "site", label: quantity(name) })));
   }
