@@ -16,7 +16,12 @@ pytestmark = pytest.mark.xdist_group("console-browser")
 OWN = "a sentence of my own"
 MINE = "w-330106-acme"
 ELSEWHERE = "w-310101-acme"
+RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
+}
 SERIOUS = {"serious", "critical"}
+BOTH = 3
 PAGES = (
     "/", "/flags", f"/flags/flag-{MINE}", "/devices", f"/devices/{MINE}", "/sites",
     f"/sites/site {REGIONS[0]}", "/quarantine", "/quality?since=2023-11-14&until=2023-11-14",
@@ -150,6 +155,7 @@ def _enter(page, name, password):
     page.get_by_label("New password", exact=True).fill(OWN)
     page.get_by_label("New password again").fill(OWN)
     page.get_by_role("button", name="Set password").click()
+    expect(page.locator(".nav")).to_be_visible()
 
 
 @pytest.mark.parametrize(("theme", "language"), [("light", "zh"), ("dark", "en")])
@@ -167,7 +173,9 @@ def test_axe_finds_no_serious_fault_and_nothing_jumps(browser, served, theme, la
     _enter(page, name, password)
     page.evaluate("name => localStorage.setItem('language', name)", language)
     found = "No text of the language"
-    for address in PAGES:
+    for number, address in enumerate(PAGES):
+        if number >= BOTH and number % 2 != (theme == "dark"):
+            continue  # the other theme has it
         page.goto(address)
         _settled(page)
         found = page.evaluate("document.documentElement.lang")
@@ -179,7 +187,7 @@ def test_axe_finds_no_serious_fault_and_nothing_jumps(browser, served, theme, la
 
 
 def _faults(page, address):
-    answer = Axe().run(page, options={"resultTypes": ["violations"]})
+    answer = Axe().run(page, options=RULES)
     shifts = page.evaluate(
         "new Promise((done) => { let sum = 0; new PerformanceObserver((list) => {"
         "list.getEntries().forEach((each) => { if (!each.hadRecentInput) sum += each.value; });"

@@ -146,7 +146,7 @@ async function route() {
   } catch (problem) {
     if (problem.name === "AbortError" || signal.aborted) return;
     console.error(problem);
-    replace(host, failure(problem, route));
+    replace(host, failure(problem, route, true));
   }
 }
 
@@ -177,7 +177,7 @@ async function begin() {
   try {
     await resume();
   } catch (problem) {
-    replace(root, h("main", { class: "gate" }, failure(problem, () => location.reload())));
+    replace(root, h("main", { class: "gate" }, failure(problem, () => location.reload(), true)));
   }
 }
 

@@ -33,13 +33,14 @@ export const skeleton = (lines = 3, tall = false) =>
 export const empty = (title, detail, ...more) =>
   h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), detail && h("p", null, detail), more);
 
-export function failure(problem, retry) {
+// `whole`: in place of a page, whose heading it then is.
+export function failure(problem, retry, whole = false) {
   const known = ["denied", "not-found", "unavailable", "busy", "too-many-requests"];
   const key = known.includes(problem.kind) ? problem.kind : problem instanceof TypeError ? "offline" : "other";
   return h(
     "div",
     { class: "empty failure", role: "alert" },
-    h("p", { class: "empty-title" }, t(`error.${key}`)),
+    h(whole ? "h1" : "p", { class: "empty-title", tabindex: whole && "-1" }, t(`error.${key}`)),
     key === "other" && h("p", { class: "mono" }, problem.message),
     retry && button(t("page.retry"), retry),
   );

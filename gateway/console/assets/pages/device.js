@@ -6,7 +6,7 @@ import { clock, count, day, kind, number, quantity, time, title, unit } from "..
 import { linesOf, plot } from "../plot.js";
 import { note } from "../router.js";
 import { t, word } from "../texts.js";
-import { badge, card, crumbs, empty, facts, filled, json, listing, state, status, table } from "../ui.js";
+import { badge, card, crumbs, empty, facts, filled, json, listing, skeleton, state, status, table } from "../ui.js";
 import { named } from "./evidence.js";
 
 const SPANS = { day: 86400e3, week: 7 * 86400e3, month: 31 * 86400e3, year: 366 * 86400e3, all: Infinity };
@@ -19,6 +19,7 @@ export async function show(host, at, id) {
   const quality = h("div");
   const flags = h("div");
   const latest = h("div");
+  replace(quality, card(t("device.quality"), skeleton(4)));
   replace(
     host,
     crumbs("/devices", t("nav.devices")),
@@ -35,8 +36,9 @@ export async function show(host, at, id) {
     may("readings") && BUSINESS[device.kind] && businessTable(business, device, at),
     may("readings") && latestTable(latest, device, at),
     may("flags") && flagList(flags, device, at),
-    may("quality") && qualityCard(quality, device, at),
   ]);
+  // A week of it takes as long as all the rest, which should not wait for it.
+  if (may("quality")) await qualityCard(quality, device, at);
 }
 
 function registered(device) {

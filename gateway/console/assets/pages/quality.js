@@ -15,7 +15,7 @@ export async function show(host, at) {
   const latest = at.query.get("until") ?? (await lastDay(at));
   const chosen = {
     by: at.query.get("by") ?? "vendor",
-    since: at.query.get("since") ?? day(Date.parse(latest) - 6 * 86400e3),
+    since: at.query.get("since") ?? latest,
     until: latest,
     region: at.query.get("region") ?? "",
   };

@@ -6,7 +6,7 @@ import { clock, count, kind, quantity, title } from "../format.js";
 import { linesOf, plot } from "../plot.js";
 import { go } from "../router.js";
 import { t } from "../texts.js";
-import { badge, card, crumbs, empty, filled, heading, search, table } from "../ui.js";
+import { badge, card, crumbs, empty, filled, heading, search, skeleton, table } from "../ui.js";
 import { rowsOf } from "./devices.js";
 
 const LEVELS = { tank_volume: 6, energy_import: 6, volume: 6 };
@@ -43,9 +43,10 @@ async function showSite(host, at, site) {
     host,
     crumbs("/sites", t("nav.sites")),
     heading(site),
-    may("readings") && levels,
+    may("readings") && card(t("sites.week"), levels),
     h("div", { class: "story" }, h("div", { class: "story-main" }, card(t("nav.devices"), devices)), h("div", { class: "story-side" }, may("flags") && card(t("nav.flags"), flags))),
   );
+  replace(levels, skeleton(1, true));
   let items = [];
   await filled(devices, async () => {
     items = (await ask("devices", { query: { site, limit: 100 }, signal: at.signal })).items;
@@ -65,7 +66,7 @@ async function showSite(host, at, site) {
 async function plotLevels(host, items, at) {
   const first = (each) => (each.kind === "fuel_dispenser" ? 0 : 1);
   const chosen = items.filter((each) => each.readings).sort((a, b) => first(a) - first(b)).slice(0, 8);
-  if (!chosen.length) return;
+  if (!chosen.length) return replace(host, h("p", { class: "sub" }, t("device.no-readings")));
   const last = Math.max(...chosen.map((each) => Date.parse(each.last_measured_at)));
   const told = await Promise.all(chosen.map((each) => ask(`devices/${encodeURIComponent(each.device_id)}/series`, {
     query: { since: new Date(last - 7 * 86400e3).toISOString(), until: new Date(last + 1000).toISOString(), points: 400 }, signal: at.signal,
@@ -80,5 +81,5 @@ async function plotLevels(host, items, at) {
     requestAnimationFrame(() => undo.push(plot(cell, lines, { height: 190, sync: "site", label: quantity(name) })));
   }
   at.off(() => undo.forEach((each) => each()));
-  if (grid.children.length) replace(host, card(t("sites.week"), grid));
+  return replace(host, grid.children.length ? grid : h("p", { class: "sub" }, t("flag.no-readings")));
 }
