@@ -1,4 +1,4 @@
-"""What the console asks beyond the lists: a map, sites, a message stage by stage, the vocabulary."""
+"""What the console asks beyond the lists: map, sites, a message stage by stage, vocabulary."""
 
 # No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
 import base64

@@ -5,21 +5,18 @@ logged in.  So what is true of the API is true of the console, and this module i
 could answer more.  A test holds it to that.
 """
 
-from __future__ import annotations
-
+# No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
 import hashlib
 import tomllib
 from functools import cache
 from importlib.metadata import distribution
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from importlib.resources.abc import Traversable
+from typing import Final
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
 
 router: Final = APIRouter(include_in_schema=False)
 
@@ -90,11 +87,13 @@ def version() -> str:
 
 
 @cache
-def page() -> bytes:
-    """The one page, with the addresses of this version in it."""
+def page(*, single_sign_on: bool = False) -> bytes:
+    """The one page, with the addresses of this version in it, and whether one can log in by it."""
     modules = sorted(name for name in assets() if name.endswith(".js") and name != "uplot.js")
     preloads = "\n".join(f'<link rel="modulepreload" href="/console/@/{each}">' for each in modules)
     template = _ROOT.joinpath("assets", "index.html").read_text("utf-8")
+    if single_sign_on:
+        template = template.replace('<html lang="en">', '<html lang="en" data-single-sign-on>')
     return template.replace("<!-- modules -->", preloads).replace("@/", f"{version()}/").encode()
 
 
@@ -116,14 +115,15 @@ async def icon() -> Response:
 
 
 @router.get("/")
-async def start() -> Response:
+async def start(request: Request) -> Response:
     """The overview."""
-    return _page()
+    return await _page(request)
 
 
-def _page() -> Response:
+async def _page(request: Request) -> Response:
+    api = getattr(request.app.state, "api", None)
     return Response(
-        page(),
+        page(single_sign_on=getattr(api, "single_sign_on", None) is not None),
         media_type="text/html; charset=utf-8",
         headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"},
     )

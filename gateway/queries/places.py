@@ -109,7 +109,7 @@ def _size(placed: list[tuple[str, float, float]], cells: int) -> float:
 
 
 def _told(seen: Seen, cell: _Cell) -> dict[str, Any]:
-    told = {
+    told: dict[str, Any] = {
         "longitude": cell.longitude / cell.devices,
         "latitude": cell.latitude / cell.devices,
         "devices": cell.devices,

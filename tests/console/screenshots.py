@@ -71,9 +71,7 @@ class Served:
         self._casebook = Casebook(data)
         self._store = DuckDBStore(data / "store.duckdb", memory_limit="512MB")
         directory = Directory(self._store, self._casebook)
-        world = World(
-            self._store, self._casebook, directory, read_profiles(()), data / "ledger"
-        )
+        world = World(self._store, self._casebook, directory, read_profiles(()), data / "ledger")
         hasher = Hasher(cost=(1, 64))
         api = Api(world, status=self._status, hasher=hasher, rates=Rates(1000, 10_000))
         if first_administrator(self._casebook, hasher) is None:

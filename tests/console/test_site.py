@@ -1,4 +1,4 @@
-"""What is sent to a browser: one page, files that may be kept for ever, and nothing from elsewhere."""
+"""What is sent to a browser: one page, files to be kept for ever, and nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.console import site
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
+def client():
     app = FastAPI()
     app.include_router(site.router)
     with TestClient(app) as opened:
@@ -29,6 +29,11 @@ def test_every_address_of_a_page_is_the_page(client, address):
     assert answer.content == site.page()
     assert "script-src 'self';" in answer.headers["content-security-policy"]
     assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+def test_the_page_says_whether_there_is_single_sign_on():
+    assert b"data-single-sign-on" not in site.page()
+    assert b'<html lang="en" data-single-sign-on>' in site.page(single_sign_on=True)
 
 
 def test_the_page_names_only_files_that_there_are(client):

@@ -76,4 +76,4 @@ def test_every_text_is_asked_for():
 
 def test_chinese_is_chinese():
     plain = [key for key, text in texts("zh").items() if not re.search(r"[\u4e00-\u9fff]", text)]
-    assert set(plain) <= {"flag.tolerance"} , plain
+    assert set(plain) <= {"flag.tolerance"}, plain

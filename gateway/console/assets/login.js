@@ -1,6 +1,6 @@
 // The two pages before all others: logging in, and setting a password of one's own.
 
-import { changePassword, logIn, logOut, me } from "./api.js";
+import { address, changePassword, logIn, logOut, me } from "./api.js";
 import { h, replace } from "./dom.js";
 import { t } from "./texts.js";
 import { field } from "./ui.js";
@@ -54,7 +54,9 @@ export function loginPage(tools) {
   const password = secret("current-password");
   const fields = [field(t("login.name"), name), field(t("login.password"), password)];
   const form = formOf(fields, t("login.enter"), () => logIn(name.value, password.value));
-  return gate(t("login.title"), null, form, tools);
+  const provider = "singleSignOn" in document.documentElement.dataset;
+  const link = h("a", { class: "button wide", href: address("session/oidc", { back_to: location.pathname + location.search }) }, t("login.provider"));
+  return gate(t("login.title"), null, provider ? h("div", { class: "form" }, link, form) : form, tools);
 }
 
 export function changePage(tools) {

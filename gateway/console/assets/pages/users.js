@@ -61,6 +61,7 @@ function form(user, load) {
     const name = h("input", { required: true, value: user?.name ?? "", disabled: Boolean(user), autocomplete: "off", maxlength: "64" });
     const region = h("input", { value: user?.region ?? me().region ?? "", maxlength: "6", inputmode: "numeric" });
     const vendor = h("input", { value: user?.vendor ?? "", maxlength: "200" });
+    const bySingleSignOn = h("input", { type: "checkbox" });
     const disabled = h("input", { type: "checkbox", checked: user?.disabled ?? false });
     const fault = h("p", { class: "fault", role: "alert" });
     let role = user?.role ?? "inspector";
@@ -71,10 +72,10 @@ function form(user, load) {
         const told = { role, region: region.value.trim(), vendor: role === "vendor" ? vendor.value.trim() : null };
         try {
           if (user) await ask(`users/${encodeURIComponent(user.name)}`, { method: "PATCH", body: { ...told, disabled: disabled.checked } });
-          const made = user ? null : await ask("users", { body: { ...told, name: name.value.trim() } });
+          const made = user ? null : await ask("users", { body: { ...told, name: name.value.trim(), single_sign_on: bySingleSignOn.checked } });
           close();
           load();
-          if (made) once(made.name, made.one_time_password);
+          if (made?.one_time_password) once(made.name, made.one_time_password);
         } catch (problem) {
           replace(fault, problem.message);
         }
@@ -83,6 +84,7 @@ function form(user, load) {
       select(t("users.role"), role, ROLES.map((each) => [each, word("role", each)]), (value) => (role = value)),
       field(t("users.region"), region, t("users.region-hint")),
       field(t("users.vendor"), vendor, t("users.vendor-hint")),
+      !user && "singleSignOn" in document.documentElement.dataset && h("label", { class: "check" }, bySingleSignOn, t("users.sso")),
       user && h("label", { class: "check" }, disabled, t("users.disabled")),
       fault,
       h("div", { class: "buttons" }, button(t("page.cancel"), close), h("button", { type: "submit", class: "button primary" }, t("users.save"))),
