@@ -100,7 +100,7 @@ function shell() {
           h("span", { class: "scope" }, scope),
           liveMark(),
           h("div", { class: "top-tools" }, switches(), h("a", { class: "quiet", href: "/account" }, account.name),
-            h("button", { type: "button", class: "quiet", onclick: logOut }, t("nav.logout"))),
+            h("button", { type: "button", class: "quiet log-out", onclick: logOut }, t("nav.logout"))),
         ),
         main,
       ),

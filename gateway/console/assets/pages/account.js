@@ -1,9 +1,9 @@
 // One's own account: what it may, and its password.
 
-import { me } from "../api.js";
+import { logOut, me } from "../api.js";
 import { h, replace } from "../dom.js";
 import { t, word } from "../texts.js";
-import { card, facts, heading, toast } from "../ui.js";
+import { button, card, facts, heading, toast } from "../ui.js";
 import { changeForm } from "../login.js";
 
 export async function show(host) {
@@ -16,7 +16,7 @@ export async function show(host) {
   replace(slot, form());
   replace(
     host,
-    heading(account.name),
+    heading(account.name, button(t("nav.logout"), logOut)),
     card(null, facts([
       [t("users.role"), word("role", account.role)],
       [t("column.region"), account.region || t("app.everywhere")],

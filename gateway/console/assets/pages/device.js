@@ -119,10 +119,10 @@ async function businessTable(host, device, at) {
   const event = BUSINESS[device.kind];
   const list = listing(
     (cursor) => ask(`devices/${encodeURIComponent(device.device_id)}/readings`, { query: { event, limit: 20, cursor }, signal: at.signal }),
-    (items) => table(columnsOf(items, event), items, { caption: t(`event.${event}`) }),
+    (items) => table(columnsOf(items, event), items, { caption: t(`business.${event}`) }),
     { none: () => empty(t("device.no-business")) },
   );
-  replace(host, card(t(`event.${event}`), list.node));
+  replace(host, card(t(`business.${event}`), list.node));
   await list.load();
 }
 

@@ -46,7 +46,7 @@ export async function show(host, at) {
 export function rowsOf(items, { places = may("places") } = {}) {
   const columns = [
     { title: t("column.device"), class: "grow", cell: (d) => [h("a", { class: "strong", href: `/devices/${encodeURIComponent(d.device_id)}` }, d.device_id), h("div", { class: "sub" }, [d.vendor, d.model].filter(Boolean).join(" ") || (d.registered ? "" : t("device.unregistered")))] },
-    { title: t("column.kind"), cell: (d) => kind(d.kind) },
+    { title: t("column.kind"), class: "narrow", cell: (d) => kind(d.kind) },
     places && { title: t("column.place"), cell: (d) => [d.site ?? "–", h("div", { class: "sub" }, d.region ?? "")] },
     { title: t("column.state"), class: "narrow", cell: (d) => state(d.state) },
     { title: t("column.last"), class: "when", cell: (d) => time(d.last_measured_at) },
