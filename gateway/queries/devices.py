@@ -16,9 +16,12 @@ from gateway.store.export import device_record, rfc3339
 from gateway.times import DAY
 
 if TYPE_CHECKING:
+    from gateway.access.roles import Scope
     from gateway.queries.seen import Seen
     from gateway.records import Device
 
+KEPT_S: Final = 10.0
+"""For how long counts of all devices stand."""
 State = Literal["reporting", "silent", "never"]
 SILENT_AFTER: Final = DAY
 """A device of which nothing was received for this long, before the latest receipt of all, is
@@ -141,6 +144,12 @@ def overview(seen: Seen, region: str | None = None) -> dict[str, Any]:
     day it is.
     """
     scope = seen.narrowed(region)
+    return seen.world.recent.get(
+        ("overview", scope, seen.privacy, region), KEPT_S, lambda: _overview(seen, scope)
+    )
+
+
+def _overview(seen: Seen, scope: Scope) -> dict[str, Any]:
     directory = seen.world.directory
     kinds: dict[str, dict[str, int]] = {}
     regions: dict[str, int] = {}

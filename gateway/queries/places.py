@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gateway.queries.devices import state_of
-from gateway.queries.seen import NotFound
+from gateway.queries.devices import KEPT_S, SILENT_AFTER
 
 if TYPE_CHECKING:
+    from gateway.access.roles import Scope
     from gateway.queries.seen import Seen
 
 MOST_CELLS: Final = 128
@@ -61,13 +61,26 @@ def clusters(
         AccessDenied: places are not for these eyes.
     """
     scope = seen.narrowed("" if region is None else region)
-    directory = seen.world.directory
-    chosen = seen.chosen(region="" if region is None else region)
-    open_flags = dict(
-        seen.world.store.ask(_OPEN)
-        if chosen is None
-        else seen.world.store.ask(_OPEN_OF, chosen=chosen)
+    key = ("clusters", scope, seen.privacy, kind, bounds, cells)
+    return seen.world.recent.get(
+        key, KEPT_S, lambda: _clusters(seen, scope, kind=kind, bounds=bounds, cells=cells)
     )
+
+
+def _standing(seen: Seen, scope: Scope) -> dict[str, int]:
+    """How many flags that stand each device of a scope has; none where there is none."""
+    chosen = seen.chosen(region=scope.region)
+    if chosen is None:
+        return dict(seen.world.store.ask(_OPEN))
+    return dict(seen.world.store.ask(_OPEN_OF, chosen=chosen))
+
+
+def _clusters(
+    seen: Seen, scope: Scope, *, kind: str | None, bounds: Bounds | None, cells: int
+) -> dict[str, Any]:
+    directory = seen.world.directory
+    open_flags = _standing(seen, scope)
+    silent_before = directory.latest_receipt - SILENT_AFTER
     placed = []
     unplaced = 0
     for name in directory.ids(scope):
@@ -89,7 +102,8 @@ def clusters(
         cell.devices += 1
         cell.longitude += longitude
         cell.latitude += latitude
-        cell.silent += state_of(seen, name) != "reporting"
+        summary = directory.summary(name)
+        cell.silent += summary is None or summary.last_received_at < silent_before
         cell.flagged += name in open_flags
         cell.flags += open_flags.get(name, 0)
         cell.only = name
@@ -129,13 +143,14 @@ def sites(seen: Seen, *, region: str | None = None) -> list[dict[str, Any]]:
         AccessDenied: places are not for these eyes.
     """
     scope = seen.narrowed("" if region is None else region)
-    directory = seen.world.directory
-    chosen = seen.chosen(region="" if region is None else region)
-    open_flags = dict(
-        seen.world.store.ask(_OPEN)
-        if chosen is None
-        else seen.world.store.ask(_OPEN_OF, chosen=chosen)
+    return seen.world.recent.get(
+        ("sites", scope, seen.privacy), KEPT_S, lambda: _sites(seen, scope)
     )
+
+
+def _sites(seen: Seen, scope: Scope) -> list[dict[str, Any]]:
+    directory = seen.world.directory
+    open_flags = _standing(seen, scope)
     found: dict[str, dict[str, Any]] = {}
     for name in directory.ids(scope):
         device = directory.registry.get(name)
@@ -151,16 +166,3 @@ def sites(seen: Seen, *, region: str | None = None) -> list[dict[str, Any]]:
         site["kinds"][kind] = site["kinds"].get(kind, 0) + 1
         site["flags"] += open_flags.get(name, 0)
     return sorted(found.values(), key=lambda each: (-each["flags"], each["site"]))
-
-
-def site_devices(seen: Seen, site: str) -> list[str]:
-    """The devices of a site.
-
-    Raises:
-        NotFound: there is no such site within the scope.
-        AccessDenied: places are not for these eyes.
-    """
-    found = seen.chosen(site=site)
-    if not found:
-        raise NotFound(f"no site {site!r:.128}")
-    return found

@@ -10,6 +10,8 @@ import { badge, card, crumbs, empty, filled, heading, search, skeleton, table } 
 import { rowsOf } from "./devices.js";
 
 const LEVELS = { tank_volume: 6, energy_import: 6, volume: 6 };
+const OF_KIND = { fuel_dispenser: "tank_volume", electricity_meter: "energy_import", water_meter: "volume", gas_meter: "volume" };
+const PLOTTED = 4;
 const SUMS = new Set([null, undefined, "", "total"]);
 
 export async function show(host, at) {
@@ -65,11 +67,11 @@ async function showSite(host, at, site) {
 // One plot a quantity with a line a device: of a station its tanks against what the nozzles sold.
 async function plotLevels(host, items, at) {
   const first = (each) => (each.kind === "fuel_dispenser" ? 0 : 1);
-  const chosen = items.filter((each) => each.readings).sort((a, b) => first(a) - first(b)).slice(0, 8);
+  const chosen = items.filter((each) => each.readings && OF_KIND[each.kind]).sort((a, b) => first(a) - first(b)).slice(0, PLOTTED);
   if (!chosen.length) return replace(host, h("p", { class: "sub" }, t("device.no-readings")));
   const last = Math.max(...chosen.map((each) => Date.parse(each.last_measured_at)));
   const told = await Promise.all(chosen.map((each) => ask(`devices/${encodeURIComponent(each.device_id)}/series`, {
-    query: { since: new Date(last - 7 * 86400e3).toISOString(), until: new Date(last + 1000).toISOString(), points: 400 }, signal: at.signal,
+    query: { quantity: OF_KIND[each.kind], since: new Date(last - 7 * 86400e3).toISOString(), until: new Date(last + 1000).toISOString(), points: 400 }, signal: at.signal,
   }).catch(() => null)));
   const grid = h("div", { class: "plots wide-plots" });
   const undo = [];
