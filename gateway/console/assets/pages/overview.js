@@ -35,6 +35,15 @@ export async function show(host, at) {
     ),
   );
   const drawTiles = gauges(tiles, at);
+  let arrived = [];
+  // In the order they came; before that, those that began last, but not those of a clock that is
+  // ahead, which would stand on top for days.
+  async function latest() {
+    const until = new Date().toISOString();
+    const { items } = await ask("flags", { query: { limit: NEWEST, until }, signal: at.signal });
+    const known = new Set(arrived.map((each) => each.id));
+    return [...arrived, ...items.filter((each) => !known.has(each.id))].slice(0, NEWEST);
+  }
   const load = (quiet) =>
     Promise.all([
       filled(kinds, async () => {
@@ -46,12 +55,13 @@ export async function show(host, at) {
         }
         return kindsView(told.devices.kinds);
       }, { lines: 4, quiet }),
-      may("flags") && filled(newest, async () => newestView((await ask("flags", { query: { limit: NEWEST }, signal: at.signal })).items), { lines: 6, quiet }),
+      may("flags") && filled(newest, async () => newestView(await latest()), { lines: 6, quiet }),
     ]);
   const again = setInterval(() => !document.hidden && load(true), AGAIN_MS);
   at.off(() => clearInterval(again));
   let soon = null;
-  at.off(live.on("flag", () => {
+  at.off(live.on("flag", (flag) => {
+    arrived = [flag, ...arrived.filter((each) => each.id !== flag.id)].slice(0, NEWEST);
     // A burst of flags is one look, not many.
     soon ??= setTimeout(() => {
       soon = null;
