@@ -38,7 +38,10 @@ async function patient(to, options) {
   for (const wait of WAITS_MS) {
     const answer = await fetch(to, options);
     if (answer.status !== BUSY || options.method !== "GET") return answer;
-    const told = await answer.clone().json().catch(() => ({}));
+    const told = await answer
+      .clone()
+      .json()
+      .catch(() => ({}));
     if (!String(told.type).endsWith(":busy")) return answer;
     await new Promise((resolve) => setTimeout(resolve, wait));
     options.signal?.throwIfAborted();

@@ -9,9 +9,16 @@ import { failure } from "./ui.js";
 import { changePage, loginPage } from "./login.js";
 
 const ORDER = [
-  ["overview", "devices"], ["flags", "flags"], ["devices", "devices"], ["sites", "places"],
-  ["quarantine", "quarantine"], ["quality", "quality"], ["profiles", "profiles"],
-  ["ingest", "ingest"], ["audit", "audit"], ["users", "users"],
+  ["overview", "devices"],
+  ["flags", "flags"],
+  ["devices", "devices"],
+  ["sites", "places"],
+  ["quarantine", "quarantine"],
+  ["quality", "quality"],
+  ["profiles", "profiles"],
+  ["ingest", "ingest"],
+  ["audit", "audit"],
+  ["users", "users"],
 ];
 const ON_PHONE = 4;
 const root = document.getElementById("app");
@@ -34,8 +41,22 @@ function setTheme() {
 export function switches() {
   const other = language === "zh" ? "en" : "zh";
   return [
-    h("button", { type: "button", class: "quiet", lang: other, onclick: () => speak(other) }, other === "zh" ? "中文" : "English"),
-    h("button", { type: "button", class: "quiet icon-only", title: t("nav.theme"), "aria-label": t("nav.theme"), onclick: setTheme }, icon("moon")),
+    h(
+      "button",
+      { type: "button", class: "quiet", lang: other, onclick: () => speak(other) },
+      other === "zh" ? "中文" : "English",
+    ),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "quiet icon-only",
+        title: t("nav.theme"),
+        "aria-label": t("nav.theme"),
+        onclick: setTheme,
+      },
+      icon("moon"),
+    ),
   ];
 }
 
@@ -58,11 +79,17 @@ function navigation() {
   const menu = h("div", { class: "more-menu", hidden: true }, extra.map(link));
   const toggle = h(
     "button",
-    { type: "button", class: "more-toggle", "aria-expanded": "false", onclick: () => {
-      menu.hidden = !menu.hidden;
-      toggle.setAttribute("aria-expanded", String(!menu.hidden));
-    } },
-    icon("more"), h("span", null, t("nav.more")),
+    {
+      type: "button",
+      class: "more-toggle",
+      "aria-expanded": "false",
+      onclick: () => {
+        menu.hidden = !menu.hidden;
+        toggle.setAttribute("aria-expanded", String(!menu.hidden));
+      },
+    },
+    icon("more"),
+    h("span", null, t("nav.more")),
   );
   menu.addEventListener("click", () => {
     menu.hidden = true;
@@ -71,7 +98,12 @@ function navigation() {
   return h(
     "nav",
     { class: "nav", "aria-label": t("nav.label") },
-    h("a", { class: "brand", href: "/" }, h("span", { class: "brand-mark", "aria-hidden": "true" }), h("span", null, t("app.name"))),
+    h(
+      "a",
+      { class: "brand", href: "/" },
+      h("span", { class: "brand-mark", "aria-hidden": "true" }),
+      h("span", null, t("app.name")),
+    ),
     h("div", { class: "nav-links" }, names.map(link)),
     extra.length > 0 && [toggle, menu],
   );
@@ -79,14 +111,24 @@ function navigation() {
 
 function shell() {
   const account = me();
-  const scope = account.vendor ?? (account.region ? t("app.region", { region: account.region }) : t("app.everywhere"));
+  const scope =
+    account.vendor ??
+    (account.region ? t("app.region", { region: account.region }) : t("app.everywhere"));
   main = h("main", { class: "main", id: "main" });
   replace(
     root,
-    h("a", { class: "skip", href: "#main", onclick: (event) => {
-      event.preventDefault();
-      main.querySelector("h1")?.focus();
-    } }, t("nav.skip")),
+    h(
+      "a",
+      {
+        class: "skip",
+        href: "#main",
+        onclick: (event) => {
+          event.preventDefault();
+          main.querySelector("h1")?.focus();
+        },
+      },
+      t("nav.skip"),
+    ),
     h(
       "div",
       { class: "shell" },
@@ -99,8 +141,17 @@ function shell() {
           { class: "top" },
           h("span", { class: "scope" }, scope),
           liveMark(),
-          h("div", { class: "top-tools" }, switches(), h("a", { class: "quiet", href: "/account" }, account.name),
-            h("button", { type: "button", class: "quiet log-out", onclick: logOut }, t("nav.logout"))),
+          h(
+            "div",
+            { class: "top-tools" },
+            switches(),
+            h("a", { class: "quiet", href: "/account" }, account.name),
+            h(
+              "button",
+              { type: "button", class: "quiet log-out", onclick: logOut },
+              t("nav.logout"),
+            ),
+          ),
         ),
         main,
       ),
@@ -127,7 +178,8 @@ async function route() {
   leave = new AbortController();
   const { signal } = leave;
   const at = here();
-  const name = MODULES[at.page] && (at.page === "account" || pages().includes(at.page)) ? at.page : null;
+  const name =
+    MODULES[at.page] && (at.page === "account" || pages().includes(at.page)) ? at.page : null;
   document.querySelectorAll("[data-page]").forEach((each) => {
     if (each.dataset.page === at.page) each.setAttribute("aria-current", "page");
     else each.removeAttribute("aria-current");
@@ -137,12 +189,21 @@ async function route() {
   scrollTo(0, 0);
   document.title = `${name ? t(`nav.${name}`) : t("app.name")} · ${t("app.name")}`;
   if (!name) {
-    replace(host, h("h1", { tabindex: "-1" }, t("error.not-found")), h("p", null, h("a", { href: "/" }, t("nav.overview"))));
+    replace(
+      host,
+      h("h1", { tabindex: "-1" }, t("error.not-found")),
+      h("p", null, h("a", { href: "/" }, t("nav.overview"))),
+    );
     return;
   }
   try {
     const module = await MODULES[name]();
-    if (!signal.aborted) await module.show(host, { ...at, signal, off: (undo) => signal.addEventListener("abort", undo) });
+    if (!signal.aborted)
+      await module.show(host, {
+        ...at,
+        signal,
+        off: (undo) => signal.addEventListener("abort", undo),
+      });
   } catch (problem) {
     if (problem.name === "AbortError" || signal.aborted) return;
     console.error(problem);
@@ -177,7 +238,14 @@ async function begin() {
   try {
     await resume();
   } catch (problem) {
-    replace(root, h("main", { class: "gate" }, failure(problem, () => location.reload(), true)));
+    replace(
+      root,
+      h(
+        "main",
+        { class: "gate" },
+        failure(problem, () => location.reload(), true),
+      ),
+    );
   }
 }
 

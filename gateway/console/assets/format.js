@@ -6,16 +6,25 @@ import { language, t, word } from "./texts.js";
 const locale = language === "zh" ? "zh-CN" : "en-GB";
 const two = (number) => String(number).padStart(2, "0");
 const SIGNS = {
-  Cel: "°C", m3: "m³", "m3/h": "m³/h", "kg/m3": "kg/m³", "kvar.h": "kvar·h", deg: "°", 1: "",
-  "CUR/L": "CNY/L", CUR: "CNY", "CUR/kWh": "CNY/kWh",
+  Cel: "°C",
+  m3: "m³",
+  "m3/h": "m³/h",
+  "kg/m3": "kg/m³",
+  "kvar.h": "kvar·h",
+  deg: "°",
+  1: "",
+  "CUR/L": "CNY/L",
+  CUR: "CNY",
+  "CUR/kWh": "CNY/kWh",
 };
 
-export const unit = (code) => (code === undefined || code === null ? "" : SIGNS[code] ?? code);
+export const unit = (code) => (code === undefined || code === null ? "" : (SIGNS[code] ?? code));
 
 export function number(value, digits = 6) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return String(value);
-  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e12)) return value.toExponential(3);
+  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e12))
+    return value.toExponential(3);
   const whole = Math.abs(value) >= 1e6 ? 2 : digits;
   return new Intl.NumberFormat(locale, { maximumFractionDigits: whole }).format(value);
 }
@@ -23,7 +32,9 @@ export function number(value, digits = 6) {
 export const count = (value) => new Intl.NumberFormat(locale).format(value ?? 0);
 
 export function short(value) {
-  return new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 }).format(value);
+  return new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 }).format(
+    value,
+  );
 }
 
 export const withUnit = (value, code) => [number(value), unit(code)].filter(Boolean).join(" ");
@@ -55,7 +66,14 @@ export function time(at, options = {}) {
 }
 
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
-const STEPS = [[60, "second"], [60, "minute"], [24, "hour"], [30, "day"], [12, "month"], [Infinity, "year"]];
+const STEPS = [
+  [60, "second"],
+  [60, "minute"],
+  [24, "hour"],
+  [30, "day"],
+  [12, "month"],
+  [Infinity, "year"],
+];
 
 export function ago(at) {
   let span = (Date.parse(at) - Date.now()) / 1000;

@@ -10,7 +10,14 @@ function gate(title, lead, form, tools) {
     "main",
     { class: "gate" },
     h("div", { class: "gate-tools" }, tools),
-    h("div", { class: "gate-card" }, h("span", { class: "brand-mark", "aria-hidden": "true" }), h("h1", null, title), lead && h("p", { class: "lead" }, lead), form),
+    h(
+      "div",
+      { class: "gate-card" },
+      h("span", { class: "brand-mark", "aria-hidden": "true" }),
+      h("h1", null, title),
+      lead && h("p", { class: "lead" }, lead),
+      form,
+    ),
     h("p", { class: "gate-foot" }, t("login.foot")),
   );
 }
@@ -43,25 +50,54 @@ function formOf(fields, label, work) {
 function told(problem) {
   if (problem instanceof TypeError) return t("error.offline");
   if (problem.kind === "login-refused") return t("login.refused");
-  if (problem.kind === "throttled" || problem.kind === "too-many-requests") return t("login.throttled");
+  if (problem.kind === "throttled" || problem.kind === "too-many-requests")
+    return t("login.throttled");
   return problem.message;
 }
 
-const secret = (name) => h("input", { type: "password", required: true, autocomplete: name, maxlength: "256" });
+const secret = (name) =>
+  h("input", { type: "password", required: true, autocomplete: name, maxlength: "256" });
 
 export function loginPage(tools) {
-  const name = h("input", { required: true, autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: "64" });
+  const name = h("input", {
+    required: true,
+    autocomplete: "username",
+    autocapitalize: "none",
+    spellcheck: "false",
+    maxlength: "64",
+  });
   const password = secret("current-password");
   const fields = [field(t("login.name"), name), field(t("login.password"), password)];
   const form = formOf(fields, t("login.enter"), () => logIn(name.value, password.value));
   const provider = "singleSignOn" in document.documentElement.dataset;
-  const link = h("a", { class: "button wide", href: address("session/oidc", { back_to: location.pathname + location.search }) }, t("login.provider"));
-  return gate(t("login.title"), null, provider ? h("div", { class: "form" }, link, form) : form, tools);
+  const link = h(
+    "a",
+    {
+      class: "button wide",
+      href: address("session/oidc", { back_to: location.pathname + location.search }),
+    },
+    t("login.provider"),
+  );
+  return gate(
+    t("login.title"),
+    null,
+    provider ? h("div", { class: "form" }, link, form) : form,
+    tools,
+  );
 }
 
 export function changePage(tools) {
-  const leave = h("button", { type: "button", class: "quiet wide", onclick: logOut }, t("nav.logout"));
-  return gate(t("login.change"), t("login.change-lead"), h("div", null, changeForm(), leave), tools);
+  const leave = h(
+    "button",
+    { type: "button", class: "quiet wide", onclick: logOut },
+    t("nav.logout"),
+  );
+  return gate(
+    t("login.change"),
+    t("login.change-lead"),
+    h("div", null, changeForm(), leave),
+    tools,
+  );
 }
 
 // Also on the page of one's own account.
@@ -70,7 +106,14 @@ export function changeForm(done) {
   const chosen = secret("new-password");
   chosen.minLength = 12;
   const repeated = secret("new-password");
-  const owner = h("input", { class: "hidden", autocomplete: "username", value: me().name, tabindex: "-1", "aria-hidden": "true", readonly: true });
+  const owner = h("input", {
+    class: "hidden",
+    autocomplete: "username",
+    value: me().name,
+    tabindex: "-1",
+    "aria-hidden": "true",
+    readonly: true,
+  });
   const fields = [
     owner,
     field(t("login.old"), old),

@@ -16,9 +16,13 @@ function seriesOf(lines) {
   const many = lines.length > 1;
   return lines.flatMap((line, place) => {
     const stroke = colour(LINES[place % LINES.length]);
-    const told = (u, value) => (value === null || value === undefined ? "–" : `${number(value)} ${unit(line.unit)}`);
+    const told = (u, value) =>
+      value === null || value === undefined ? "–" : `${number(value)} ${unit(line.unit)}`;
     const mean = {
-      label: line.label, stroke, width: 1.6, value: told,
+      label: line.label,
+      stroke,
+      width: 1.6,
+      value: told,
       points: { show: line.at.length < 120 || undefined, size: 5, fill: stroke },
     };
     const edge = { stroke: "transparent", points: { show: false }, label: "" };
@@ -27,7 +31,10 @@ function seriesOf(lines) {
 }
 
 const bandsOf = (lines) =>
-  lines.map((_, place) => ({ series: [3 * place + 3, 3 * place + 2], fill: `${colour(LINES[place % LINES.length])}2e` }));
+  lines.map((_, place) => ({
+    series: [3 * place + 3, 3 * place + 2],
+    fill: `${colour(LINES[place % LINES.length])}2e`,
+  }));
 
 // What is drawn over the lines: from when to when, the values that are right, what was seen.
 function drawMarks(u, marks) {
@@ -92,30 +99,58 @@ function range(marks) {
  */
 export function plot(host, lines, { height = 220, marks = {}, zoomed, sync, label, extent } = {}) {
   const axis = () => ({
-    stroke: colour("--faint"), grid: { stroke: colour("--grid"), width: 1 }, ticks: { stroke: colour("--grid"), width: 1 },
+    stroke: colour("--faint"),
+    grid: { stroke: colour("--grid"), width: 1 },
+    ticks: { stroke: colour("--grid"), width: 1 },
     font: "12px system-ui, sans-serif",
   });
-  const frame = h("div", { class: "plot", role: "img", "aria-label": label, style: { height: `${height}px` } });
+  const frame = h("div", {
+    class: "plot",
+    role: "img",
+    "aria-label": label,
+    style: { height: `${height}px` },
+  });
   host.append(frame);
   const options = () => ({
     width: Math.max(frame.clientWidth, 120),
     height,
-    scales: { x: { time: true, ...(extent ? { range: () => extent.map((at) => at / 1000) } : {}) }, y: { range: range(marks) } },
-    series: [{ label: "", value: (u, at) => (at === null ? "–" : clock(at * 1000)) }, ...seriesOf(lines)],
+    scales: {
+      x: { time: true, ...(extent ? { range: () => extent.map((at) => at / 1000) } : {}) },
+      y: { range: range(marks) },
+    },
+    series: [
+      { label: "", value: (u, at) => (at === null ? "–" : clock(at * 1000)) },
+      ...seriesOf(lines),
+    ],
     bands: bandsOf(lines),
     axes: [
       { ...axis(), values: stamps },
-      { ...axis(), size: (u, values) => Math.max(46, 14 + 7 * Math.max(0, ...(values ?? []).map((v) => v.length))), space: 26, values: (u, values) => values.map((v) => number(v)) },
+      {
+        ...axis(),
+        size: (u, values) =>
+          Math.max(46, 14 + 7 * Math.max(0, ...(values ?? []).map((v) => v.length))),
+        space: 26,
+        values: (u, values) => values.map((v) => number(v)),
+      },
     ],
-    cursor: { drag: { x: true, y: false }, sync: sync ? { key: sync } : undefined, points: { size: 7 } },
+    cursor: {
+      drag: { x: true, y: false },
+      sync: sync ? { key: sync } : undefined,
+      points: { size: 7 },
+    },
     legend: { show: false },
     hooks: {
       draw: [(u) => drawMarks(u, marks)],
       setCursor: [tell],
-      setSelect: [(u) => {
-        if (u.select.width < 6) return;
-        zoomed?.(u.posToVal(u.select.left, "x") * 1000, u.posToVal(u.select.left + u.select.width, "x") * 1000);
-      }],
+      setSelect: [
+        (u) => {
+          if (u.select.width < 6) return;
+          zoomed?.(
+            u.posToVal(u.select.left, "x") * 1000,
+            u.posToVal(u.select.left + u.select.width, "x") * 1000,
+          );
+        },
+      ],
       ready: [(u) => u.over.addEventListener("dblclick", () => zoomed?.())],
     },
   });
@@ -124,7 +159,9 @@ export function plot(host, lines, { height = 220, marks = {}, zoomed, sync, labe
     const place = u.cursor.idx;
     note.hidden = place === null || place === undefined;
     if (note.hidden) return;
-    const values = lines.map((line, i) => [line, u.data[3 * i + 1]?.[place]]).filter(([, v]) => v !== null && v !== undefined);
+    const values = lines
+      .map((line, i) => [line, u.data[3 * i + 1]?.[place]])
+      .filter(([, v]) => v !== null && v !== undefined);
     note.textContent = `${clock(u.data[0][place] * 1000)}  ${values.map(([line, v]) => `${lines.length > 1 ? `${line.label} ` : ""}${number(v)} ${unit(line.unit)}`).join("  ")}`;
   }
   let made = null;
@@ -135,7 +172,8 @@ export function plot(host, lines, { height = 220, marks = {}, zoomed, sync, labe
   }
   draw();
   const watcher = new ResizeObserver(() => {
-    if (frame.clientWidth && Math.abs(frame.clientWidth - made.width) > 2) made.setSize({ width: frame.clientWidth, height });
+    if (frame.clientWidth && Math.abs(frame.clientWidth - made.width) > 2)
+      made.setSize({ width: frame.clientWidth, height });
   });
   watcher.observe(frame);
   addEventListener("theme", draw);

@@ -20,13 +20,25 @@ export function note(query) {
 
 export function here() {
   const parts = location.pathname.split("/").filter(Boolean).map(decodeURIComponent);
-  return { page: parts[0] ?? "overview", rest: parts.slice(1), query: new URLSearchParams(location.search) };
+  return {
+    page: parts[0] ?? "overview",
+    rest: parts.slice(1),
+    query: new URLSearchParams(location.search),
+  };
 }
 
 addEventListener("popstate", () => started.forEach((each) => each()));
 addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]");
-  if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  if (
+    !link ||
+    event.defaultPrevented ||
+    event.button ||
+    event.metaKey ||
+    event.ctrlKey ||
+    event.shiftKey
+  )
+    return;
   const to = new URL(link.href);
   if (to.origin !== location.origin || link.target || link.hasAttribute("download")) return;
   if (to.pathname.startsWith("/api/") || (to.hash && to.pathname === location.pathname)) return;

@@ -31,12 +31,22 @@ export const skeleton = (lines = 3, tall = false) =>
   );
 
 export const empty = (title, detail, ...more) =>
-  h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), detail && h("p", null, detail), more);
+  h(
+    "div",
+    { class: "empty" },
+    h("p", { class: "empty-title" }, title),
+    detail && h("p", null, detail),
+    more,
+  );
 
 // `whole`: in place of a page, whose heading it then is.
 export function failure(problem, retry, whole = false) {
   const known = ["denied", "not-found", "unavailable", "busy", "too-many-requests"];
-  const key = known.includes(problem.kind) ? problem.kind : problem instanceof TypeError ? "offline" : "other";
+  const key = known.includes(problem.kind)
+    ? problem.kind
+    : problem instanceof TypeError
+      ? "offline"
+      : "other";
   return h(
     "div",
     { class: "empty failure", role: "alert" },
@@ -55,20 +65,39 @@ export async function filled(host, work, { lines = 3, tall = false, quiet = fals
   } catch (problem) {
     if (problem.name === "AbortError") return;
     if (!problem.status && !(problem instanceof TypeError)) console.error(problem);
-    replace(host, failure(problem, () => filled(host, work, { lines, tall })));
+    replace(
+      host,
+      failure(problem, () => filled(host, work, { lines, tall })),
+    );
   }
 }
 
 export function table(columns, rows, { caption, onopen } = {}) {
-  const head = h("tr", null, columns.map((c) => h("th", { scope: "col", class: c.class }, c.title)));
+  const head = h(
+    "tr",
+    null,
+    columns.map((c) => h("th", { scope: "col", class: c.class }, c.title)),
+  );
   const body = rows.map((row) => {
-    const cells = columns.map((c) => h("td", { class: c.class, "data-label": c.title }, c.cell(row)));
-    return h("tr", onopen ? { class: "opens", onclick: (event) => opened(event, row, onopen) } : null, cells);
+    const cells = columns.map((c) =>
+      h("td", { class: c.class, "data-label": c.title }, c.cell(row)),
+    );
+    return h(
+      "tr",
+      onopen ? { class: "opens", onclick: (event) => opened(event, row, onopen) } : null,
+      cells,
+    );
   });
   return h(
     "div",
     { class: "table-wrap", tabindex: "0", role: "region", "aria-label": caption },
-    h("table", null, h("caption", { class: "hidden" }, caption), h("thead", null, head), h("tbody", null, body)),
+    h(
+      "table",
+      null,
+      h("caption", { class: "hidden" }, caption),
+      h("thead", null, head),
+      h("tbody", null, body),
+    ),
   );
 }
 
@@ -78,21 +107,33 @@ function opened(event, row, onopen) {
 
 export function facts(pairs) {
   const shown = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
-  return h("dl", { class: "facts" }, shown.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+  return h(
+    "dl",
+    { class: "facts" },
+    shown.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))),
+  );
 }
 
 let counter = 0;
 export function field(label, input, hint) {
   counter += 1;
   input.id = `field-${counter}`;
-  return h("div", { class: "field" }, h("label", { for: input.id }, label), input, hint && h("p", { class: "hint" }, hint));
+  return h(
+    "div",
+    { class: "field" },
+    h("label", { for: input.id }, label),
+    input,
+    hint && h("p", { class: "hint" }, hint),
+  );
 }
 
 export function select(label, value, choices, onchange) {
   const input = h(
     "select",
     { onchange: () => onchange(input.value) },
-    choices.map(([key, text]) => h("option", { value: key, selected: key === (value ?? "") }, text)),
+    choices.map(([key, text]) =>
+      h("option", { value: key, selected: key === (value ?? "") }, text),
+    ),
   );
   return field(label, input);
 }
@@ -100,7 +141,10 @@ export function select(label, value, choices, onchange) {
 export function search(label, value, onchange) {
   let waiting;
   const input = h("input", {
-    type: "search", value: value ?? "", autocomplete: "off", spellcheck: "false",
+    type: "search",
+    value: value ?? "",
+    autocomplete: "off",
+    spellcheck: "false",
     oninput: () => {
       clearTimeout(waiting);
       waiting = setTimeout(() => onchange(input.value.trim()), 250);
@@ -136,10 +180,17 @@ export function toast(text, kind = "") {
 export function spark(values, { width = 160, height = 36 } = {}) {
   const most = Math.max(1, ...values);
   const step = width / Math.max(1, values.length - 1);
-  const points = values.map((v, i) => `${(i * step).toFixed(1)},${(height - 2 - (v / most) * (height - 4)).toFixed(1)}`);
+  const points = values.map(
+    (v, i) => `${(i * step).toFixed(1)},${(height - 2 - (v / most) * (height - 4)).toFixed(1)}`,
+  );
   return s(
     "svg",
-    { class: "spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+    {
+      class: "spark",
+      viewBox: `0 0 ${width} ${height}`,
+      preserveAspectRatio: "none",
+      "aria-hidden": "true",
+    },
     points.length > 1 && s("polyline", { points: points.join(" ") }),
   );
 }
@@ -149,13 +200,28 @@ export function stack(parts) {
   const total = parts.reduce((sum, [, value]) => sum + value, 0) || 1;
   return h(
     "div",
-    { class: "stack", role: "img", "aria-label": parts.map(([name, value, label]) => `${label ?? name} ${number(value)}`).join(", ") },
-    parts.map(([name, value]) => value > 0 && h("span", { class: `part-${name}`, style: { width: `${(100 * value) / total}%` } })),
+    {
+      class: "stack",
+      role: "img",
+      "aria-label": parts
+        .map(([name, value, label]) => `${label ?? name} ${number(value)}`)
+        .join(", "),
+    },
+    parts.map(
+      ([name, value]) =>
+        value > 0 &&
+        h("span", { class: `part-${name}`, style: { width: `${(100 * value) / total}%` } }),
+    ),
   );
 }
 
 export function heading(title, ...more) {
-  return h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, title), h("div", { class: "page-tools" }, more));
+  return h(
+    "div",
+    { class: "page-head" },
+    h("h1", { tabindex: "-1" }, title),
+    h("div", { class: "page-tools" }, more),
+  );
 }
 
 export function crumbs(to, label) {
@@ -175,10 +241,19 @@ export function listing(load, render, { none }) {
     const page = await load(cursor);
     items = cursor ? items.concat(page.items) : page.items;
     replace(body, items.length ? render(items) : page.next_cursor ? null : none());
-    replace(more, page.next_cursor && button(t("page.more"), (event) => {
-      event.target.disabled = true;
-      turn(page.next_cursor).catch((problem) => replace(more, failure(problem, () => turn(page.next_cursor))));
-    }));
+    replace(
+      more,
+      page.next_cursor &&
+        button(t("page.more"), (event) => {
+          event.target.disabled = true;
+          turn(page.next_cursor).catch((problem) =>
+            replace(
+              more,
+              failure(problem, () => turn(page.next_cursor)),
+            ),
+          );
+        }),
+    );
   }
   const node = h("div", null, body, more);
   return {
@@ -189,11 +264,22 @@ export function listing(load, render, { none }) {
       items = changed;
       replace(body, items.length ? render(items) : none());
     },
-    load: (quiet) => filled(body, async () => {
-      const page = await load();
-      items = page.items;
-      replace(more, page.next_cursor && button(t("page.more"), () => turn(page.next_cursor).catch((problem) => toast(problem.message, "bad"))));
-      return items.length ? render(items) : none();
-    }, { lines: 8, quiet }),
+    load: (quiet) =>
+      filled(
+        body,
+        async () => {
+          const page = await load();
+          items = page.items;
+          replace(
+            more,
+            page.next_cursor &&
+              button(t("page.more"), () =>
+                turn(page.next_cursor).catch((problem) => toast(problem.message, "bad")),
+              ),
+          );
+          return items.length ? render(items) : none();
+        },
+        { lines: 8, quiet },
+      ),
   };
 }

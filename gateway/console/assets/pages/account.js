@@ -8,21 +8,25 @@ import { changeForm } from "../login.js";
 
 export async function show(host) {
   const account = me();
-  const form = () => changeForm(() => {
-    toast(t("account.changed"), "good");
-    replace(slot, form());
-  });
+  const form = () =>
+    changeForm(() => {
+      toast(t("account.changed"), "good");
+      replace(slot, form());
+    });
   const slot = h("div", { class: "narrow-form" });
   replace(slot, form());
   replace(
     host,
     heading(account.name, button(t("nav.logout"), logOut)),
-    card(null, facts([
-      [t("users.role"), word("role", account.role)],
-      [t("column.region"), account.region || t("app.everywhere")],
-      [t("users.vendor"), account.vendor],
-      [t("account.may"), account.permissions.map((each) => word("permission", each)).join(" · ")],
-    ])),
+    card(
+      null,
+      facts([
+        [t("users.role"), word("role", account.role)],
+        [t("column.region"), account.region || t("app.everywhere")],
+        [t("users.vendor"), account.vendor],
+        [t("account.may"), account.permissions.map((each) => word("permission", each)).join(" · ")],
+      ]),
+    ),
     card(t("login.change"), slot),
   );
 }

@@ -30,10 +30,25 @@ export async function show(host, at) {
     heading(t("nav.devices")),
     h(
       "form",
-      { class: "filters", role: "search", "aria-label": t("filter.label"), onsubmit: (event) => event.preventDefault() },
+      {
+        class: "filters",
+        role: "search",
+        "aria-label": t("filter.label"),
+        onsubmit: (event) => event.preventDefault(),
+      },
       search(t("filter.text"), chosen.text, change("text")),
-      select(t("filter.kind"), chosen.kind, [any, ...Object.keys(known.kinds).map((each) => [each, kind(each)])], change("kind")),
-      select(t("filter.state"), chosen.state, [any, ...["reporting", "silent", "never"].map((each) => [each, word("state", each)])], change("state")),
+      select(
+        t("filter.kind"),
+        chosen.kind,
+        [any, ...Object.keys(known.kinds).map((each) => [each, kind(each)])],
+        change("kind"),
+      ),
+      select(
+        t("filter.state"),
+        chosen.state,
+        [any, ...["reporting", "silent", "never"].map((each) => [each, word("state", each)])],
+        change("state"),
+      ),
       may("places") && search(t("filter.region"), chosen.region, change("region")),
       search(t("filter.vendor"), chosen.vendor, change("vendor")),
       may("places") && search(t("filter.site"), chosen.site, change("site")),
@@ -45,13 +60,46 @@ export async function show(host, at) {
 
 export function rowsOf(items, { places = may("places") } = {}) {
   const columns = [
-    { title: t("column.device"), class: "grow", cell: (d) => [h("a", { class: "strong", href: `/devices/${encodeURIComponent(d.device_id)}` }, d.device_id), h("div", { class: "sub" }, [d.vendor, d.model].filter(Boolean).join(" ") || (d.registered ? "" : t("device.unregistered")))] },
+    {
+      title: t("column.device"),
+      class: "grow",
+      cell: (d) => [
+        h(
+          "a",
+          { class: "strong", href: `/devices/${encodeURIComponent(d.device_id)}` },
+          d.device_id,
+        ),
+        h(
+          "div",
+          { class: "sub" },
+          [d.vendor, d.model].filter(Boolean).join(" ") ||
+            (d.registered ? "" : t("device.unregistered")),
+        ),
+      ],
+    },
     { title: t("column.kind"), class: "narrow", cell: (d) => kind(d.kind) },
-    places && { title: t("column.place"), cell: (d) => [d.site ?? "–", h("div", { class: "sub" }, d.region ?? "")] },
+    places && {
+      title: t("column.place"),
+      cell: (d) => [d.site ?? "–", h("div", { class: "sub" }, d.region ?? "")],
+    },
     { title: t("column.state"), class: "narrow", cell: (d) => state(d.state) },
     { title: t("column.last"), class: "when", cell: (d) => time(d.last_measured_at) },
     { title: t("column.readings"), class: "num", cell: (d) => count(d.readings) },
-    { title: t("column.flags"), class: "num", cell: (d) => (d.flags ? h("a", { href: `/flags?status=all&device_id=${encodeURIComponent(d.device_id)}` }, count(d.flags)) : "0") },
+    {
+      title: t("column.flags"),
+      class: "num",
+      cell: (d) =>
+        d.flags
+          ? h(
+              "a",
+              { href: `/flags?status=all&device_id=${encodeURIComponent(d.device_id)}` },
+              count(d.flags),
+            )
+          : "0",
+    },
   ].filter(Boolean);
-  return table(columns, items, { caption: t("nav.devices"), onopen: (d) => go(`/devices/${encodeURIComponent(d.device_id)}`) });
+  return table(columns, items, {
+    caption: t("nav.devices"),
+    onopen: (d) => go(`/devices/${encodeURIComponent(d.device_id)}`),
+  });
 }

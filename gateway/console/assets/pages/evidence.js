@@ -21,8 +21,14 @@ export function hexDump(octets) {
   const lines = [];
   for (let begin = 0; begin < Math.min(octets.length, SHOWN); begin += ROW) {
     const row = octets.slice(begin, begin + ROW);
-    const text = Array.from(row, (each) => (each > 31 && each < 127 ? String.fromCharCode(each) : "·")).join("");
-    lines.push(`${hex(begin, 4)}  ${Array.from(row, (each) => hex(each)).join(" ").padEnd(ROW * 3 - 1)}  ${text}`);
+    const text = Array.from(row, (each) =>
+      each > 31 && each < 127 ? String.fromCharCode(each) : "·",
+    ).join("");
+    lines.push(
+      `${hex(begin, 4)}  ${Array.from(row, (each) => hex(each))
+        .join(" ")
+        .padEnd(ROW * 3 - 1)}  ${text}`,
+    );
   }
   if (octets.length > SHOWN) lines.push("…");
   return h("pre", { class: "code hex", tabindex: "0" }, lines.join("\n"));
@@ -31,7 +37,11 @@ export function hexDump(octets) {
 export async function evidenceCard(host, offset, at) {
   const body = h("div");
   const stages = h("div");
-  replace(host, card(t("evidence.title"), body), may("exact") && card(t("evidence.stages"), stages));
+  replace(
+    host,
+    card(t("evidence.title"), body),
+    may("exact") && card(t("evidence.stages"), stages),
+  );
   const show = async () => {
     const record = await ask(`evidence/${offset}`, { signal: at.signal });
     const octets = bytesOf(record);
@@ -45,8 +55,12 @@ export async function evidenceCard(host, offset, at) {
       payloadView(record, octets),
     ];
   };
-  const decode = async () => stagesView(await ask(`evidence/${offset}/stages`, { signal: at.signal }));
-  await Promise.all([filled(body, show, { lines: 6 }), may("exact") && filled(stages, decode, { lines: 5 })]);
+  const decode = async () =>
+    stagesView(await ask(`evidence/${offset}/stages`, { signal: at.signal }));
+  await Promise.all([
+    filled(body, show, { lines: 6 }),
+    may("exact") && filled(stages, decode, { lines: 5 }),
+  ]);
 }
 
 function payloadView(record, octets) {
@@ -55,7 +69,21 @@ function payloadView(record, octets) {
   const views = { text: () => textView(record.payload), hex: () => hexDump(octets) };
   const tabs = h("div", { class: "tabs", role: "group", "aria-label": t("evidence.payload") });
   function turn(name) {
-    replace(tabs, Object.keys(views).map((each) => h("button", { type: "button", "aria-pressed": String(each === name), disabled: each === "text" && !isText, onclick: () => turn(each) }, t(`evidence.${each}`))));
+    replace(
+      tabs,
+      Object.keys(views).map((each) =>
+        h(
+          "button",
+          {
+            type: "button",
+            "aria-pressed": String(each === name),
+            disabled: each === "text" && !isText,
+            onclick: () => turn(each),
+          },
+          t(`evidence.${each}`),
+        ),
+      ),
+    );
     replace(host, views[name]());
   }
   turn(isText ? "text" : "hex");
@@ -74,41 +102,86 @@ function textView(text) {
 function proof(record, octets, offset) {
   const verdict = h("div", { class: "proof-verdict", role: "status" });
   const batch = record.batch;
-  const check = button(t("proof.verify"), async () => {
-    check.disabled = true;
-    replace(verdict, h("p", { class: "sub" }, t("proof.working")));
-    try {
-      const began = performance.now();
-      const again = await ask(`evidence/${offset}`, { cache: "no-store", headers: { "If-None-Match": "" } });
-      const mine = hexOf(new Uint8Array(await crypto.subtle.digest("SHA-256", bytesOf(again))));
-      const steps = [
-        [mine === again.payload_sha256 && again.payload_sha256 === record.payload_sha256, "proof.payload"],
-        [again.verified, "proof.batch"],
-        [again.batch.chain === batch.chain, "proof.chain"],
-      ];
-      const good = steps.every(([holds]) => holds);
-      replace(
-        verdict,
-        h("p", { class: `verdict ${good ? "good" : "bad"}` }, icon(good ? "check" : "cross"), t(good ? "proof.holds" : "proof.broken", { ms: Math.round(performance.now() - began) })),
-        h("ul", { class: "plain-list" }, steps.map(([holds, text]) => h("li", { class: holds ? "good-text" : "bad-text" }, icon(holds ? "check" : "cross"), t(text)))),
-        again.fault && h("p", { class: "bad-text" }, again.fault),
-      );
-    } catch (problem) {
-      replace(verdict, h("p", { class: "verdict bad" }, icon("cross"), problem.message));
-    }
-    check.disabled = false;
-  }, { kind: "primary" });
+  const check = button(
+    t("proof.verify"),
+    async () => {
+      check.disabled = true;
+      replace(verdict, h("p", { class: "sub" }, t("proof.working")));
+      try {
+        const began = performance.now();
+        const again = await ask(`evidence/${offset}`, {
+          cache: "no-store",
+          headers: { "If-None-Match": "" },
+        });
+        const mine = hexOf(new Uint8Array(await crypto.subtle.digest("SHA-256", bytesOf(again))));
+        const steps = [
+          [
+            mine === again.payload_sha256 && again.payload_sha256 === record.payload_sha256,
+            "proof.payload",
+          ],
+          [again.verified, "proof.batch"],
+          [again.batch.chain === batch.chain, "proof.chain"],
+        ];
+        const good = steps.every(([holds]) => holds);
+        replace(
+          verdict,
+          h(
+            "p",
+            { class: `verdict ${good ? "good" : "bad"}` },
+            icon(good ? "check" : "cross"),
+            t(good ? "proof.holds" : "proof.broken", { ms: Math.round(performance.now() - began) }),
+          ),
+          h(
+            "ul",
+            { class: "plain-list" },
+            steps.map(([holds, text]) =>
+              h(
+                "li",
+                { class: holds ? "good-text" : "bad-text" },
+                icon(holds ? "check" : "cross"),
+                t(text),
+              ),
+            ),
+          ),
+          again.fault && h("p", { class: "bad-text" }, again.fault),
+        );
+      } catch (problem) {
+        replace(verdict, h("p", { class: "verdict bad" }, icon("cross"), problem.message));
+      }
+      check.disabled = false;
+    },
+    { kind: "primary" },
+  );
   return h(
     "div",
     { class: "proof" },
-    h("div", { class: "proof-head" }, h("p", null, t("proof.where", { offset: count(offset), batch: count(batch.number), first: count(batch.first_offset), last: count(batch.first_offset + batch.messages - 1) })), check),
+    h(
+      "div",
+      { class: "proof-head" },
+      h(
+        "p",
+        null,
+        t("proof.where", {
+          offset: count(offset),
+          batch: count(batch.number),
+          first: count(batch.first_offset),
+          last: count(batch.first_offset + batch.messages - 1),
+        }),
+      ),
+      check,
+    ),
     verdict,
-    h("details", null, h("summary", null, t("proof.hashes")), facts([
-      [t("proof.payload-hash"), h("code", { class: "wrap" }, record.payload_sha256)],
-      [t("proof.content-hash"), h("code", { class: "wrap" }, batch.content_sha256)],
-      [t("proof.previous"), h("code", { class: "wrap" }, batch.previous)],
-      [t("proof.head"), h("code", { class: "wrap" }, batch.chain)],
-    ])),
+    h(
+      "details",
+      null,
+      h("summary", null, t("proof.hashes")),
+      facts([
+        [t("proof.payload-hash"), h("code", { class: "wrap" }, record.payload_sha256)],
+        [t("proof.content-hash"), h("code", { class: "wrap" }, batch.content_sha256)],
+        [t("proof.previous"), h("code", { class: "wrap" }, batch.previous)],
+        [t("proof.head"), h("code", { class: "wrap" }, batch.chain)],
+      ]),
+    ),
   );
 }
 
@@ -118,14 +191,65 @@ export function stagesView(told) {
   return h(
     "ol",
     { class: "stages" },
-    stage("stage.route", h("ul", { class: "plain-list" }, told.candidates.map((each) => h("li", null, h("a", { href: `/profiles/${encodeURIComponent(each.profile.split("@")[0])}` }, each.profile), " ", h("span", { class: each === reader ? "good-text" : "sub" }, word("verdict", each.verdict)))), !told.candidates.length && h("li", { class: "bad-text" }, t("stage.no-profile")))),
+    stage(
+      "stage.route",
+      h(
+        "ul",
+        { class: "plain-list" },
+        told.candidates.map((each) =>
+          h(
+            "li",
+            null,
+            h(
+              "a",
+              { href: `/profiles/${encodeURIComponent(each.profile.split("@")[0])}` },
+              each.profile,
+            ),
+            " ",
+            h(
+              "span",
+              { class: each === reader ? "good-text" : "sub" },
+              word("verdict", each.verdict),
+            ),
+          ),
+        ),
+        !told.candidates.length && h("li", { class: "bad-text" }, t("stage.no-profile")),
+      ),
+    ),
     told.bytes.length > 0 && stage("stage.bytes", spansView(told.bytes)),
-    told.decoded !== null && told.bytes.length > 0 && stage("stage.decoded", h("details", null, h("summary", null, t("stage.show")), json(told.decoded))),
-    told.document !== null && stage("stage.document", h("details", { open: told.bytes.length === 0 }, h("summary", null, t("stage.show")), json(told.document))),
+    told.decoded !== null &&
+      told.bytes.length > 0 &&
+      stage(
+        "stage.decoded",
+        h("details", null, h("summary", null, t("stage.show")), json(told.decoded)),
+      ),
+    told.document !== null &&
+      stage(
+        "stage.document",
+        h(
+          "details",
+          { open: told.bytes.length === 0 },
+          h("summary", null, t("stage.show")),
+          json(told.document),
+        ),
+      ),
     told.readings.length > 0 && stage("stage.readings", told.readings.map(readingView)),
     told.ignored && stage("stage.ignored"),
-    told.quarantined && stage("stage.quarantined", h("p", { class: "bad-text" }, `${told.quarantined.stage}: ${told.quarantined.reason}`), h("p", { class: "mono" }, told.quarantined.detail)),
-    told.notes?.length > 0 && stage("stage.notes", h("ul", { class: "plain-list" }, told.notes.map((each) => h("li", { class: "sub" }, each)))),
+    told.quarantined &&
+      stage(
+        "stage.quarantined",
+        h("p", { class: "bad-text" }, `${told.quarantined.stage}: ${told.quarantined.reason}`),
+        h("p", { class: "mono" }, told.quarantined.detail),
+      ),
+    told.notes?.length > 0 &&
+      stage(
+        "stage.notes",
+        h(
+          "ul",
+          { class: "plain-list" },
+          told.notes.map((each) => h("li", { class: "sub" }, each)),
+        ),
+      ),
   );
 }
 
@@ -133,9 +257,30 @@ const stage = (title, ...body) => h("li", null, h("h3", null, t(title)), body);
 
 function spansView(spans) {
   const columns = [
-    { title: t("stage.at"), class: "num", cell: (each) => (each.from === each.to ? each.from : `${each.from}–${each.to}`) },
-    { title: "HEX", cell: (each) => h("code", { class: `span-${each.what}` }, each.hex.slice(0, 48).replace(/(..)(?=.)/g, "$1 ") + (each.hex.length > 48 ? " …" : "")) },
-    { title: t("stage.what"), cell: (each) => (each.what === "value" || each.what === "unused" ? [each.places.join(", "), each.what === "unused" && h("span", { class: "sub" }, ` ${t("stage.unused")}`)] : [word("span", each.what), each.places.length > 0 && ` · ${each.places.join(", ")}`]) },
+    {
+      title: t("stage.at"),
+      class: "num",
+      cell: (each) => (each.from === each.to ? each.from : `${each.from}–${each.to}`),
+    },
+    {
+      title: "HEX",
+      cell: (each) =>
+        h(
+          "code",
+          { class: `span-${each.what}` },
+          each.hex.slice(0, 48).replace(/(..)(?=.)/g, "$1 ") + (each.hex.length > 48 ? " …" : ""),
+        ),
+    },
+    {
+      title: t("stage.what"),
+      cell: (each) =>
+        each.what === "value" || each.what === "unused"
+          ? [
+              each.places.join(", "),
+              each.what === "unused" && h("span", { class: "sub" }, ` ${t("stage.unused")}`),
+            ]
+          : [word("span", each.what), each.places.length > 0 && ` · ${each.places.join(", ")}`],
+    },
   ];
   return table(columns, spans, { caption: t("stage.bytes") });
 }
@@ -143,14 +288,45 @@ function spansView(spans) {
 const META = new Set(["device_id", "kind", "profile", "ledger_offset", "received_at"]);
 
 export function readingView(reading) {
-  return facts(Object.entries(reading).filter(([name]) => !META.has(name)).map(([name, value]) => [named(name), name === "event" || name === "quality" ? word(name, value) : typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value) ? time(value) : String(value)]));
+  return facts(
+    Object.entries(reading)
+      .filter(([name]) => !META.has(name))
+      .map(([name, value]) => [
+        named(name),
+        name === "event" || name === "quality"
+          ? word(name, value)
+          : typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value)
+            ? time(value)
+            : String(value),
+      ]),
+  );
 }
 
 const SUFFIXES = {
-  l: "L", cny: "CNY", cel: "°C", m3: "m³", kwh: "kWh", kw: "kW", v: "V", a: "A", hz: "Hz", kvarh: "kvar·h", kvar: "kvar",
-  kva: "kVA", kpa: "kPa", k: "K", pct: "%", deg: "°",
+  l: "L",
+  cny: "CNY",
+  cel: "°C",
+  m3: "m³",
+  kwh: "kWh",
+  kw: "kW",
+  v: "V",
+  a: "A",
+  hz: "Hz",
+  kvarh: "kvar·h",
+  kvar: "kvar",
+  kva: "kVA",
+  kpa: "kPa",
+  k: "K",
+  pct: "%",
+  deg: "°",
 };
-const suffix = (text) => text.split("_per_").map((each) => SUFFIXES[each] ?? each).join("/").replace(/^per_/, "1/").replace("1/l", "1/L");
+const suffix = (text) =>
+  text
+    .split("_per_")
+    .map((each) => SUFFIXES[each] ?? each)
+    .join("/")
+    .replace(/^per_/, "1/")
+    .replace("1/l", "1/L");
 
 // The name of an exported key: that of the quantity, with its unit.
 export function named(key) {

@@ -6,10 +6,34 @@ import { ago, count, kind, time, title, withUnit } from "../format.js";
 import * as live from "../live.js";
 import { go, note } from "../router.js";
 import { t, word } from "../texts.js";
-import { badge, button, dialog, empty, field, heading, listing, search, select, status, table, toast } from "../ui.js";
+import {
+  badge,
+  button,
+  dialog,
+  empty,
+  field,
+  heading,
+  listing,
+  search,
+  select,
+  status,
+  table,
+  toast,
+} from "../ui.js";
 import { show as showFlag } from "./flag.js";
 
-const FILTERS = ["severity", "code", "kind", "status", "region", "device_id", "site", "vendor", "since", "until"];
+const FILTERS = [
+  "severity",
+  "code",
+  "kind",
+  "status",
+  "region",
+  "device_id",
+  "site",
+  "vendor",
+  "since",
+  "until",
+];
 const STATUS_SETS = { todo: ["open", "ended", "acknowledged"], all: [] };
 const BULK = ["acknowledge", "confirm", "dismiss", "close", "reopen"];
 
@@ -27,9 +51,17 @@ async function showInbox(host, at) {
   const fresh = h("div", { class: "fresh", "aria-live": "polite" });
   const bulk = h("div", { class: "bulk" });
   const list = listing(
-    (cursor) => ask("flags", { query: { ...queryOf(chosen), cursor, limit: 50 }, signal: at.signal }),
+    (cursor) =>
+      ask("flags", { query: { ...queryOf(chosen), cursor, limit: 50 }, signal: at.signal }),
     (items) => rowsOf(items, picked, drawBulk),
-    { none: () => empty(t("flags.none"), t("flags.none-detail"), button(t("flags.reset"), () => go("/flags?status=all"))) },
+    {
+      none: () =>
+        empty(
+          t("flags.none"),
+          t("flags.none-detail"),
+          button(t("flags.reset"), () => go("/flags?status=all")),
+        ),
+    },
   );
   const change = (name) => (value) => {
     chosen[name] = value;
@@ -41,7 +73,15 @@ async function showInbox(host, at) {
   };
   replace(
     host,
-    heading(t("nav.flags"), h("button", { type: "button", class: "button", onclick: showKeys }, t("keys.title"), h("kbd", { "aria-hidden": "true" }, "?"))),
+    heading(
+      t("nav.flags"),
+      h(
+        "button",
+        { type: "button", class: "button", onclick: showKeys },
+        t("keys.title"),
+        h("kbd", { "aria-hidden": "true" }, "?"),
+      ),
+    ),
     filterBar(known, chosen, change),
     fresh,
     bulk,
@@ -61,11 +101,18 @@ async function showInbox(host, at) {
     }
     if (!fits(flag, chosen)) return;
     waiting.set(flag.id, flag);
-    replace(fresh, button(t("flags.fresh", { count: count(waiting.size) }), () => {
-      waiting.clear();
-      replace(fresh);
-      list.load(true);
-    }, { kind: "fresh-button" }));
+    replace(
+      fresh,
+      button(
+        t("flags.fresh", { count: count(waiting.size) }),
+        () => {
+          waiting.clear();
+          replace(fresh);
+          list.load(true);
+        },
+        { kind: "fresh-button" },
+      ),
+    );
   }
 
   function drawBulk() {
@@ -73,12 +120,20 @@ async function showInbox(host, at) {
     return replace(
       bulk,
       h("span", { role: "status" }, t("flags.picked", { count: count(picked.size) })),
-      BULK.map((action) => button(t(`do.${action}`), () => decideMany(action), { kind: action === "acknowledge" ? "primary" : "" })),
-      button(t("flags.unpick"), () => {
-        picked.clear();
-        list.redraw();
-        drawBulk();
-      }, { kind: "quiet" }),
+      BULK.map((action) =>
+        button(t(`do.${action}`), () => decideMany(action), {
+          kind: action === "acknowledge" ? "primary" : "",
+        }),
+      ),
+      button(
+        t("flags.unpick"),
+        () => {
+          picked.clear();
+          list.redraw();
+          drawBulk();
+        },
+        { kind: "quiet" },
+      ),
     );
   }
 
@@ -87,8 +142,13 @@ async function showInbox(host, at) {
     const reason = await reasonFor(action, known, flags.length);
     if (reason === null) return;
     try {
-      const made = await ask("flags/events", { body: { flags, action, reason: reason || null, skip_refused: true } });
-      toast(t("flags.decided", { count: made.decided.length, refused: made.refused.length }), made.refused.length ? "warn" : "good");
+      const made = await ask("flags/events", {
+        body: { flags, action, reason: reason || null, skip_refused: true },
+      });
+      toast(
+        t("flags.decided", { count: made.decided.length, refused: made.refused.length }),
+        made.refused.length ? "warn" : "good",
+      );
       picked.clear();
       drawBulk();
       list.load(true);
@@ -104,7 +164,13 @@ async function showInbox(host, at) {
   }
 
   function keyed(event) {
-    if (event.target.closest("input, select, textarea, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (
+      event.target.closest("input, select, textarea, dialog") ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey
+    )
+      return;
     const items = list.items();
     const flag = items[focus];
     const keys = {
@@ -141,7 +207,9 @@ function queryOf(chosen) {
 function fits(flag, chosen) {
   const statuses = STATUS_SETS[chosen.status] ?? [chosen.status];
   return (
-    ["severity", "code", "kind", "device_id", "site"].every((name) => !chosen[name] || chosen[name] === flag[name]) &&
+    ["severity", "code", "kind", "device_id", "site"].every(
+      (name) => !chosen[name] || chosen[name] === flag[name],
+    ) &&
     (!statuses.length || statuses.includes(flag.status)) &&
     (!chosen.region || (flag.region ?? "").startsWith(chosen.region))
   );
@@ -151,27 +219,72 @@ function filterBar(known, chosen, change) {
   const severities = ["critical", "major", "minor", "info"];
   const codes = Object.entries(known.codes).sort(([a], [b]) => a.localeCompare(b));
   const any = ["", t("filter.any")];
-  const statuses = [["todo", t("filter.todo")], ["all", t("filter.all")], ...known.statuses.map((each) => [each, word("status", each)])];
+  const statuses = [
+    ["todo", t("filter.todo")],
+    ["all", t("filter.all")],
+    ...known.statuses.map((each) => [each, word("status", each)]),
+  ];
   const more = ["site", "vendor", "since", "until"].some((name) => chosen[name]);
-  const date = (name) => field(t(`filter.${name}`), h("input", { type: "date", value: chosen[name], onchange: (event) => change(name)(event.target.value) }));
+  const date = (name) =>
+    field(
+      t(`filter.${name}`),
+      h("input", {
+        type: "date",
+        value: chosen[name],
+        onchange: (event) => change(name)(event.target.value),
+      }),
+    );
   return h(
     "form",
-    { class: "filters", role: "search", "aria-label": t("filter.label"), onsubmit: (event) => event.preventDefault() },
+    {
+      class: "filters",
+      role: "search",
+      "aria-label": t("filter.label"),
+      onsubmit: (event) => event.preventDefault(),
+    },
     select(t("filter.status"), chosen.status, statuses, change("status")),
-    select(t("filter.severity"), chosen.severity, [any, ...severities.map((each) => [each, word("severity", each)])], change("severity")),
-    select(t("filter.code"), chosen.code, [any, ...codes.map(([code, told]) => [code, title(told.title, code)])], change("code")),
-    select(t("filter.kind"), chosen.kind, [any, ...Object.keys(known.kinds).map((each) => [each, kind(each)])], change("kind")),
+    select(
+      t("filter.severity"),
+      chosen.severity,
+      [any, ...severities.map((each) => [each, word("severity", each)])],
+      change("severity"),
+    ),
+    select(
+      t("filter.code"),
+      chosen.code,
+      [any, ...codes.map(([code, told]) => [code, title(told.title, code)])],
+      change("code"),
+    ),
+    select(
+      t("filter.kind"),
+      chosen.kind,
+      [any, ...Object.keys(known.kinds).map((each) => [each, kind(each)])],
+      change("kind"),
+    ),
     search(t("filter.device"), chosen.device_id, change("device_id")),
     may("places") && search(t("filter.region"), chosen.region, change("region")),
-    h("details", { class: "more-filters", open: more }, h("summary", null, t("filter.more")),
-      h("div", { class: "filters" }, may("places") && search(t("filter.site"), chosen.site, change("site")), search(t("filter.vendor"), chosen.vendor, change("vendor")), date("since"), date("until"))),
+    h(
+      "details",
+      { class: "more-filters", open: more },
+      h("summary", null, t("filter.more")),
+      h(
+        "div",
+        { class: "filters" },
+        may("places") && search(t("filter.site"), chosen.site, change("site")),
+        search(t("filter.vendor"), chosen.vendor, change("vendor")),
+        date("since"),
+        date("until"),
+      ),
+    ),
   );
 }
 
 function rowsOf(items, picked, drawBulk) {
   const pick = (flag) =>
     h("input", {
-      type: "checkbox", "aria-label": t("flags.pick", { id: flag.id }), checked: picked.has(flag.id),
+      type: "checkbox",
+      "aria-label": t("flags.pick", { id: flag.id }),
+      checked: picked.has(flag.id),
       onchange: (event) => {
         if (event.target.checked) picked.add(flag.id);
         else picked.delete(flag.id);
@@ -181,12 +294,36 @@ function rowsOf(items, picked, drawBulk) {
   const columns = [
     may("decide") && { title: "", class: "pick", cell: pick },
     { title: t("column.severity"), class: "narrow", cell: (f) => badge(f.severity) },
-    { title: t("column.what"), class: "grow", cell: (f) => [h("a", { class: "strong", href: `/flags/${encodeURIComponent(f.id)}` }, title(f.title, f.code)), h("div", { class: "sub" }, brief(f))] },
-    { title: t("column.device"), cell: (f) => [h("a", { href: `/devices/${encodeURIComponent(f.device_id)}` }, f.device_id), h("div", { class: "sub" }, [kind(f.kind), f.site ?? f.region].filter(Boolean).join(" · "))] },
-    { title: t("column.since"), class: "when", cell: (f) => [time(f.from), h("div", { class: "sub" }, ago(f.from))] },
+    {
+      title: t("column.what"),
+      class: "grow",
+      cell: (f) => [
+        h(
+          "a",
+          { class: "strong", href: `/flags/${encodeURIComponent(f.id)}` },
+          title(f.title, f.code),
+        ),
+        h("div", { class: "sub" }, brief(f)),
+      ],
+    },
+    {
+      title: t("column.device"),
+      cell: (f) => [
+        h("a", { href: `/devices/${encodeURIComponent(f.device_id)}` }, f.device_id),
+        h("div", { class: "sub" }, [kind(f.kind), f.site ?? f.region].filter(Boolean).join(" · ")),
+      ],
+    },
+    {
+      title: t("column.since"),
+      class: "when",
+      cell: (f) => [time(f.from), h("div", { class: "sub" }, ago(f.from))],
+    },
     { title: t("column.status"), class: "narrow", cell: (f) => status(f.status) },
   ].filter(Boolean);
-  return table(columns, items, { caption: t("nav.flags"), onopen: (flag) => go(`/flags/${encodeURIComponent(flag.id)}`) });
+  return table(columns, items, {
+    caption: t("nav.flags"),
+    onopen: (flag) => go(`/flags/${encodeURIComponent(flag.id)}`),
+  });
 }
 
 // Observed against expected, in a line.
@@ -194,15 +331,23 @@ export function brief(flag) {
   const { observed, expected, unit, quantity } = flag.evidence ?? {};
   const one = (value) => {
     if (value && typeof value === "object" && "low" in value) {
-      return value.low === value.high ? withUnit(value.low, unit) : `${withUnit(value.low)}–${withUnit(value.high, unit)}`;
+      return value.low === value.high
+        ? withUnit(value.low, unit)
+        : `${withUnit(value.low)}–${withUnit(value.high, unit)}`;
     }
-    return typeof value === "number" ? withUnit(value, unit) : typeof value === "string" ? value : null;
+    return typeof value === "number"
+      ? withUnit(value, unit)
+      : typeof value === "string"
+        ? value
+        : null;
   };
   const seen = one(observed);
   const right = one(expected);
   const name = quantity ? `${word("quantity", quantity)} ` : "";
   if (seen === null) return flag.code;
-  return right === null ? `${name}${seen}` : t("flags.brief", { name, observed: seen, expected: right });
+  return right === null
+    ? `${name}${seen}`
+    : t("flags.brief", { name, observed: seen, expected: right });
 }
 
 // Why, where a decision takes a reason; null when it was called off.
@@ -218,22 +363,43 @@ export function reasonFor(action, known, many = 1) {
       };
       return h(
         "form",
-        { method: "dialog", onsubmit: (event) => {
-          event.preventDefault();
-          end(reason.value.trim());
-        } },
+        {
+          method: "dialog",
+          onsubmit: (event) => {
+            event.preventDefault();
+            end(reason.value.trim());
+          },
+        },
         many > 1 && h("p", null, t("flags.many", { count: count(many) })),
         field(t(needed ? "flag.reason" : "flag.note"), reason),
-        h("div", { class: "buttons" }, button(t("page.cancel"), () => end(null)), h("button", { type: "submit", class: "button primary" }, t(`do.${action}`))),
+        h(
+          "div",
+          { class: "buttons" },
+          button(t("page.cancel"), () => end(null)),
+          h("button", { type: "submit", class: "button primary" }, t(`do.${action}`)),
+        ),
       );
     });
   });
 }
 
 function showKeys() {
-  const keys = [["j / k", "keys.move"], ["Enter, o", "keys.open"], ["x", "keys.pick"], ["a", "keys.acknowledge"], ["/", "keys.filter"], ["?", "keys.help"]];
+  const keys = [
+    ["j / k", "keys.move"],
+    ["Enter, o", "keys.open"],
+    ["x", "keys.pick"],
+    ["a", "keys.acknowledge"],
+    ["/", "keys.filter"],
+    ["?", "keys.help"],
+  ];
   dialog(t("keys.title"), (close) => [
-    h("dl", { class: "facts" }, keys.map(([key, text]) => h("div", null, h("dt", null, h("kbd", null, key)), h("dd", null, t(text))))),
+    h(
+      "dl",
+      { class: "facts" },
+      keys.map(([key, text]) =>
+        h("div", null, h("dt", null, h("kbd", null, key)), h("dd", null, t(text))),
+      ),
+    ),
     h("div", { class: "buttons" }, button(t("page.close"), close, { kind: "primary" })),
   ]);
 }

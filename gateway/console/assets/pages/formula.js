@@ -11,7 +11,14 @@ function tokens(text) {
     const [, digits, name, sign] = match;
     // A lone x between two values multiplies them.
     if (name === "x") found.push({ sign: "×" });
-    else found.push(digits ? { value: Number(digits) } : name ? { name } : { sign: sign === "*" ? "×" : sign === "÷" ? "/" : sign });
+    else
+      found.push(
+        digits
+          ? { value: Number(digits) }
+          : name
+            ? { name }
+            : { sign: sign === "*" ? "×" : sign === "÷" ? "/" : sign },
+      );
     if (!text.slice(TOKEN.lastIndex).trim()) break;
   }
   return found;
@@ -70,9 +77,14 @@ export function recomputed(evidence) {
   if (!list?.length) return null;
   const value = evaluate(list, numbers);
   if (value === null || list.length < 2) return null;
-  const text = list.map((each) => each.sign ?? String(each.value ?? numbers[each.name])).join(" ").replaceAll("( ", "(").replaceAll(" )", ")");
+  const text = list
+    .map((each) => each.sign ?? String(each.value ?? numbers[each.name]))
+    .join(" ")
+    .replaceAll("( ", "(")
+    .replaceAll(" )", ")");
   const shown = Math.round(value * 1e6) / 1e6;
   const goal = typeof expected === "number" ? expected : null;
-  const agrees = goal === null || Math.abs(value - goal) <= Math.max(1e-6, Math.abs(goal) * 1e-9, 0.005);
+  const agrees =
+    goal === null || Math.abs(value - goal) <= Math.max(1e-6, Math.abs(goal) * 1e-9, 0.005);
   return { text: `= ${text} = ${shown}`, value: shown, agrees };
 }

@@ -23,13 +23,22 @@ export async function show(host, at) {
     const told = await ask("ingest", { signal: at.signal });
     live.take(told);
   } catch (problem) {
-    if (!drawn) replace(body, failure(problem, () => show(host, at)));
+    if (!drawn)
+      replace(
+        body,
+        failure(problem, () => show(host, at)),
+      );
   }
 }
 
 async function showMessage(host, at, offset) {
   const body = h("div");
-  replace(host, crumbs("/ingest", t("nav.ingest")), heading(t("ingest.message", { offset: count(offset) })), body);
+  replace(
+    host,
+    crumbs("/ingest", t("nav.ingest")),
+    heading(t("ingest.message", { offset: count(offset) })),
+    body,
+  );
   await evidenceCard(body, offset, at);
 }
 
@@ -40,43 +49,98 @@ function view(told) {
   return h(
     "div",
     { class: "columns" },
-    card(t("ingest.gateway"), facts([
-      [t("ingest.name"), `${told.name} ${told.version}`],
-      [t("column.state"), word("gateway", told.state)],
-      [t("ingest.started"), time(told.started_at)],
-      [t("tile.rate"), live.rates.length ? number(live.rates.at(-1), 1) : "–"],
-    ]), spark(live.rates)),
-    card(t("ingest.balance"),
-      facts([[t("ingest.received"), count(messages.received)], ...parts.map((name) => [t(`ingest.${name}`), count(messages[name])])]),
-      h("p", { class: told.balance === "ok" ? "verdict good" : "verdict bad" }, told.balance === "ok" ? t("ingest.balances") : told.balance)),
-    card(t("tile.ledger"), facts([
-      [t("column.state"), word("ledger", ledger.state)],
-      [t("ingest.offsets"), `${count(ledger.first_offset)} – ${count(ledger.next_offset)}`],
-      [t("evidence.size"), bytes(ledger.bytes)],
-    ]), h("form", { class: "inline", onsubmit: (event) => {
-      event.preventDefault();
-      go(`/ingest/${input.value}`);
-    } }, field(t("ingest.look-up"), input), h("button", { type: "submit", class: "button" }, t("stage.show")))),
-    card(t("ingest.processing"), facts([
-      [t("column.state"), word("processing", processing.state)],
-      [t("tile.lag"), span(processing.lag_s * 1000)],
-      [t("ingest.next"), count(processing.next_offset)],
-      [t("ingest.restarts"), count(processing.restarts)],
-      [t("ingest.error"), processing.error],
-      [t("column.readings"), count(told.readings)],
-      [t("column.flags"), count(told.flags)],
-    ])),
-    card(t("ingest.sources"), table([
-      { title: t("ingest.name"), class: "grow", cell: (each) => each.name },
-      { title: t("column.state"), cell: (each) => h("span", { class: each.connected ? "good-text" : "bad-text" }, t(each.connected ? "ingest.connected" : "ingest.lost")) },
-      { title: t("ingest.reconnects"), class: "num", cell: (each) => count(each.reconnects) },
-      { title: t("ingest.error"), cell: (each) => each.error ?? "–" },
-    ], told.sources, { caption: t("ingest.sources") })),
-    told.sinks.length > 0 && card(t("ingest.sinks"), table([
-      { title: t("ingest.name"), class: "grow", cell: (each) => each.name },
-      { title: t("ingest.pending"), class: "num", cell: (each) => count(each.lag) },
-      { title: t("ingest.error"), cell: (each) => each.error ?? "–" },
-    ], told.sinks, { caption: t("ingest.sinks") })),
-    Object.keys(processing.not_judged).length > 0 && card(t("ingest.not-judged"), facts(Object.entries(processing.not_judged).map(([name, value]) => [name, count(value)]))),
+    card(
+      t("ingest.gateway"),
+      facts([
+        [t("ingest.name"), `${told.name} ${told.version}`],
+        [t("column.state"), word("gateway", told.state)],
+        [t("ingest.started"), time(told.started_at)],
+        [t("tile.rate"), live.rates.length ? number(live.rates.at(-1), 1) : "–"],
+      ]),
+      spark(live.rates),
+    ),
+    card(
+      t("ingest.balance"),
+      facts([
+        [t("ingest.received"), count(messages.received)],
+        ...parts.map((name) => [t(`ingest.${name}`), count(messages[name])]),
+      ]),
+      h(
+        "p",
+        { class: told.balance === "ok" ? "verdict good" : "verdict bad" },
+        told.balance === "ok" ? t("ingest.balances") : told.balance,
+      ),
+    ),
+    card(
+      t("tile.ledger"),
+      facts([
+        [t("column.state"), word("ledger", ledger.state)],
+        [t("ingest.offsets"), `${count(ledger.first_offset)} – ${count(ledger.next_offset)}`],
+        [t("evidence.size"), bytes(ledger.bytes)],
+      ]),
+      h(
+        "form",
+        {
+          class: "inline",
+          onsubmit: (event) => {
+            event.preventDefault();
+            go(`/ingest/${input.value}`);
+          },
+        },
+        field(t("ingest.look-up"), input),
+        h("button", { type: "submit", class: "button" }, t("stage.show")),
+      ),
+    ),
+    card(
+      t("ingest.processing"),
+      facts([
+        [t("column.state"), word("processing", processing.state)],
+        [t("tile.lag"), span(processing.lag_s * 1000)],
+        [t("ingest.next"), count(processing.next_offset)],
+        [t("ingest.restarts"), count(processing.restarts)],
+        [t("ingest.error"), processing.error],
+        [t("column.readings"), count(told.readings)],
+        [t("column.flags"), count(told.flags)],
+      ]),
+    ),
+    card(
+      t("ingest.sources"),
+      table(
+        [
+          { title: t("ingest.name"), class: "grow", cell: (each) => each.name },
+          {
+            title: t("column.state"),
+            cell: (each) =>
+              h(
+                "span",
+                { class: each.connected ? "good-text" : "bad-text" },
+                t(each.connected ? "ingest.connected" : "ingest.lost"),
+              ),
+          },
+          { title: t("ingest.reconnects"), class: "num", cell: (each) => count(each.reconnects) },
+          { title: t("ingest.error"), cell: (each) => each.error ?? "–" },
+        ],
+        told.sources,
+        { caption: t("ingest.sources") },
+      ),
+    ),
+    told.sinks.length > 0 &&
+      card(
+        t("ingest.sinks"),
+        table(
+          [
+            { title: t("ingest.name"), class: "grow", cell: (each) => each.name },
+            { title: t("ingest.pending"), class: "num", cell: (each) => count(each.lag) },
+            { title: t("ingest.error"), cell: (each) => each.error ?? "–" },
+          ],
+          told.sinks,
+          { caption: t("ingest.sinks") },
+        ),
+      ),
+    Object.keys(processing.not_judged).length > 0 &&
+      card(
+        t("ingest.not-judged"),
+        facts(Object.entries(processing.not_judged).map(([name, value]) => [name, count(value)])),
+      ),
   );
 }

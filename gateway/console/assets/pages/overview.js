@@ -27,11 +27,34 @@ export async function show(host, at) {
     h(
       "div",
       { class: "overview" },
-      may("places") && h("section", { class: "card card-map" }, h("header", { class: "card-head" }, h("h2", null, t("overview.map"))), map),
-      may("flags") && h("section", { class: "card card-new" }, h("header", { class: "card-head" }, h("h2", null, t("overview.newest")), h("a", { href: "/flags" }, t("overview.all-flags"))), newest),
+      may("places") &&
+        h(
+          "section",
+          { class: "card card-map" },
+          h("header", { class: "card-head" }, h("h2", null, t("overview.map"))),
+          map,
+        ),
+      may("flags") &&
+        h(
+          "section",
+          { class: "card card-new" },
+          h(
+            "header",
+            { class: "card-head" },
+            h("h2", null, t("overview.newest")),
+            h("a", { href: "/flags" }, t("overview.all-flags")),
+          ),
+          newest,
+        ),
       may("flags") && card(t("overview.severity"), severities),
       card(t("overview.kinds"), kinds),
-      may("flags") && h("section", { class: "card card-codes" }, h("header", { class: "card-head" }, h("h2", null, t("overview.codes"))), codes),
+      may("flags") &&
+        h(
+          "section",
+          { class: "card card-codes" },
+          h("header", { class: "card-head" }, h("h2", null, t("overview.codes"))),
+          codes,
+        ),
     ),
   );
   const drawTiles = gauges(tiles, at);
@@ -46,28 +69,34 @@ export async function show(host, at) {
   }
   const load = (quiet) =>
     Promise.all([
-      filled(kinds, async () => {
-        const told = await ask("overview", { signal: at.signal });
-        drawTiles(told);
-        if (told.flags) {
-          replace(severities, severityView(told.flags));
-          replace(codes, codesView(told));
-        }
-        return kindsView(told.devices.kinds);
-      }, { lines: 4, quiet }),
+      filled(
+        kinds,
+        async () => {
+          const told = await ask("overview", { signal: at.signal });
+          drawTiles(told);
+          if (told.flags) {
+            replace(severities, severityView(told.flags));
+            replace(codes, codesView(told));
+          }
+          return kindsView(told.devices.kinds);
+        },
+        { lines: 4, quiet },
+      ),
       may("flags") && filled(newest, async () => newestView(await latest()), { lines: 6, quiet }),
     ]);
   const again = setInterval(() => !document.hidden && load(true), AGAIN_MS);
   at.off(() => clearInterval(again));
   let soon = null;
-  at.off(live.on("flag", (flag) => {
-    arrived = [flag, ...arrived.filter((each) => each.id !== flag.id)].slice(0, NEWEST);
-    // A burst of flags is one look, not many.
-    soon ??= setTimeout(() => {
-      soon = null;
-      load(true);
-    }, 1500);
-  }));
+  at.off(
+    live.on("flag", (flag) => {
+      arrived = [flag, ...arrived.filter((each) => each.id !== flag.id)].slice(0, NEWEST);
+      // A burst of flags is one look, not many.
+      soon ??= setTimeout(() => {
+        soon = null;
+        load(true);
+      }, 1500);
+    }),
+  );
   await Promise.all([load(false), may("places") && mapView(map, at)]);
 }
 
@@ -78,7 +107,14 @@ function gauges(host, at) {
     const note = h("span", { class: "tile-note" }, " ");
     const extra = h("div", { class: "tile-extra" });
     made[name] = { value, note, extra, node: null };
-    made[name].node = h(href ? "a" : "div", { class: "tile", href }, h("span", { class: "tile-name" }, t(`tile.${name}`)), value, note, extra);
+    made[name].node = h(
+      href ? "a" : "div",
+      { class: "tile", href },
+      h("span", { class: "tile-name" }, t(`tile.${name}`)),
+      value,
+      note,
+      extra,
+    );
     return made[name].node;
   };
   const ingest = may("ingest");
@@ -96,28 +132,49 @@ function gauges(host, at) {
     replace(made.rate.extra, spark(live.rates));
     replace(made.lag.value, span2(told.processing.lag_s));
     replace(made.lag.note, t("tile.pending", { count: count(told.messages.pending) }));
-    made.lag.node.dataset.mood = told.processing.state !== "running" ? "bad" : told.processing.lag_s > 60 ? "warn" : "good";
+    made.lag.node.dataset.mood =
+      told.processing.state !== "running" ? "bad" : told.processing.lag_s > 60 ? "warn" : "good";
     replace(made.ledger.value, word("ledger", told.ledger.state));
-    replace(made.ledger.note, `${bytes(told.ledger.bytes)} · ${told.balance === "ok" ? t("tile.balanced") : told.balance}`);
-    made.ledger.node.dataset.mood = told.balance === "ok" && told.ledger.state !== "ledger_full" ? "good" : "bad";
+    replace(
+      made.ledger.note,
+      `${bytes(told.ledger.bytes)} · ${told.balance === "ok" ? t("tile.balanced") : told.balance}`,
+    );
+    made.ledger.node.dataset.mood =
+      told.balance === "ok" && told.ledger.state !== "ledger_full" ? "good" : "bad";
     const links = told.sources.filter((each) => each.connected).length;
     const lost = told.sinks.filter((each) => each.error).length;
     replace(made.sinks.value, `${links}/${told.sources.length}`);
-    replace(made.sinks.note, told.sinks.length ? t("tile.sinks-note", { good: told.sinks.length - lost, all: told.sinks.length }) : t("tile.no-sinks"));
+    replace(
+      made.sinks.note,
+      told.sinks.length
+        ? t("tile.sinks-note", { good: told.sinks.length - lost, all: told.sinks.length })
+        : t("tile.no-sinks"),
+    );
     made.sinks.node.dataset.mood = links === told.sources.length && !lost ? "good" : "bad";
   }
   if (ingest) {
     at.off(live.on("status", status));
     if (live.lastStatus) status(live.lastStatus);
-    else ask("ingest", { signal: at.signal }).then((told) => live.take(told), () => {});
+    else
+      ask("ingest", { signal: at.signal }).then(
+        (told) => live.take(told),
+        () => {},
+      );
   }
   return (told) => {
     const sum = { reporting: 0, silent: 0, never: 0 };
-    for (const states of Object.values(told.devices.kinds)) for (const name of Object.keys(sum)) sum[name] += states[name];
+    for (const states of Object.values(told.devices.kinds))
+      for (const name of Object.keys(sum)) sum[name] += states[name];
     const all = sum.reporting + sum.silent + sum.never;
     replace(made.devices.value, count(sum.reporting));
-    replace(made.devices.note, t("tile.of-devices", { all: count(all), silent: count(sum.silent), never: count(sum.never) }));
-    replace(made.devices.extra, stack(Object.entries(sum).map(([name, value]) => [name, value, word("state", name)])));
+    replace(
+      made.devices.note,
+      t("tile.of-devices", { all: count(all), silent: count(sum.silent), never: count(sum.never) }),
+    );
+    replace(
+      made.devices.extra,
+      stack(Object.entries(sum).map(([name, value]) => [name, value, word("state", name)])),
+    );
     if (told.flags && made.today) {
       const { today, usual } = byDay(told, () => true);
       replace(made.today.value, count(today));
@@ -127,7 +184,8 @@ function gauges(host, at) {
   };
 }
 
-const span2 = (seconds) => (seconds < 10 ? t("time.seconds", { count: number(seconds, 1) }) : span(seconds * 1000));
+const span2 = (seconds) =>
+  seconds < 10 ? t("time.seconds", { count: number(seconds, 1) }) : span(seconds * 1000);
 
 // The day that the instruments are at: clocks that are ahead do not make it tomorrow, and of a
 // replayed month it is that month's last.
@@ -137,7 +195,10 @@ function perDay(told) {
   const sums = new Map();
   for (const each of told.flags.days) sums.set(each.date, (sums.get(each.date) ?? 0) + each.flags);
   const last = Date.parse(dayOf(told));
-  return Array.from({ length: 30 }, (_, place) => sums.get(new Date(last - (29 - place) * 86400e3).toISOString().slice(0, 10)) ?? 0);
+  return Array.from(
+    { length: 30 },
+    (_, place) => sums.get(new Date(last - (29 - place) * 86400e3).toISOString().slice(0, 10)) ?? 0,
+  );
 }
 
 // Today, against the mean of the days before.
@@ -158,32 +219,71 @@ function byDay(told, takes) {
 
 function severityView(flags) {
   const standing = Object.fromEntries(SEVERITIES.map((each) => [each, 0]));
-  for (const each of flags.codes) if (each.condition === "open") standing[each.severity] += each.flags;
+  for (const each of flags.codes)
+    if (each.condition === "open") standing[each.severity] += each.flags;
   const most = Math.max(1, ...Object.values(standing));
-  return h("ul", { class: "bars" }, SEVERITIES.map((each) => h(
-    "li",
-    null,
-    h("a", { href: `/flags?severity=${each}&status=todo` }, badge(each), h("span", { class: "bar" }, h("span", { class: `fill sev-${each}`, style: { width: `${(100 * standing[each]) / most}%` } })), h("strong", { class: "num" }, count(standing[each]))),
-  )));
+  return h(
+    "ul",
+    { class: "bars" },
+    SEVERITIES.map((each) =>
+      h(
+        "li",
+        null,
+        h(
+          "a",
+          { href: `/flags?severity=${each}&status=todo` },
+          badge(each),
+          h(
+            "span",
+            { class: "bar" },
+            h("span", {
+              class: `fill sev-${each}`,
+              style: { width: `${(100 * standing[each]) / most}%` },
+            }),
+          ),
+          h("strong", { class: "num" }, count(standing[each])),
+        ),
+      ),
+    ),
+  );
 }
 
 function codesView(told) {
   const { flags } = told;
   const sums = new Map();
   for (const each of flags.codes) {
-    const known = sums.get(each.code) ?? { code: each.code, title: each.title, severity: each.severity, flags: 0, open: 0 };
-    if (SEVERITIES.indexOf(each.severity) < SEVERITIES.indexOf(known.severity)) known.severity = each.severity;
+    const known = sums.get(each.code) ?? {
+      code: each.code,
+      title: each.title,
+      severity: each.severity,
+      flags: 0,
+      open: 0,
+    };
+    if (SEVERITIES.indexOf(each.severity) < SEVERITIES.indexOf(known.severity))
+      known.severity = each.severity;
     known.flags += each.flags;
     if (each.condition === "open") known.open += each.flags;
     sums.set(each.code, known);
   }
-  const rows = [...sums.values()].map((each) => ({ ...each, ...byDay(told, (day) => day.code === each.code) }));
+  const rows = [...sums.values()].map((each) => ({
+    ...each,
+    ...byDay(told, (day) => day.code === each.code),
+  }));
   rows.sort((a, b) => b.today - a.today || b.flags - a.flags);
   if (!rows.length) return empty(t("flags.none"));
   const columns = [
     { title: t("column.severity"), class: "narrow", cell: (each) => badge(each.severity) },
-    { title: t("column.what"), class: "grow", cell: (each) => h("a", { href: `/flags?code=${each.code}&status=all` }, title(each.title, each.code)) },
-    { title: t("overview.today"), class: "num", cell: (each) => h("strong", null, count(each.today)) },
+    {
+      title: t("column.what"),
+      class: "grow",
+      cell: (each) =>
+        h("a", { href: `/flags?code=${each.code}&status=all` }, title(each.title, each.code)),
+    },
+    {
+      title: t("overview.today"),
+      class: "num",
+      cell: (each) => h("strong", null, count(each.today)),
+    },
     { title: t("overview.usual"), class: "num", cell: (each) => number(each.usual, 1) },
     { title: t("overview.change"), class: "num", cell: (each) => change(each) },
     { title: t("overview.standing"), class: "num", cell: (each) => count(each.open) },
@@ -202,20 +302,49 @@ function kindsView(kinds) {
   const rows = Object.entries(kinds);
   if (!rows.length) return empty(t("devices.none"), t("devices.none-detail"));
   const columns = [
-    { title: t("column.kind"), class: "grow", cell: ([name]) => h("a", { href: `/devices?kind=${name}` }, kind(name)) },
-    { title: "", class: "bar-cell", cell: ([, states]) => stack(Object.entries(states).map(([name, value]) => [name, value, word("state", name)])) },
-    ...["reporting", "silent", "never"].map((name) => ({ title: word("state", name), class: "num", cell: ([which, states]) => h("a", { href: `/devices?kind=${which}&state=${name}` }, count(states[name])) })),
+    {
+      title: t("column.kind"),
+      class: "grow",
+      cell: ([name]) => h("a", { href: `/devices?kind=${name}` }, kind(name)),
+    },
+    {
+      title: "",
+      class: "bar-cell",
+      cell: ([, states]) =>
+        stack(Object.entries(states).map(([name, value]) => [name, value, word("state", name)])),
+    },
+    ...["reporting", "silent", "never"].map((name) => ({
+      title: word("state", name),
+      class: "num",
+      cell: ([which, states]) =>
+        h("a", { href: `/devices?kind=${which}&state=${name}` }, count(states[name])),
+    })),
   ];
   return table(columns, rows, { caption: t("overview.kinds") });
 }
 
 function newestView(items) {
   if (!items.length) return empty(t("flags.none"));
-  return h("ul", { class: "feed" }, items.map((flag) => h(
-    "li",
-    null,
-    badge(flag.severity),
-    h("div", null, h("a", { class: "strong", href: `/flags/${encodeURIComponent(flag.id)}` }, title(flag.title, flag.code)), h("div", { class: "sub" }, `${flag.device_id} · ${brief(flag)}`)),
-    h("time", { class: "sub", datetime: flag.from }, clock(flag.from, false).slice(5)),
-  )));
+  return h(
+    "ul",
+    { class: "feed" },
+    items.map((flag) =>
+      h(
+        "li",
+        null,
+        badge(flag.severity),
+        h(
+          "div",
+          null,
+          h(
+            "a",
+            { class: "strong", href: `/flags/${encodeURIComponent(flag.id)}` },
+            title(flag.title, flag.code),
+          ),
+          h("div", { class: "sub" }, `${flag.device_id} · ${brief(flag)}`),
+        ),
+        h("time", { class: "sub", datetime: flag.from }, clock(flag.from, false).slice(5)),
+      ),
+    ),
+  );
 }
