@@ -1,19 +1,19 @@
 # The commands that people and CI share. Everything lives in .venv; nothing else is touched, except
-# that `make test` installs the servers it tests against where it may.
+# that `make test` installs the servers and the browser it tests against where it may.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?=
-SERVERS := mosquitto mosquitto-clients victoria-metrics influxdb
+SERVERS := mosquitto mosquitto-clients victoria-metrics influxdb chromium
 
 # Where it is set, every command that a test starts would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format docs bench fuzz detection soak lock clean
+.PHONY: help setup servers demo test check format docs screenshots bench fuzz detection soak lock clean
 
 help: ## these lines
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## the virtual environment with everything in it
 
@@ -26,7 +26,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup ## the main job on embedded parts; SECONDS=30 ends by itself
 	$(BIN)/gateway demo $(if $(SECONDS),--seconds $(SECONDS))
 
-servers: ## Mosquitto, VictoriaMetrics and InfluxDB, through apt where that is allowed
+servers: ## Mosquitto, VictoriaMetrics, InfluxDB and Chromium, through apt where that is allowed
 	@sh deploy/test-servers.sh $(SERVERS)
 
 test: setup servers ## every test
@@ -46,6 +46,10 @@ docs: setup ## the pages and dashboards that are made from profiles, models and 
 	$(BIN)/python -m gateway.key_reference device_profiles/README.md
 	$(BIN)/python -m gateway.dashboards deploy/grafana
 
+screenshots: setup servers ## a picture of each page of the console in both languages, in screenshots/
+	@sh deploy/test-servers.sh fonts-noto-cjk
+	$(BIN)/python -m tests.console.screenshots $(ARGS)
+
 bench: setup servers ## speed as ratios to what runs beside it; writes bench.json
 	$(BIN)/python -m tests.benchmarks.run --json bench.json $(ARGS)
 
@@ -64,4 +68,4 @@ lock: ## renew requirements.lock from pyproject.toml
 	    --no-annotate --no-header --upgrade --quiet -o requirements.lock
 
 clean: ## forget the virtual environment and what tests left
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench.json soak.json detection.json detection
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench.json soak.json detection.json detection screenshots

@@ -35,6 +35,7 @@ ALLOWED = {
     | {"times", "store", "registry", "casebook", "flags", "sources", "messages"},
     "dashboards": {"quantities", "messages"},
     "quality": VOCABULARY | {"times", "store", "registry", "casebook", "flags"},
+    "console": set(),
     "intake": {"records", "errors", "sources", "ledger"},
     "plans": VOCABULARY | {"profiles", "decode", "normalise", "checks"},
     "deciding": VOCABULARY | {"profiles", "decode", "normalise", "moments", "checks", "plans"},

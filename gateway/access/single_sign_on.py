@@ -71,9 +71,17 @@ class SingleSignOn:
     Args:
         provider: where.
         clock: seconds since 1970, for what expires.
+        patience: seconds that the provider has for an answer.
     """
 
-    def __init__(self, provider: Provider, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        clock: Callable[[], float] = time.time,
+        patience: float = _TIMEOUT_S,
+    ) -> None:
+        self._patience = patience
         self._provider = provider
         self._clock = clock
         self._lock = threading.Lock()
@@ -143,7 +151,7 @@ class SingleSignOn:
             scope="openid profile",
             redirect_uri=provider.redirect_uri,
             code_challenge_method="S256",
-            timeout=_TIMEOUT_S,
+            timeout=self._patience,
         )
 
     def _claims(self, token: object, keys: jwk.KeySet, nonce: str) -> dict[str, Any]:
@@ -188,7 +196,7 @@ class SingleSignOn:
             return known[1], known[2]
         issuer = self._provider.issuer
         try:
-            with httpx2.Client(timeout=_TIMEOUT_S) as client:
+            with httpx2.Client(timeout=self._patience) as client:
                 found = client.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
                 document = found.raise_for_status().json()
                 keys = client.get(document["jwks_uri"]).raise_for_status().json()

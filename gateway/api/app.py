@@ -10,9 +10,10 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from gateway import __version__
-from gateway.api import accounts, lists, problems, streams, system
+from gateway.api import accounts, lists, pages, problems, streams, system
 from gateway.api.guard import Guard
 from gateway.api.live import Live
+from gateway.console import site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -70,9 +71,16 @@ def make_app(
     app.state.api = api
     app.state.live = Live(api.world, recent, api.status)
     app.state.exports = threading.BoundedSemaphore(_EXPORTS)
-    for router in (accounts.router, lists.router, streams.router, system.router):
+    for router in (
+        accounts.router,
+        lists.router,
+        pages.router,
+        streams.router,
+        system.router,
+    ):
         app.include_router(router, prefix=PREFIX, responses=problems.RESPONSES)
     app.include_router(system.health)
+    app.include_router(site.router)
     problems.install(app)
     app.add_middleware(Guard, hosts=hosts, secure=api.secure)
     app.openapi = _Described(app)  # type: ignore[method-assign]

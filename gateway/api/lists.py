@@ -415,7 +415,7 @@ def list_quality(
 def list_profiles(request: Request, api: Context, caller: Caller) -> Response:
     """The device profiles that messages are read by; a vendor sees his own."""
     caller.need("profiles")
-    found = [_profile(each) for each in _profiles(api, caller)]
+    found = [_profile(each) for each in shown_profiles(api, caller)]
     return answer(request, {"items": found})
 
 
@@ -425,7 +425,7 @@ def get_profile(
 ) -> Response:
     """A profile: what it reads, its caveats, and its source."""
     caller.need("profiles")
-    found = next((each for each in _profiles(api, caller) if each.name == name), None)
+    found = next((each for each in shown_profiles(api, caller) if each.name == name), None)
     if found is None:
         raise NotFound(f"no profile {name!r:.128}")
     told = _profile(found)
@@ -434,7 +434,8 @@ def get_profile(
     return answer(request, told)
 
 
-def _profiles(api: Api, caller: Caller) -> list[Profile]:
+def shown_profiles(api: Api, caller: Caller) -> list[Profile]:
+    """The profiles that somebody sees: a vendor those of his own instruments."""
     vendor = caller.scope.vendor
     every = sorted(api.world.profiles.profiles.values(), key=lambda each: each.name)
     return [each for each in every if vendor in {None, each.model.instrument.vendor}]

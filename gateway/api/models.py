@@ -82,6 +82,20 @@ class Decisions(Taken):
     skip_refused: bool = False
 
 
+class Trial(BaseModel):
+    """A message to be tried on a profile: as text, or in hexadecimal."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"topic": "meters/w1/up", "payload": "{}"}},
+    )
+
+    topic: str | None = Field(default=None, min_length=1, max_length=1_024)
+    payload: str | None = Field(default=None, max_length=64_000)
+    payload_hex: str | None = Field(default=None, max_length=128_000)
+    port: int = Field(default=1, ge=0, le=255)
+
+
 class Given(BaseModel):
     """Something the API gives; keys that are absent have no value, and more may come."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from statistics import median_low
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -15,9 +16,12 @@ from gateway.store.export import device_record, rfc3339
 from gateway.times import DAY
 
 if TYPE_CHECKING:
+    from gateway.access.roles import Scope
     from gateway.queries.seen import Seen
     from gateway.records import Device
 
+KEPT_S: Final = 10.0
+"""For how long counts of all devices stand."""
 State = Literal["reporting", "silent", "never"]
 SILENT_AFTER: Final = DAY
 """A device of which nothing was received for this long, before the latest receipt of all, is
@@ -134,21 +138,40 @@ def flag_counts(seen: Seen, ids: list[str]) -> dict[str, int]:
 
 
 def overview(seen: Seen, region: str | None = None) -> dict[str, Any]:
-    """Devices by kind and state, and by region, two digits beyond the district asked for."""
+    """Devices by kind and state, and by region, two digits beyond the district asked for.
+
+    ``measured_until`` is where the middle one of all is, so that no clock that is ahead says what
+    day it is.
+    """
     scope = seen.narrowed(region)
+    return seen.world.recent.get(
+        ("overview", scope, seen.privacy, region), KEPT_S, lambda: _overview(seen, scope)
+    )
+
+
+def _overview(seen: Seen, scope: Scope) -> dict[str, Any]:
     directory = seen.world.directory
     kinds: dict[str, dict[str, int]] = {}
     regions: dict[str, int] = {}
     deeper = len(scope.region) + 2
+    measured: list[int] = []
     for name in directory.ids(scope):
         device, summary = directory.registry.get(name), directory.summary(name)
         kind = summary.kind if summary else (device and device.kind) or "unknown"
         states = kinds.setdefault(kind, {"reporting": 0, "silent": 0, "never": 0})
         states[state_of(seen, name)] += 1
+        if summary is not None:
+            measured.append(summary.last_measured_at)
         if device is not None and device.region and seen.privacy.places:
             place = device.region[:deeper]
             regions[place] = regions.get(place, 0) + 1
-    return {"kinds": dict(sorted(kinds.items())), "regions": dict(sorted(regions.items()))}
+    told: dict[str, Any] = {
+        "kinds": dict(sorted(kinds.items())),
+        "regions": dict(sorted(regions.items())),
+    }
+    if measured:
+        told["measured_until"] = rfc3339(median_low(measured))
+    return told
 
 
 def registered_record(device: Device) -> dict[str, Any]:

@@ -166,6 +166,8 @@ class Directory:
         of_device = self.summaries.get(device_id)
         if not of_device:
             return None
+        if len(of_device) == 1:
+            return of_device[0]
         return max(of_device, key=lambda each: each.last_received_at)
 
 

@@ -128,12 +128,24 @@ def page(
     limit = paging.checked_limit(limit)
     choice = choice.checked()
     key = paging.read(cursor, tuple[str, str, str])
-    found = sorted(_assessed(seen, counts, choice), key=_key)
+    # The days' counts are kept for all; what is made of them is for who sees this part of it.
+    found = seen.world.recent.get(
+        ("quality", seen.scope, seen.privacy, _told_apart(choice)),
+        _RECENT_S,
+        lambda: sorted(_assessed(seen, counts, choice), key=_key),
+    )
     if key is not None:
         found = [each for each in found if _key(each) > key]
     items = [assessment_line(each, choice.by) for each in found[:limit]]
     more = len(found) > limit
     return Page(items, paging.written(*_key(found[limit - 1])) if more else None)
+
+
+def _told_apart(choice: QualityChoice) -> tuple[object, ...]:
+    return (
+        choice.first, choice.last, str(choice.zone), choice.by, choice.region, choice.device_id,
+        choice.total,
+    )  # fmt: skip
 
 
 def _key(each: Assessment) -> tuple[str, str, str]:

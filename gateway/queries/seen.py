@@ -10,6 +10,7 @@ from gateway.access.roles import AccessDenied, Scope
 from gateway.errors import GatewayError
 from gateway.queries.directory import Directory
 from gateway.queries.privacy import Privacy
+from gateway.queries.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +50,7 @@ class World:
         self.directory = directory
         self.profiles = profiles
         self.ledger = ledger
+        self.recent = Recent()
 
     def profiles_of(self, vendor: str) -> list[str]:
         """Names of the profiles of a vendor's instruments."""

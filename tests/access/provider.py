@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import secrets
 import threading
 import time
 import urllib.parse
@@ -55,7 +56,7 @@ class LocalProvider:
         assert asked["client_id"] == CLIENT
         assert asked["response_type"] == "code"
         assert asked["code_challenge_method"] == "S256"
-        code = f"code-{len(self._codes)}"
+        code = f"code-{secrets.token_hex(8)}"
         self._codes[code] = asked
         return {"code": code, "state": asked["state"]}
 

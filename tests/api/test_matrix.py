@@ -44,6 +44,11 @@ PERMISSION = {
     "quality": "quality",
     "profiles": "profiles",
     "profiles/{name}": "profiles",
+    "profiles/{name}/vectors": "profiles",
+    "vocabulary": "devices",
+    "map": "places",
+    "sites": "places",
+    "evidence/{offset}/stages": "evidence",
     "ingest": "ingest",
     "users": "users",
 }
@@ -54,7 +59,7 @@ BEFORE = {"session/oidc", "session/oidc/callback"}
 CHANGES = {
     "post session", "delete session", "put session/password", "post users", "patch users/{name}",
     "post users/{name}/password", "post tokens", "delete tokens/{number}",
-    "post flags/{flag_id}/events", "post flags/events",
+    "post flags/{flag_id}/events", "post flags/events", "post profiles/{name}/trial",
 }  # fmt: skip
 
 
@@ -98,11 +103,12 @@ def requests(path: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - a table
             return [f"flags/flag-{each}" for each in SAMPLE]
         case "flags/{flag_id}/events":
             return [f"flags/flag-{each}/events" for each in SAMPLE]
-        case "evidence/{offset}":
+        case "evidence/{offset}" | "evidence/{offset}/stages":
             offsets = [EVERY_DEVICE.index(each) * EACH for each in SAMPLE]
-            return [f"evidence/{offset}" for offset in (*offsets, 1000, 1009, 2000, 5000)]
-        case "profiles/{name}":
-            return ["profiles/water-meter-reference", "profiles/none"]
+            every = (*offsets, 1000, 1009, 2000, 5000)
+            return [path.replace("{offset}", str(offset)) for offset in every]
+        case "profiles/{name}" | "profiles/{name}/vectors":
+            return [path.replace("{name}", each) for each in ("water-meter-reference", "none")]
         case "quality":
             days = "quality?since=2023-11-14&until=2023-11-15&limit=1000"
             return [f"{days}&by=device", f"{days}&by=region", f"{days}&by=vendor&total=true"]
@@ -125,8 +131,8 @@ def requests(path: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - a table
         case "quarantine":
             more = [f"device_id={each}" for each in SAMPLE[::2]]
             return ["quarantine?limit=1000", *(f"quarantine?{each}" for each in more)]
-        case "overview":
-            return ["overview", "overview?region=3101", "overview?region=3301"]
+        case "overview" | "map" | "sites":
+            return [path, f"{path}?region=3101", f"{path}?region=3301"]
         case "audit":
             return ["audit?limit=1000", "audit?subject=w-310101-acme", "audit?action=look"]
         case _:
@@ -202,7 +208,7 @@ def test_a_role_reads_what_it_may_and_nothing_else(bureau, name):
             assert status == 403, f"{name}: {path}"
         elif path == "ingest":
             assert status == 503, "the service has told nothing yet"
-        elif path == "profiles/{name}" and PEOPLE[name][2] is not None:
+        elif path.startswith("profiles/{name}") and PEOPLE[name][2] is not None:
             assert status == 404, "not a profile of this vendor"
         else:
             assert status == 200, f"{name}: {path}"

@@ -1,0 +1,160 @@
+"""What the console asks beyond the lists: map, sites, a message stage by stage, vocabulary."""
+
+# No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
+import base64
+import time
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from gateway.api import models, stages
+from gateway.api.context import Caller, Context, answer, export_cost, seen_by
+from gateway.api.lists import Word, shown_profiles
+from gateway.checks.catalogue import CATALOGUE
+from gateway.errors import ConfigError
+from gateway.flags.states import ACTIONS, STATUSES
+from gateway.profiles.doc import page as documented
+from gateway.quantities import EVENTS, KINDS, export_key
+from gateway.queries import evidence as evidence_queries
+from gateway.queries import places
+from gateway.queries import readings as reading_queries
+from gateway.queries.seen import NotFound
+from gateway.times import nanoseconds
+
+router: Final = APIRouter()
+_CURRENCY: Final = "CNY"
+
+
+@router.get("/vocabulary", tags=["system"], response_model=models.Anything)
+def vocabulary(request: Request, caller: Caller) -> Response:
+    """Kinds with their quantities, flag codes with what they mean, statuses and decisions."""
+    caller.need("devices")
+    kinds = {
+        kind: [
+            {"name": each.name, "unit": each.unit, "type": each.type,
+             "key": export_key(each, _CURRENCY)}
+            for each in quantities
+        ]
+        for kind, quantities in KINDS.items()
+    }  # fmt: skip
+    codes = {
+        info.code: {
+            "title": info.title,
+            "severity": info.severity,
+            "tolerance": info.tolerance,
+            "kinds": list(info.kinds),
+            "doc": info.doc,
+        }
+        for info in CATALOGUE.values()
+    }
+    decisions = {
+        each.name: {"before": list(each.before), "after": each.after, "reason": each.needs_reason}
+        for each in ACTIONS.values()
+    }
+    told = {"kinds": kinds, "codes": codes, "statuses": list(STATUSES), "events": list(EVENTS)}
+    return answer(request, told | {"decisions": decisions})
+
+
+Degrees = Annotated[float | None, Query(ge=-180, le=180)]
+
+
+@router.get("/map", tags=["devices"], response_model=models.Anything)
+def get_map(
+    request: Request,
+    *,
+    api: Context,
+    caller: Caller,
+    region: Word = None,
+    kind: Word = None,
+    west: Degrees = None,
+    south: Degrees = None,
+    east: Degrees = None,
+    north: Degrees = None,
+    cells: Annotated[int, Query(ge=1, le=places.MOST_CELLS)] = 40,
+) -> Response:
+    """Devices gathered on a grid, with those that are silent or have a flag that stands."""
+    seen = seen_by(api, caller, "devices")
+    bounds = None
+    if west is not None and south is not None and east is not None and north is not None:
+        bounds = places.Bounds(west, south, east, north)
+    return answer(
+        request, places.clusters(seen, region=region, kind=kind, bounds=bounds, cells=cells)
+    )
+
+
+@router.get("/sites", tags=["devices"], response_model=models.Records)
+def list_sites(request: Request, api: Context, caller: Caller, region: Word = None) -> Response:
+    """Sites with their devices by kind; those with most flags first."""
+    seen = seen_by(api, caller, "devices")
+    return answer(request, {"items": places.sites(seen, region=region)})
+
+
+@router.get("/evidence/{offset}/stages", tags=["evidence"], response_model=models.Anything)
+def get_stages(
+    request: Request,
+    *,
+    api: Context,
+    caller: Caller,
+    offset: Annotated[int, Path(ge=0, le=2**62)],
+) -> Response:
+    """The message of a ledger offset, decoded stage by stage by the profiles of today."""
+    seen = seen_by(api, caller, "evidence")
+    caller.need("exact")
+    record, devices = evidence_queries.evidence(seen, offset)
+    for device_id in devices:
+        if reading_queries.is_personal(seen, device_id):
+            api.looked(caller, "evidence", device_id, device_id=device_id, ledger_offset=offset)
+    payload = (
+        base64.b64decode(record["payload_base64"])
+        if "payload_base64" in record
+        else record["payload"].encode()
+    )
+    told = stages.of_message(
+        api.world.profiles,
+        api.world.directory.registry,
+        record["topic"],
+        payload,
+        nanoseconds(record["received_at"]),
+        seen=seen,
+    )
+    return answer(request, told)
+
+
+Name = Annotated[str, Path(max_length=256)]
+
+
+@router.get("/profiles/{name}/vectors", tags=["profiles"], response_model=models.Records)
+def list_vectors(request: Request, api: Context, caller: Caller, name: Name) -> Response:
+    """The test messages of a profile, and what it says of itself as Markdown."""
+    caller.need("profiles")
+    found = next((each for each in shown_profiles(api, caller) if each.name == name), None)
+    if found is None:
+        raise NotFound(f"no profile {name!r:.128}")
+    return answer(request, {"items": stages.vectors(found), "page": documented(found)})
+
+
+@router.post("/profiles/{name}/trial", tags=["profiles"], response_model=models.Anything)
+def try_profile(
+    request: Request, *, api: Context, caller: Caller, name: Name, body: models.Trial
+) -> Response:
+    """What a profile makes of a message, stage by stage. Nothing is kept, no device is known."""
+    caller.need("profiles")
+    export_cost(api, caller)
+    found = next((each for each in shown_profiles(api, caller) if each.name == name), None)
+    if found is None:
+        raise NotFound(f"no profile {name!r:.128}")
+    if (body.payload is None) == (body.payload_hex is None):
+        raise ConfigError("payload or payload_hex: one of the two")
+    try:
+        payload = (
+            body.payload.encode()
+            if body.payload is not None
+            else bytes.fromhex(body.payload_hex or "")
+        )
+    except ValueError as error:
+        raise ConfigError(f"payload_hex: not hexadecimal: {error}") from None
+    told = stages.trial(
+        api.world.profiles, found, topic=body.topic, payload=payload, port=body.port,
+        received_at=time.time_ns(), raw=body.payload_hex is not None and payload[:1] != b"{",
+    )  # fmt: skip
+    return answer(request, told)

@@ -1,0 +1,1 @@
+"""The console: pages at ``/`` that ask the API and nothing else; see README.md."""

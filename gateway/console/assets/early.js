@@ -1,0 +1,23 @@
+// Before anything is painted: the theme and the language, so that nothing flashes or jumps.
+(() => {
+  const root = document.documentElement;
+  const read = (key) => {
+    try {
+      return localStorage.getItem(key);
+    } catch {
+      return null;
+    }
+  };
+  const theme = read("theme");
+  if (theme === "dark" || theme === "light") root.dataset.theme = theme;
+  const asked = new URLSearchParams(location.search).get("lang");
+  const known = asked ?? read("language") ?? navigator.language;
+  if (asked === "zh" || asked === "en") {
+    try {
+      localStorage.setItem("language", asked);
+    } catch {
+      // A browser that keeps nothing speaks it for as long as the address says so.
+    }
+  }
+  root.lang = known.toLowerCase().startsWith("zh") ? "zh" : "en";
+})();

@@ -1,0 +1,32 @@
+// One's own account: what it may, and its password.
+
+import { logOut, me } from "../api.js";
+import { h, replace } from "../dom.js";
+import { t, word } from "../texts.js";
+import { button, card, facts, heading, toast } from "../ui.js";
+import { changeForm } from "../login.js";
+
+export async function show(host) {
+  const account = me();
+  const form = () =>
+    changeForm(() => {
+      toast(t("account.changed"), "good");
+      replace(slot, form());
+    });
+  const slot = h("div", { class: "narrow-form" });
+  replace(slot, form());
+  replace(
+    host,
+    heading(account.name, button(t("nav.logout"), logOut)),
+    card(
+      null,
+      facts([
+        [t("users.role"), word("role", account.role)],
+        [t("column.region"), account.region || t("app.everywhere")],
+        [t("users.vendor"), account.vendor],
+        [t("account.may"), account.permissions.map((each) => word("permission", each)).join(" · ")],
+      ]),
+    ),
+    card(t("login.change"), slot),
+  );
+}
