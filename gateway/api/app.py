@@ -10,7 +10,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from gateway import __version__
-from gateway.api import accounts, lists, problems, streams, system
+from gateway.api import accounts, lists, problems, reports, streams, system
 from gateway.api.guard import Guard
 from gateway.api.live import Live
 
@@ -70,7 +70,7 @@ def make_app(
     app.state.api = api
     app.state.live = Live(api.world, recent, api.status)
     app.state.exports = threading.BoundedSemaphore(_EXPORTS)
-    for router in (accounts.router, lists.router, streams.router, system.router):
+    for router in (accounts.router, lists.router, reports.router, streams.router, system.router):
         app.include_router(router, prefix=PREFIX, responses=problems.RESPONSES)
     app.include_router(system.health)
     problems.install(app)
