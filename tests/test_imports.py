@@ -30,6 +30,9 @@ ALLOWED = {
     "queries": VOCABULARY
     | {"times", "store", "registry", "casebook", "audit", "access", "flags", "quality", "profiles"}
     | {"ledger", "checks"},
+    "reports": VOCABULARY
+    | {"times", "store", "registry", "casebook", "access", "flags", "quality", "profiles"}
+    | {"ledger", "checks", "decode", "queries", "messages", "assembly", "spans", "trace"},
     "flags": VOCABULARY | {"times", "store", "registry", "casebook"},
     "quality": VOCABULARY | {"times", "store", "registry", "casebook", "flags"},
     "intake": {"records", "errors", "sources", "ledger"},

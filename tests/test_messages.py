@@ -8,6 +8,8 @@ import pytest
 from gateway.flags.states import ACTIONS, STATUSES
 from gateway.messages import LANGUAGES, Texts, language
 from gateway.quality.dimensions import Counts
+from gateway.quantities import KINDS
+from gateway.records import Certificate, Device, Owner, Site
 
 
 def placeholders(text):
@@ -30,15 +32,49 @@ def test_every_status_and_every_decision_has_its_word(name):
     assert {f"action.{action}" for action in ACTIONS} <= keys
 
 
+def _made(key):
+    """Whether a key is put together from the name of a field of the registry."""
+    fields = {
+        "certificate": Certificate.__struct_fields__,
+        "owner": Owner.__struct_fields__,
+        "site": Site.__struct_fields__,
+    }
+    record, _, field = key.partition(".")[2].partition("_")
+    return field in fields.get(record, ())
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_every_kind_quantity_and_field_of_a_device_has_its_word(name):
+    keys = set(Texts(name).keys())
+    assert {f"kind.{kind}" for kind in KINDS} <= keys
+    numbers = {
+        f"quantity.{each.name}"
+        for known in KINDS.values()
+        for each in known
+        if each.type in {"number", "money"}
+    } - {"quantity.longitude", "quantity.latitude"}
+    assert numbers <= keys
+    registered = set(Device.__struct_fields__) - {"device_id", "parameters"}
+    assert {f"registered.{field}" for field in registered} <= keys
+
+
 def test_every_text_is_used():
     sources = "".join(
         file.read_text("utf-8") for file in (Path(__file__).parents[1] / "gateway").rglob("*.py")
     )
-    families = ("status", "severity", "action", "column", "dimension", "role")
+    families = (
+        "status", "severity", "action", "column", "dimension", "role", "kind", "span", "holds",
+        "result", "registered",
+    )  # fmt: skip
+    quantities = {each.name for known in KINDS.values() for each in known}
     for key in Texts("en").keys():  # noqa: SIM118 - no mapping
         family, _, word = key.partition(".")
         if family == "counted":
             assert word in {*Counts.__struct_fields__, "expected"}, key
+        elif family == "quantity":
+            assert word in quantities, key
+        elif key.startswith(("evidence.", "district.")):
+            assert f'"{word}"' in sources or f'"{key}"' in sources or _made(key), key
         else:
             assert f'"{word if family in families else key}"' in sources, key
     words = {f"counted.{name}" for name in (*Counts.__struct_fields__, "expected")}

@@ -1,7 +1,7 @@
 """Reports on paper: the evidence of a flag, a district's week or month."""
 
 # No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 
@@ -21,7 +21,7 @@ from gateway.reports.periods import checked
 
 router: Final = APIRouter(tags=["reports"])
 
-_FORMS: Final = {
+_FORMS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The report: HTML, or PDF where `Accept` or `format` asks for it",
         "content": {

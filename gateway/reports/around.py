@@ -8,8 +8,9 @@ from gateway.quantities import BY_NAME, KINDS, export_key
 from gateway.queries import readings as reading_queries
 from gateway.queries.readings import Order, ReadingChoice
 from gateway.reports.paper import Figure, Heading, Notice, Table, Text
+from gateway.reports.periods import ZONE
 from gateway.reports.plots import Line, readings
-from gateway.reports.words import ZONE, label, offset, quantity, told_number, unit_of, wall
+from gateway.reports.words import label, offset, quantity, told_number, unit_of, wall
 from gateway.times import SECOND, nanoseconds
 
 if TYPE_CHECKING:
@@ -151,8 +152,8 @@ def _numbers(
     about = tuple(f"{each}_" for each in about)
     names = sorted(names, key=lambda name: not f"{name}_".startswith(about))[:_MOST_COLUMNS]
     channels = any(each.get("channel") for each in shown)
-    zone = offset(view.flag.since)
-    columns = [f"{label(texts('evidence.measured'))} ({zone})", label(texts("evidence.offset"))]
+    measured = label(texts("evidence.measured"))
+    columns = [f"{measured} ({offset(view.flag.since)})", label(texts("evidence.offset"))]
     columns += [texts("evidence.channel")] if channels else []
     rows = []
     for each in shown:

@@ -21,8 +21,7 @@ from gateway.queries import quality as quality_queries
 from gateway.queries.quality import QualityChoice, QualityCounts
 from gateway.queries.seen import Seen
 from gateway.registry.validity import Overdue, overdue
-from gateway.reports.periods import Period
-from gateway.reports.words import ZONE
+from gateway.reports.periods import ZONE, Period
 from gateway.store import rows
 from gateway.store.schema import table
 from gateway.times import DAY

@@ -415,7 +415,8 @@ def _message(seen: Seen, view: FlagView, offset: int, texts: Texts) -> Iterator[
     if isinstance(found, str):
         yield Notice(texts("evidence.not_decoded", why=found))
     else:
-        yield from messages.stages(texts, found, view.flag.profile)
+        whole = offset == view.flag.ledger_offset
+        yield from messages.stages(texts, found, view.flag, whole=whole)
     yield Heading(texts("evidence.proof_title"))
     yield from messages.chained(texts, proof)
 

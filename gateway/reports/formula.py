@@ -96,7 +96,8 @@ def compute(formula: str, numbers: Mapping[str, Any]) -> Computed | None:
         put_in = walk.written(tree)
     except (SyntaxError, Unknown, InvalidOperation, DivisionByZero, Overflow, RecursionError):
         return None
-    return Computed(put_in, value) if walk.names else None
+    finite = isinstance(value, bool) or value.is_finite()
+    return Computed(put_in, value) if walk.names and finite else None
 
 
 class _Walk:

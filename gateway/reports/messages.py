@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.ledger.proof import Proof
     from gateway.messages import Texts
     from gateway.queries.seen import World
+    from gateway.records import Flag
     from gateway.reports.paper import Block
     from gateway.spans import Span
     from gateway.trace import Origin, Traced
@@ -110,13 +112,14 @@ def decoded(world: World, proof: Proof, profile: str) -> Decoded | str:
         return str(error)
 
 
-def stages(texts: Texts, found: Decoded, told_by: str) -> Iterator[Block]:
+def stages(texts: Texts, found: Decoded, flag: Flag, *, whole: bool) -> Iterator[Block]:
     """Decoding on paper: what each byte is for, then each output with place, raw value and rule.
 
     Args:
         texts: of the language.
         found: the message as decoded now.
-        told_by: the profile that the flag was judged by, ``name@version``.
+        flag: which is about one of its readings; of the others it is only said how many there are.
+        whole: whether to tell what each byte is for.
     """
     yield Facts(
         [
@@ -124,21 +127,25 @@ def stages(texts: Texts, found: Decoded, told_by: str) -> Iterator[Block]:
             (texts("evidence.profile_sha256"), found.sha256),
         ]
     )
-    if found.profile != told_by:
-        yield Notice(texts("evidence.other_profile", then=told_by, now=found.profile), "bad")
-    if found.spans:
+    if found.profile != flag.profile:
+        yield Notice(texts("evidence.other_profile", then=flag.profile, now=found.profile), "bad")
+    if found.spans and whole:
         yield Text(texts("evidence.bytes"))
         columns = [
             label(texts(f"evidence.{each}")) for each in ("at_bytes", "hex_bytes", "for_what")
         ]
-        rows = [[_offsets(span), _cut(span.data.hex(" ")), _purpose(texts, span)]
-                for span in found.spans]  # fmt: skip
+        rows = list(_bytes(texts, found.spans))
         yield Table(columns, rows, widths=[2, 7, 9])
     columns = [
         label(texts(f"evidence.{each}"))
         for each in ("output", "value", "place", "raw_value", "rule")
     ]
-    for traced in found.traced[:_MOST_TRACED]:
+    about = [
+        each
+        for each in found.traced
+        if each.reading.device_id == flag.device_id and each.reading.channel == flag.channel
+    ] or found.traced
+    for traced in about[:_MOST_TRACED]:
         reading = traced.reading
         channel = f" · {reading.channel}" if reading.channel else ""
         yield Text(
@@ -146,8 +153,9 @@ def stages(texts: Texts, found: Decoded, told_by: str) -> Iterator[Block]:
         )
         rows = [_row(each, reading.currency) for each in traced.origins]
         yield Table(columns, rows, widths=[5, 6, 6, 5, 6])
-    if len(found.traced) > _MOST_TRACED:
-        yield Text(texts("evidence.more_readings", count=len(found.traced) - _MOST_TRACED))
+    more = len(found.traced) - min(len(about), _MOST_TRACED)
+    if more:
+        yield Text(texts("evidence.more_readings", count=more))
     if found.unread:
         yield Text(
             texts("evidence.unread", places=", ".join(found.unread[:_MOST_UNREAD]))
@@ -155,9 +163,15 @@ def stages(texts: Texts, found: Decoded, told_by: str) -> Iterator[Block]:
         )
 
 
-def _offsets(span: Span) -> str:
-    last = span.start + len(span.data) - 1
-    return str(span.start) if last == span.start else f"{span.start}-{last}"
+def _bytes(texts: Texts, spans: list[Span]) -> Iterator[list[str]]:
+    """Rows of bytes with their purpose; neighbours of one purpose are one row."""
+    for purpose, group in groupby(spans, key=lambda span: _purpose(texts, span)):
+        together = list(group)
+        data = b"".join(span.data for span in together)
+        first = together[0].start
+        last = first + len(data) - 1
+        where = str(first) if last == first else f"{first}-{last}"
+        yield [where, _cut(data.hex(" ")), purpose]
 
 
 def _purpose(texts: Texts, span: Span) -> str:
@@ -198,11 +212,9 @@ def chained(texts: Texts, proof: Proof) -> Iterator[Block]:
         yield Notice(texts("evidence.not_verified", fault=proof.fault), "bad")
     file = f"batch-{row.batch}.msgpack"
     yield Heading(texts("evidence.check_title"))
+    typed = texts("evidence.hex_of_payload")
     yield Text(texts("evidence.check_payload"))
-    yield Listing(
-        f"printf '%s' '<{texts('evidence.hex_of_payload')}>' | xxd -r -p | sha256sum\n"
-        f"# {proof.payload_sha256}"
-    )
+    yield Listing(f"printf '%s' '<{typed}>' | xxd -r -p | sha256sum\n# {proof.payload_sha256}")
     yield Text(texts("evidence.check_chain"))
     yield Listing(
         f"printf '%s' {_typed(proof.preimage.hex())} | xxd -r -p | sha256sum\n# {row.chain.hex()}"

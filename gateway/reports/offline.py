@@ -34,7 +34,7 @@ def request_of(
     Raises:
         StoreError: there is no store, or another process has it.
     """
-    store = open_store(data, memory_limit="1GB")
+    store = open_store(data, memory_limit="2GB")
     try:
         with Casebook(data) as casebook:
             directory = Directory(store, casebook)

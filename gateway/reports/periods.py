@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import re
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from gateway.errors import ConfigError
-from gateway.quality.assess import days
-from gateway.reports.words import ZONE
+from gateway.times import SECOND
+
+ZONE: Final = ZoneInfo("Asia/Shanghai")
+"""The one time zone of the country; times on paper are written with their offset."""
 
 Kind = Literal["week", "month"]
 _MONTH: Final = re.compile(r"(\d{4})-(\d\d)", re.ASCII)
@@ -28,12 +31,12 @@ class Period(msgspec.Struct, frozen=True):
     @property
     def begin(self) -> int:
         """Its first moment, in ns UTC."""
-        return next(days(self.first, self.first, ZONE))[1]
+        return _midnight(self.first)
 
     @property
     def end(self) -> int:
         """The first moment behind it, in ns UTC."""
-        return next(days(self.last, self.last, ZONE))[2]
+        return _midnight(self.last + dt.timedelta(days=1))
 
     @property
     def days(self) -> list[dt.date]:
@@ -45,6 +48,11 @@ class Period(msgspec.Struct, frozen=True):
     def before(self) -> Period:
         """The week or month before it."""
         return holding(self.kind, self.first - dt.timedelta(days=1))
+
+
+def _midnight(day: dt.date) -> int:
+    at = dt.datetime.combine(day, dt.time(), tzinfo=ZONE).astimezone(dt.UTC)
+    return ((at - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(seconds=1)) * SECOND
 
 
 def month(text: str) -> Period:

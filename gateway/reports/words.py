@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from gateway.quantities import BY_NAME
 from gateway.reports.formula import decimal, told
+from gateway.reports.periods import ZONE
 from gateway.times import SECOND, nanoseconds
 
 if TYPE_CHECKING:
     from gateway.messages import Texts
-
-ZONE: Final = ZoneInfo("Asia/Shanghai")
-"""The one time zone of the country (GB/T 7408); each time is written with its offset."""
 
 _NANOSECONDS: Final = 10**15
 
