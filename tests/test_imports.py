@@ -32,7 +32,7 @@ ALLOWED = {
     | {"ledger", "checks"},
     "reports": VOCABULARY
     | {"times", "store", "registry", "casebook", "access", "flags", "quality", "profiles"}
-    | {"ledger", "checks", "decode", "queries", "messages", "assembly", "spans", "trace"},
+    | {"ledger", "checks", "decode", "queries", "messages", "assembly", "spans", "trace", "config"},
     "flags": VOCABULARY | {"times", "store", "registry", "casebook"},
     "quality": VOCABULARY | {"times", "store", "registry", "casebook", "flags"},
     "intake": {"records", "errors", "sources", "ledger"},

@@ -221,7 +221,7 @@ def _worst(request: Request, found: District, texts: Texts) -> Iterator[Block]:
             ]
         )
     head[2:4] = [label(each) for each in head[2:4]]
-    yield Table(head, rows, numeric=[2, 3, 4, 6], widths=[5, 4, 2, 2, 2, 8, 2])
+    yield Table(head, rows, numeric=[2, 3, 4, 6], widths=[5, 5, 2, 2, 2, 7, 2])
 
 
 def _quality(found: District, texts: Texts) -> Iterator[Block]:

@@ -18,6 +18,8 @@ BAD: Final = "#a32a1c"
 GOOD: Final = "#1d6b41"
 SHADE: Final = "#fbe3df"
 BAND: Final = "#dcefe3"
+BAND_OVER: Final = "#9fd0b3"
+"""A band that lies on the shade."""
 SEVERITY: Final = {
     "critical": "#8c1d12",
     "major": "#d9652b",

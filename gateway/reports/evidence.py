@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from gateway.checks.catalogue import CATALOGUE
+from gateway.config import packaged_profiles
 from gateway.errors import GatewayError
 from gateway.ledger.proof import prove
 from gateway.queries import evidence as evidence_queries
@@ -345,6 +346,19 @@ def _recomputed(evidence: dict[str, Any], texts: Texts) -> Iterator[Block]:
         yield Text(f"{number}. {step}")
     if isinstance(evidence.get("source"), str):
         yield Text(texts("evidence.source", source=evidence["source"]))
+    tariff = _tariff(evidence.get("tariff"))
+    if tariff is not None:
+        yield Text(texts("evidence.tariff"))
+        yield wrapped(tariff)
+
+
+def _tariff(name: object) -> str | None:
+    """The text of a packaged tariff: a fare can be computed again from nothing less."""
+    if not isinstance(name, str):
+        return None
+    folder = packaged_profiles() / "reference" / "tariffs"
+    file = next((each for each in folder.glob("*.yaml") if each.stem == name), None)
+    return None if file is None else file.read_text("utf-8")
 
 
 def _difference(evidence: dict[str, Any], texts: Texts) -> Iterator[str]:

@@ -152,7 +152,7 @@ def stages(texts: Texts, found: Decoded, flag: Flag, *, whole: bool) -> Iterator
             texts("evidence.reading", event=reading.event, device=reading.device_id) + channel
         )
         rows = [_row(each, reading.currency) for each in traced.origins]
-        yield Table(columns, rows, widths=[5, 6, 6, 5, 6])
+        yield Table(columns, rows, widths=[6, 5, 7, 5, 5])
     more = len(found.traced) - min(len(about), _MOST_TRACED)
     if more:
         yield Text(texts("evidence.more_readings", count=more))

@@ -10,6 +10,7 @@ from gateway.reports.drawing import (
     ACCENT,
     BAD,
     BAND,
+    BAND_OVER,
     FAINT,
     GOOD,
     INK,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _WIDTH: Final = 660.0
 _LEFT: Final = 64.0
 _RIGHT: Final = 12.0
+_BESIDE: Final = 8.0
+"""How far what was expected is drawn beyond the flag's span, so that it is seen."""
 _APART: Final = 40.0
 """Marks nearer than this to a word would be written over it."""
 
@@ -86,7 +89,7 @@ class Line(NamedTuple):
 def readings(
     line: Line, flagged: tuple[float, float], limits: Limits | None, zone: dt.tzinfo, name: str
 ) -> str:
-    """The values around a flag; its span shaded, what was expected as a band."""
+    """The values around a flag; its span shaded, in it what was expected as a band."""
     drawing = Drawing(_WIDTH, 230)
     top, bottom = 26.0, 196.0
     since, until = min(*line.at, flagged[0]), max(*line.at, flagged[1])
@@ -99,7 +102,9 @@ def readings(
     drawing.box(begin - 1.5, top, end - begin + 3, bottom - top, SHADE)
     if limits is not None:
         high, low = up(limits.high + limits.tolerance), up(limits.low - limits.tolerance)
-        drawing.box(_LEFT, high, _WIDTH - _RIGHT - _LEFT, max(low - high, 0.8), BAND)
+        # Only there: what was expected of one sale or at one moment says nothing of the others.
+        left, right = max(begin - _BESIDE, _LEFT), min(end + _BESIDE, _WIDTH - _RIGHT)
+        drawing.box(left, high, right - left, max(low - high, 1.2), BAND_OVER)
     for value, text in up.marks():
         drawing.line(_LEFT, up(value), _WIDTH - _RIGHT, up(value))
         drawing.words(_LEFT - 6, up(value) + 3.5, text, anchor="end", size=9)

@@ -9,7 +9,7 @@ import pytest
 from pypdf import PdfReader
 
 from gateway.messages import Texts
-from gateway.reports.evidence import evidence_report
+from gateway.reports.evidence import _tariff, evidence_report
 from gateway.reports.form import made as written
 from gateway.reports.words import moment_of
 from tests.reports.conftest import PROFILE_OPTIONS
@@ -163,6 +163,12 @@ def test_the_command_writes_the_file_that_its_name_asks_for(made, decided, form)
     text = (pdf_text if form == "pdf" else html_text)(file.read_bytes())
     assert squeezed("制作人 zhao.min") in text
     assert decided["id"] in text
+
+
+def test_a_fare_comes_with_the_tariff_that_it_is_computed_by():
+    assert "flagfall: {price: 13.00, includes: 3}" in _tariff("beijing-2013")
+    for name in ("../tariffs/beijing-2013", "none", "*", None, {"low": 1}):
+        assert _tariff(name) is None
 
 
 def test_a_flag_that_is_not_there_and_a_file_of_no_form_are_told(made, tmp_path):
