@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from gateway.checks.catalogue import CATALOGUE
-from gateway.config import packaged_profiles
 from gateway.errors import GatewayError
 from gateway.ledger.proof import prove
 from gateway.queries import evidence as evidence_queries
@@ -20,11 +19,11 @@ from gateway.queries import flags as flag_queries
 from gateway.queries.devices import registered_record
 from gateway.queries.seen import NotFound
 from gateway.reports import around, messages
-from gateway.reports.formula import compute, decimal, told
+from gateway.reports.finding import finding, limits_of, recomputed, unit_of
+from gateway.reports.formula import decimal, told
 from gateway.reports.paper import (
     Block,
     Facts,
-    Figure,
     Heading,
     Notice,
     Paper,
@@ -35,8 +34,7 @@ from gateway.reports.paper import (
     Tone,
     wrapped,
 )
-from gateway.reports.plots import Limits, difference
-from gateway.reports.words import flat, label, moment, moment_of, quantity, second, value
+from gateway.reports.words import label, moment, moment_of, second, value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -49,9 +47,6 @@ if TYPE_CHECKING:
 
 _MOST_MESSAGES: Final = 3
 """Other messages that the evidence names and that are printed, too."""
-_PLAIN: Final = frozenset(
-    ("observed", "expected", "tolerance", "unit", "quantity", "formula", "inputs")
-)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +92,8 @@ def _blocks(
     yield Heading(texts("evidence.device_title"))
     yield from _device(request, view, texts)
     yield Heading(texts("evidence.finding_title"))
-    yield from _finding(view, evidence, texts)
-    yield from _recomputed(evidence, texts)
+    yield from finding(view, evidence, texts)
+    yield from recomputed(evidence, texts)
     yield from around.around(request, view, evidence, limits_of(evidence), texts)
     yield Heading(texts("evidence.clause_title"))
     yield from _clause(view, texts)
@@ -123,7 +118,7 @@ def _blocks(
 
 def _summary(view: FlagView, record: dict[str, Any], texts: Texts) -> Iterator[Block]:
     flag = view.flag
-    evidence, unit = record["evidence"], _unit(record["evidence"])
+    evidence, unit = record["evidence"], unit_of(record["evidence"])
     tone: Tone = "bad" if flag.severity in {"critical", "major"} else "note"
     yield Tiles(
         [
@@ -136,13 +131,13 @@ def _summary(view: FlagView, record: dict[str, Any], texts: Texts) -> Iterator[B
             Tile(label(texts("column.status")), texts.word("status", view.status), ""),
             Tile(
                 texts("evidence.observed"),
-                _short(value("observed", evidence.get("observed")), unit),
+                _short(value("observed", evidence.get("observed"))),
                 unit,
                 "bad",
             ),
             Tile(
                 texts("evidence.expected"),
-                _short(value("expected", evidence.get("expected")), unit),
+                _short(value("expected", evidence.get("expected"))),
                 unit,
                 "good",
             ),
@@ -160,15 +155,9 @@ def _summary(view: FlagView, record: dict[str, Any], texts: Texts) -> Iterator[B
     yield Facts([row for row in rows if row[1]])
 
 
-def _short(text: str, unit: str) -> str:
+def _short(text: str) -> str:
     """A value that fits a tile."""
-    del unit
     return text if len(text) <= 18 else text[:17] + "…"
-
-
-def _unit(evidence: dict[str, Any]) -> str:
-    unit = str(evidence.get("unit", ""))
-    return "" if unit == "1" else unit
 
 
 # --- the device, as registered then
@@ -257,137 +246,6 @@ def _certified(found: Certificate, texts: Texts) -> Iterator[tuple[str, str]]:
         yield label(texts("evidence.certificate_result")), texts.word("result", found.result)
     if found.source.get("sha256"):
         yield texts("evidence.certificate_sha256"), str(found.source["sha256"])
-
-
-# --- observed against expected, and computed again
-
-
-def limits_of(evidence: dict[str, Any]) -> Limits | None:
-    """What was expected as numbers; None where it is no number."""
-    expected, tolerance = evidence.get("expected"), decimal(evidence.get("tolerance"))
-    low = high = decimal(expected)
-    if isinstance(expected, dict):
-        low, high = decimal(expected.get("low")), decimal(expected.get("high"))
-        low, high = low if low is not None else high, high if high is not None else low
-    if low is None or high is None:
-        return None
-    return Limits(float(low), float(high), float(tolerance or 0))
-
-
-def _finding(view: FlagView, evidence: dict[str, Any], texts: Texts) -> Iterator[Block]:
-    unit, limits = _unit(evidence), limits_of(evidence)
-    rows = [
-        (texts(f"evidence.{name}"), f"{value(name, evidence[name])} {unit}".strip())
-        for name in ("observed", "expected", "tolerance")
-        if name in evidence
-    ]
-    info = CATALOGUE.get(view.flag.code)
-    if "quantity" in evidence:
-        rows.insert(0, (texts("evidence.quantity"), quantity(texts, str(evidence["quantity"]))))
-    yield Facts(rows)
-    observed = decimal(evidence.get("observed"))
-    if observed is not None and limits is not None:
-        shown = f"{value('observed', evidence['observed'])} {unit}".strip()
-        expected = f"{value('expected', evidence['expected'])} {unit}".strip()
-        yield Figure(
-            difference(texts, float(observed), limits, unit),
-            texts(
-                "evidence.difference_caption",
-                observed=shown,
-                expected=expected,
-                tolerance=f"{value('tolerance', evidence.get('tolerance', 0))} {unit}".strip(),
-            ),
-        )
-    more = [
-        pair for name, each in evidence.items() if name not in _PLAIN for pair in flat(name, each)
-    ]
-    if more:
-        known = {} if info is None else info.evidence
-        told_more = [
-            [name, _cut(value(name, each)), known.get(name.partition(".")[0], "")]
-            for name, each in more
-        ]
-        columns = [
-            label(texts("column.field")),
-            label(texts("column.value")),
-            label(texts("evidence.meaning")),
-        ]
-        yield Table(columns, told_more, widths=[4, 5, 7])
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 400 else text[:399] + "…"
-
-
-def _recomputed(evidence: dict[str, Any], texts: Texts) -> Iterator[Block]:
-    """The reader's steps: formula, numbers put in, the difference, and whether it is too much."""
-    formula = evidence.get("formula")
-    steps: list[str] = []
-    yield Heading(texts("evidence.recompute_title"))
-    inputs = evidence.get("inputs")
-    if isinstance(inputs, dict) and inputs:
-        columns = [label(texts("evidence.input")), label(texts("column.value"))]
-        pairs = [pair for name, each in inputs.items() for pair in flat(name, each)]
-        rows = [[name.removeprefix("."), _cut(value(name, each))] for name, each in pairs]
-        yield Table(columns, rows, widths=[4, 9])
-    if isinstance(formula, str):
-        steps.append(texts("evidence.step_formula", formula=formula))
-        numbers = {**evidence, **(inputs if isinstance(inputs, dict) else {})}
-        found = compute(formula, numbers)
-        if found is not None:
-            result = (
-                told(found.value)
-                if not isinstance(found.value, bool)
-                else texts.word("holds", "holds" if found.value else "fails")
-            )
-            steps.append(texts("evidence.step_numbers", numbers=found.put_in, result=result))
-    steps += _difference(evidence, texts)
-    for number, step in enumerate(steps, 1):
-        yield Text(f"{number}. {step}")
-    if isinstance(evidence.get("source"), str):
-        yield Text(texts("evidence.source", source=evidence["source"]))
-    tariff = _tariff(evidence.get("tariff"))
-    if tariff is not None:
-        yield Text(texts("evidence.tariff"))
-        yield wrapped(tariff)
-
-
-def _tariff(name: object) -> str | None:
-    """The text of a packaged tariff: a fare can be computed again from nothing less."""
-    if not isinstance(name, str):
-        return None
-    folder = packaged_profiles() / "reference" / "tariffs"
-    file = next((each for each in folder.glob("*.yaml") if each.stem == name), None)
-    return None if file is None else file.read_text("utf-8")
-
-
-def _difference(evidence: dict[str, Any], texts: Texts) -> Iterator[str]:
-    unit, limits = _unit(evidence), limits_of(evidence)
-    observed = decimal(evidence.get("observed"))
-    expected = evidence.get("expected")
-    if observed is None or limits is None:
-        return
-    near = decimal(expected)
-    if near is None and isinstance(expected, dict):
-        low, high = decimal(expected.get("low")), decimal(expected.get("high"))
-        near = low if low is not None and observed < low else high if high is not None else low
-    if near is None:
-        return
-    apart, tolerance = observed - near, decimal(evidence.get("tolerance")) or decimal(0)
-    yield texts(
-        "evidence.step_difference",
-        observed=told(observed),
-        expected=told(near),
-        difference=f"{told(apart)} {unit}".strip(),
-    )
-    key = (
-        "evidence.step_beyond"
-        if tolerance is not None and abs(apart) > tolerance
-        else ("evidence.step_within")
-    )
-    yield texts(
-        key, difference=told(abs(apart)), tolerance=f"{told(tolerance or apart * 0)} {unit}".strip()
-    )
 
 
 # --- clause, message, history

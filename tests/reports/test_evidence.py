@@ -9,7 +9,8 @@ import pytest
 from pypdf import PdfReader
 
 from gateway.messages import Texts
-from gateway.reports.evidence import _tariff, evidence_report
+from gateway.reports.evidence import evidence_report
+from gateway.reports.finding import _tariff
 from gateway.reports.form import made as written
 from gateway.reports.words import moment_of
 from tests.reports.conftest import PROFILE_OPTIONS
