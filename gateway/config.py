@@ -322,6 +322,26 @@ class ApiSettings(Table):
         return LOOPBACK
 
 
+class ReportSettings(Table):
+    """A district's report, written each week or month by the gateway that runs."""
+
+    region: str = Field(
+        default="",
+        pattern=r"^([1-9]\d(\d\d){0,2})?$",
+        description="district, a beginning of a GB/T 2260 code; default: all",
+    )
+    period: Literal["week", "month"] = Field(default="month", description="how often")
+    folder: Path = Field(default=Path("reports"), description="where the files go")
+    language: Literal["zh", "en"] = Field(default="zh", description="language of the report")
+    form: Literal["pdf", "html"] = Field(default="pdf", description="form of the file")
+    after_hours: float = Field(
+        default=6.0,
+        ge=0,
+        le=240,
+        description="hours after the end of the period, for data that come late",
+    )
+
+
 class StatusSettings(Table):
     """The status message on ``supervision/gateway/{name}/status``."""
 
@@ -371,6 +391,9 @@ class Settings(BaseSettings):
     )
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="Prometheus listener")
     api: ApiSettings | None = Field(default=None, description="HTTP API; default: none")
+    reports: tuple[ReportSettings, ...] = Field(
+        default=(), description="district reports on a schedule"
+    )
     status: StatusSettings = Field(default=StatusSettings(), description="status message")
     log: LogSettings = Field(default=LogSettings(), description="logs")
 
@@ -429,6 +452,7 @@ LISTS: Final[dict[str, type[Table]]] = {
     "source": SourceSettings,
     "sink": SinkSettings,
     "alerts": AlertSettings,
+    "reports": ReportSettings,
 }
 
 

@@ -27,6 +27,7 @@ from gateway.messages import Texts, language
 from gateway.metrics import MetricsServer
 from gateway.processing import Processing
 from gateway.records import Counters
+from gateway.reports.schedule import Reports, Schedule
 from gateway.shared_ledger import bytes_on_disk, open_ledger
 from gateway.sources import Will
 from gateway.sources.mqtt5 import Mqtt5Source
@@ -202,6 +203,8 @@ class Service:
         if self._api is not None:
             served.append(asyncio.create_task(self._api.run(), name="api"))
             chores.append(asyncio.create_task(self._tell_api(self._api), name="tell-api"))
+        if self.settings.reports:
+            chores.append(asyncio.create_task(_reports(self.settings).run(), name="reports"))
         running = {commit, *sources, *chores, *served}
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         self._state = "online"
@@ -410,6 +413,13 @@ def _worker_spec(settings: Settings) -> WorkerSpec:
         log_level=settings.log.level,
         log_format=settings.log.format,
         secrets=tuple(settings.secrets()),
+    )
+
+
+def _reports(settings: Settings) -> Reports:
+    wanted = [Schedule(**each.model_dump()) for each in settings.reports]
+    return Reports(
+        wanted, settings.data_dir, profiles=settings.profiles, by=f"gateway {settings.name}"
     )
 
 

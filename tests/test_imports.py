@@ -30,12 +30,15 @@ ALLOWED = {
     "queries": VOCABULARY
     | {"times", "store", "registry", "casebook", "audit", "access", "flags", "quality", "profiles"}
     | {"ledger", "checks"},
+    "reports": VOCABULARY
+    | {"times", "store", "registry", "casebook", "access", "flags", "quality", "profiles"}
+    | {"ledger", "checks", "decode", "queries", "messages", "assembly", "spans", "trace", "config"},
     "flags": VOCABULARY | {"times", "store", "registry", "casebook"},
     "alerts": VOCABULARY
     | {"times", "store", "registry", "casebook", "flags", "sources", "messages"},
     "dashboards": {"quantities", "messages"},
     "quality": VOCABULARY | {"times", "store", "registry", "casebook", "flags"},
-    "console": set(),
+    "console": {"messages"},
     "intake": {"records", "errors", "sources", "ledger"},
     "plans": VOCABULARY | {"profiles", "decode", "normalise", "checks"},
     "deciding": VOCABULARY | {"profiles", "decode", "normalise", "moments", "checks", "plans"},

@@ -8,7 +8,8 @@ import pytest
 from gateway.flags.states import ACTIONS, STATUSES
 from gateway.messages import LANGUAGES, Texts, language
 from gateway.quality.dimensions import Counts
-from gateway.quantities import BY_NAME
+from gateway.quantities import BY_NAME, KINDS
+from gateway.records import Certificate, Device, Owner, Site
 
 QUANTITIES = {name for quantities in BY_NAME.values() for name in quantities}
 
@@ -33,12 +34,33 @@ def test_every_status_and_every_decision_has_its_word(name):
     assert {f"action.{action}" for action in ACTIONS} <= keys
 
 
+def _made(key):
+    """Whether a key is put together from the name of a field of the registry."""
+    fields = {
+        "certificate": Certificate.__struct_fields__,
+        "owner": Owner.__struct_fields__,
+        "site": Site.__struct_fields__,
+    }
+    record, _, field = key.partition(".")[2].partition("_")
+    return field in fields.get(record, ())
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_every_kind_quantity_and_field_of_a_device_has_its_word(name):
+    keys = set(Texts(name).keys())
+    assert {f"kind.{kind}" for kind in KINDS} <= keys
+    assert {f"quantity.{name}" for name in QUANTITIES} <= keys
+    registered = set(Device.__struct_fields__) - {"device_id", "parameters"}
+    assert {f"registered.{field}" for field in registered} <= keys
+
+
 def test_every_text_is_used():
     sources = "".join(
         file.read_text("utf-8") for file in (Path(__file__).parents[1] / "gateway").rglob("*.py")
     )
     families = (
-        "status", "severity", "action", "column", "dimension", "role", "event", "kind",
+        "status", "severity", "action", "column", "dimension", "role", "event", "kind", "span",
+        "holds", "result", "registered",
     )  # fmt: skip
     for key in Texts("en").keys():  # noqa: SIM118 - no mapping
         family, _, word = key.partition(".")
@@ -46,9 +68,10 @@ def test_every_text_is_used():
             assert word in QUANTITIES, key
         elif family == "counted":
             assert word in {*Counts.__struct_fields__, "expected"}, key
+        elif key.startswith(("evidence.", "district.")):
+            assert f'"{word}"' in sources or f'"{key}"' in sources or _made(key), key
         else:
             assert f'"{word if family in families else key}"' in sources, key
-    assert {f"quantity.{name}" for name in QUANTITIES} <= set(Texts("en").keys())
     words = {f"counted.{name}" for name in (*Counts.__struct_fields__, "expected")}
     assert words <= set(Texts("en").keys())
 

@@ -10,7 +10,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from gateway import __version__
-from gateway.api import accounts, lists, pages, problems, streams, system
+from gateway.api import accounts, lists, pages, problems, reports, streams, system
 from gateway.api.guard import Guard
 from gateway.api.live import Live
 from gateway.console import site
@@ -75,6 +75,7 @@ def make_app(
         accounts.router,
         lists.router,
         pages.router,
+        reports.router,
         streams.router,
         system.router,
     ):

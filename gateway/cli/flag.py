@@ -24,6 +24,7 @@ from gateway.cli.flag_options import (
     OfStatus,
     Reason,
     Region,
+    ReportLanguage,
     Seen,
     Since,
     Site,
@@ -34,7 +35,8 @@ from gateway.cli.flag_options import (
     texts_in,
     who_decides,
 )
-from gateway.cli.output import Data, Json, examples
+from gateway.cli.output import Data, Json, Profiles, examples, existing
+from gateway.cli.report_file import Out, checked_form, write
 from gateway.errors import ConfigError
 from gateway.flags.decisions import Decided, decide
 from gateway.flags.lines import case_line, history_lines, incident_line, view_line
@@ -45,7 +47,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Flags: list, show, decide, suppress, incidents.",
+    help="Flags: list, show, decide, suppress, incidents, report.",
 )
 
 _SHOWN = 100
@@ -107,6 +109,38 @@ def show(
         typer.echo(msgspec.json.encode(line))
         return
     report.print_flag(view, told, texts_in(lang), _TITLES)
+
+
+@app.command(
+    "report",
+    epilog=examples(
+        "gateway flag report 0f3a9c2b7d1e4f605a81 --data data",
+        "gateway flag report 0f3a9c2b7d1e4f605a81 --data data --language zh -o evidence.html",
+    ),
+)
+def report_(  # noqa: PLR0917 - typer takes its options so
+    flag_id: Annotated[str, typer.Argument(help="The flag.", metavar="ID")],
+    data: Data = Path("data"),
+    out: Out = None,
+    lang: ReportLanguage = None,
+    actor: Actor = None,
+    profiles: Profiles = None,
+) -> None:
+    """Writes the evidence of a flag as PDF or HTML, for who has nothing but the paper.
+
+    Instrument, owner and certificate as of then, readings around it, the computation step by
+    step, the raw message decoded stage by stage, its place in the ledger with the commands that
+    check it, and what people decided. The gateway may run or not. Default: flag-ID.pdf.
+    """
+    from gateway.reports.evidence import evidence_report  # noqa: PLC0415 - of this command only
+    from gateway.reports.offline import request_of  # noqa: PLC0415
+
+    checked_form(out)
+    texts = texts_in(lang)
+    existing(data, "store.duckdb")
+    with request_of(data, by=who_decides(actor), profiles=profiles or ()) as request:
+        paper = evidence_report(request, flag_id, texts)
+    write(paper, out or Path(f"flag-{flag_id}.pdf"), texts)
 
 
 class _Named(msgspec.Struct):

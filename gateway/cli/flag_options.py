@@ -41,6 +41,10 @@ Status = StrEnum("Status", {name.upper(): name for name in STATUSES})  # type: i
 Language = Annotated[
     Lang | None, typer.Option("--lang", help="Language of the texts; default: by the locale.")
 ]
+ReportLanguage = Annotated[
+    Lang | None,
+    typer.Option("--language", "--lang", help="Language of the report; default: by the locale."),
+]
 Code = Annotated[str | None, typer.Option(help="Only this flag code.")]
 Kind = Annotated[str | None, typer.Option(help="Only this kind of instrument.")]
 Device = Annotated[str | None, typer.Option(help="Only this device.")]

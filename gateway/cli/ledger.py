@@ -21,6 +21,7 @@ from gateway.cli.output import (
 )
 from gateway.errors import ConfigError
 from gateway.ledger import LedgerFault, LedgerSummary
+from gateway.ledger.proof import prove as made_proof
 from gateway.ledger.sqlite import SqliteLedger, open_reader
 from gateway.records import RawMessage
 from gateway.store.duckdb import DuckDBStore
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="The ledger: verify, show, prune.",
+    help="The ledger: verify, show, prove, prune.",
 )
 _SHOWN_FAULTS = 20
 
@@ -162,6 +163,42 @@ def _show_message(message: RawMessage, *, as_json: bool) -> None:
     out.print(
         "    " + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text), markup=False
     )
+
+
+@app.command(epilog=examples("gateway ledger prove 8606 --data data -o batch.msgpack"))
+def prove(
+    offset: Annotated[int, typer.Argument(min=0, help="The message.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    data: Data = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """Writes the batch that holds a message as it was hashed, and says how to check it.
+
+    The file's SHA-256 is the batch's content hash, the message's payload stands in it, and the
+    chain hash is SHA-256 over what is told: `sha256sum` alone checks all of it. It holds the other
+    messages of the batch, too. Ends with 1 where the ledger is not what its hashes say.
+    """
+    logs.configure("error")
+    proof = made_proof(existing(data, "ledger") / "ledger", offset)
+    out.write_bytes(proof.content)
+    told = {
+        "ledger_offset": offset,
+        "batch": proof.row.batch,
+        "content_sha256": proof.row.content_hash.hex(),
+        "payload_sha256": proof.payload_sha256,
+        "payload_at": proof.payload_at,
+        "payload_size": len(proof.message.payload),
+        "chain_preimage": proof.preimage.hex(),
+        "chain": proof.row.chain.hex(),
+        "fault": proof.fault,
+    }
+    if as_json:
+        typer.echo(msgspec.json.encode(told))
+    else:
+        print_table(f"Message {offset}", ("what", "value"), list(told.items()))
+    if proof.fault is not None:
+        raise typer.Exit(1)
 
 
 @app.command(epilog=examples("gateway ledger prune --data data --keep-days 90"))

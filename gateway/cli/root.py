@@ -26,11 +26,12 @@ COMMANDS: Final = {
     "reprocess": "Decides the ledger anew, with the profiles and the registry of today.",
     "profile": "Device profiles: list, check, test.",
     "device": "The registry: import, list, show, verify.",
-    "flag": "Flags: list, show, decide, suppress, incidents.",
+    "flag": "Flags: list, show, decide, suppress, incidents, report.",
     "alert": "Alerts: list, test, what was not taken, send it again.",
     "quality": "Data quality by device, model, vendor or region, from counts.",
+    "report": "A district's week or month on paper, HTML or PDF.",
     "user": "People who log in: add, list, role, password, token.",
-    "ledger": "The ledger: verify, show, prune.",
+    "ledger": "The ledger: verify, show, prove, prune.",
 }
 _USED_WRONGLY: Final = (ConfigError, ProfileError, LedgerLocked, StoreLocked)
 

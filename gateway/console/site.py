@@ -18,6 +18,8 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from gateway.messages import Texts
+
 router: Final = APIRouter(include_in_schema=False)
 
 LANGUAGES: Final = ("en", "zh")
@@ -42,6 +44,10 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_NAMES: Final = ("kind.", "quantity.")
+"""Families of the gateway's own catalogue that stand alone on a page, so with a capital letter."""
+_WORDS: Final = ("status.", "severity.", "role.")
+"""Families of it that stand on a page as they are."""
 _FOR_EVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
@@ -70,10 +76,17 @@ def _own(folder: Traversable | None = None, prefix: str = "") -> list[tuple[str,
 
 @cache
 def texts(language: str) -> dict[str, str]:
-    """Every text of a language, by dotted key."""
+    """Every text of a language, by dotted key: the pages' own, and the words of the gateway."""
     catalogue = tomllib.loads(_ROOT.joinpath("texts", f"{language}.toml").read_text("utf-8"))
-    return {
+    own = {
         f"{family}.{key}": text for family, part in catalogue.items() for key, text in part.items()
+    }
+    words = Texts("zh" if language == "zh" else "en")
+    return own | {
+        key: f"{text[0].upper()}{text[1:]}" if key.startswith(_NAMES) else text
+        for key in words.keys()  # noqa: SIM118 - no mapping
+        if key.startswith((*_NAMES, *_WORDS))
+        for text in (words(key),)
     }
 
 

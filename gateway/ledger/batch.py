@@ -96,8 +96,8 @@ _content_decoder = msgspec.msgpack.Decoder(_Content)
 _note_decoder = msgspec.msgpack.Decoder(LedgerNote)
 
 
-def chain_hash(kind: int, row: Row) -> bytes:
-    """The chain hash that the header fields, content hash and previous hash of a row give."""
+def chain_preimage(kind: int, row: Row) -> bytes:
+    """What the chain hash of a row is made of: previous hash, header fields, content hash."""
     header = _HEADER.pack(
         kind,
         row.batch,
@@ -107,7 +107,12 @@ def chain_hash(kind: int, row: Row) -> bytes:
         row.last_received_at,
         row.content_size,
     )
-    return hashlib.sha256(row.previous + header + row.content_hash).digest()
+    return row.previous + header + row.content_hash
+
+
+def chain_hash(kind: int, row: Row) -> bytes:
+    """The chain hash that the header fields, content hash and previous hash of a row give."""
+    return hashlib.sha256(chain_preimage(kind, row)).digest()
 
 
 class Packer:
@@ -237,6 +242,14 @@ class Unpacker:
             return _note_decoder.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise UnreadableBatch(row.fault("content", "a packed note", str(error))) from error
+
+    def content(self, row: Row) -> bytes:
+        """Return the content of a batch as it was hashed: before compression.
+
+        Raises:
+            UnreadableBatch: the row is not what was written.
+        """
+        return self._content(KIND_BATCH, row)
 
     def _content(self, kind: int, row: Row) -> bytes:
         try:

@@ -5,20 +5,17 @@ from __future__ import annotations
 
 import base64
 import codecs
-import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.errors import LedgerError
-from gateway.ledger.batch import GENESIS, KIND_BATCH, chain_hash
-from gateway.ledger.reader import LedgerReader
+from gateway.ledger.batch import GENESIS
+from gateway.ledger.proof import Proof, prove
 from gateway.quantities import KINDS
 from gateway.queries.seen import NotFound
-from gateway.records import RawMessage
 from gateway.store.schema import table
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
-    from gateway.ledger.batch import Row
     from gateway.queries.seen import Seen
 
 _OF_OFFSET: Final = (
@@ -41,14 +38,15 @@ def evidence(seen: Seen, offset: int) -> tuple[dict[str, Any], list[str]]:
         NotFound: there is no such message (any more), or it is not all within the scope.
     """
     devices = _devices(seen, offset)
-    message, row, fault = _stored(seen, offset)
+    proof = _proof(seen, offset)
+    message, row, fault = proof.message, proof.row, proof.fault
     record: dict[str, Any] = {
         "ledger_offset": offset,
         "received_at": rfc3339(message.received_at),
         "topic": message.topic,
         **_payload(message.payload),
         "payload_size": len(message.payload),
-        "payload_sha256": hashlib.sha256(message.payload).hexdigest(),
+        "payload_sha256": proof.payload_sha256,
         "devices": devices,
         "batch": {
             "number": row.batch,
@@ -74,29 +72,11 @@ def _devices(seen: Seen, offset: int) -> list[str]:
     return found
 
 
-def _stored(seen: Seen, offset: int) -> tuple[RawMessage, Row, str | None]:
-    # A reader of its own: these are for one thread, and opening one takes a millisecond.
-    reader = LedgerReader(seen.world.ledger)
+def _proof(seen: Seen, offset: int) -> Proof:
     try:
-        message = next(iter(reader.messages(offset, offset)), None)
-        row = reader.holding(offset)
-        if message is None or row is None or message.ledger_offset != offset:
-            raise NotFound(f"no message {offset}: none yet, or pruned")
-        before = reader.holding(row.first_offset - 1) if row.first_offset else None
-        return message, row, _fault(row, before)
+        return prove(seen.world.ledger, offset)
     except LedgerError as error:
         raise NotFound(f"message {offset} cannot be read: {error}") from None
-    finally:
-        reader.close()
-
-
-def _fault(row: Row, before: Row | None) -> str | None:
-    """What is wrong with a batch whose content has just been read and hashed; None when nothing."""
-    if chain_hash(KIND_BATCH, row) != row.chain:
-        return "the header is not what the chain's hash says"
-    if before is not None and before.batch + 1 == row.batch and before.chain != row.previous:
-        return "the link to the batch before is broken"
-    return None
 
 
 def _payload(payload: bytes) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pypdf import PdfReader
 
 from gateway.access.roles import ALLOWED
 from tests.api.world import EACH, PEOPLE, REGIONS, devices
@@ -36,6 +37,8 @@ PERMISSION = {
     "flags": "flags",
     "flags/{flag_id}": "flags",
     "flags/{flag_id}/events": "flags",
+    "flags/{flag_id}/report": "flags",
+    "report": "places",
     "quarantine": "quarantine",
     "quarantine/counts": "quarantine",
     "evidence/{offset}": "evidence",
@@ -109,6 +112,15 @@ def requests(path: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - a table
             return [path.replace("{offset}", str(offset)) for offset in every]
         case "profiles/{name}" | "profiles/{name}/vectors":
             return [path.replace("{name}", each) for each in ("water-meter-reference", "none")]
+        case "flags/{flag_id}/report":
+            paths = [f"flags/flag-{each}/report" for each in SAMPLE]
+            return [*paths, *(f"{each}?format=pdf&language=zh" for each in paths[::3])]
+        case "report":
+            more = ["", *(f"&region={place}" for place in (*REGIONS, "31"))]
+            return [
+                *(f"report?week=2023-W46{each}" for each in more),
+                "report?week=2023-W46&format=pdf",
+            ]
         case "quality":
             days = "quality?since=2023-11-14&until=2023-11-15&limit=1000"
             return [f"{days}&by=device", f"{days}&by=region", f"{days}&by=vendor&total=true"]
@@ -144,6 +156,12 @@ def text_of(response: Any) -> str:
     if response.headers.get("content-type", "").startswith("application/vnd.apache.parquet"):
         table = pq.read_table(io.BytesIO(response.content))
         return json.dumps(table.to_pylist(), default=str)
+    if response.headers.get("content-type") == "application/pdf":
+        pages = PdfReader(io.BytesIO(response.content)).pages
+        # A long name goes on in the next line, where a space without width stands.
+        return (
+            "".join(page.extract_text() for page in pages).replace("\u200b", "").replace("\n", "")
+        )
     return response.text
 
 
@@ -203,6 +221,8 @@ def test_a_role_reads_what_it_may_and_nothing_else(bureau, name):
         )
         if path == "quality":
             address += "?since=2023-11-14"
+        if path == "report":
+            address += "?week=2023-W46"
         status = client.get(f"{V1}/{address}").status_code
         if permission not in may:
             assert status == 403, f"{name}: {path}"
