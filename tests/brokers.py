@@ -68,7 +68,7 @@ class Mosquitto:
             self._process = subprocess.Popen(
                 [program("mosquitto"), "-v", "-c", str(config)], stdout=output, stderr=output
             )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
                 socket.create_connection((self.host, self.port), 0.2).close()
@@ -125,7 +125,7 @@ class Publisher:
         self._client.reconnect_delay_set(1, 1)
         self._client.connect(host, port)
         self._client.loop_start()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while not self._client.is_connected():
             assert time.monotonic() < deadline, "the publisher was not let in"
             time.sleep(0.005)
@@ -141,7 +141,7 @@ class Publisher:
     def _await(self, sent: list[int]) -> None:
         # paho keeps what is published while the broker is away, though it calls that a failure
         waiting = set(sent)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 30
         while waiting:
             assert time.monotonic() < deadline, f"{len(waiting)} messages were not acknowledged"
             with self._changed:

@@ -4,10 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.corpora import corpora
 
 pytest_plugins = ["tests.brokers", "tests.databases"]
+
+# How fast examples come is a matter of what else the machine does, and proves nothing.
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
 
 collect_ignore = [] if corpora() else ["test_corpora.py"]
 

@@ -57,7 +57,7 @@ class VictoriaMetrics:
                 stdout=out,
                 stderr=out,
             )
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
                 self._get("/health")
@@ -119,7 +119,7 @@ class InfluxDB:
             self._process = subprocess.Popen(
                 [self._binary, "-config", str(config)], stdout=out, stderr=out
             )
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
                 urllib.request.urlopen(self.url + "/ping", timeout=1).close()

@@ -13,7 +13,7 @@ from tests.alerts.conftest import TITLES
 from tests.store.made import flag
 
 
-def waited(holds, seconds=10):
+def waited(holds, seconds=30):
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

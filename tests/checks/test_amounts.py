@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.checks import Judge
@@ -101,7 +101,6 @@ def test_a_missing_input_is_counted_and_never_a_flag():
     assert not_judged == {("amount_mismatch", "an input is missing"): 1}
 
 
-@settings(deadline=None)
 @given(st.integers(0, 40_000), st.integers(1, 3_000), st.integers(-60, 60))
 def test_the_verdict_is_that_of_exact_arithmetic(volume, price, off):
     exact = Decimal(volume) * Decimal(price) / 10_000

@@ -65,7 +65,7 @@ def test_the_story_has_every_flag_once(modulus):
     ]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(
     st.sampled_from([2**32, None]),
     st.lists(st.integers(0, LATENESS // SECOND), min_size=40, max_size=40),

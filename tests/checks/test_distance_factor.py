@@ -215,7 +215,7 @@ def test_a_register_that_begins_anew_is_no_finding():
     assert flags_of(way(600, wrong=begins), devices=registered(k_constant=1000)) == []
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32))
 def test_the_order_of_arrival_and_restarts_change_nothing(seed):
     run = trips(160, seed=seed % 7, shift=lambda n: 0.06 if n >= 60 else 0.0, hours=0.1)

@@ -1,7 +1,7 @@
 """A reading that comes twice is recognised by what it says, whatever came between."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.checks import Judge
@@ -117,7 +117,6 @@ def test_what_is_neither_among_the_last_nor_within_the_span_is_forgotten():
     assert judge_all([*stream, forgotten])[0][-1] is True
 
 
-@settings(deadline=None)
 @given(st.permutations(range(1, 9)), st.integers(0, 8), st.integers(0, 8))
 def test_order_of_arrival_changes_neither_conflicts_nor_gaps(order, skipped, doubled):
     messages = [(0, 0.0), *((n, float(n)) for n in order if n != skipped)]

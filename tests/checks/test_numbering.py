@@ -1,7 +1,7 @@
 """Numbers that are missing, late, wrapped, restarted or used twice."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.checks import Judge
@@ -174,7 +174,6 @@ def test_a_check_that_is_off_says_nothing(code):
     assert code not in {f.code for f in flags_of(doubled, LAYOUT, {code: False})}
 
 
-@settings(deadline=None)
 @given(st.permutations(range(1, 14)), st.sets(st.integers(1, 13), max_size=6))
 def test_flags_that_stay_open_name_exactly_what_never_came(order, lost):
     arrived = [0, *(n for n in order if n not in lost)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.checks.order import HOLD, LATENESS, MOST_HELD, MOST_WAITING, Line, Order
@@ -93,7 +93,6 @@ def test_all_devices_together_keep_a_bounded_number_of_readings():
     )
 
 
-@settings(deadline=None)
 @given(
     st.booleans(),
     st.lists(st.integers(0, LATENESS // SECOND), min_size=30, max_size=60),

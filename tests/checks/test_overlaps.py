@@ -108,7 +108,7 @@ def test_a_trip_that_comes_after_its_turn_is_judged_late_and_says_so():
     assert flag.evidence["observed"] == 300
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, LATENESS // SECOND), min_size=25, max_size=25),
     st.sets(st.integers(1, 24), max_size=4),

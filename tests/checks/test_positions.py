@@ -131,7 +131,7 @@ def test_the_limit_and_the_proof_can_be_set():
     assert flags_of(away, checks={"impossible_speed": {"confirm": 3}}) == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.floats(-0.5, 1.0), st.floats(-0.5, 0.5)), min_size=5, max_size=60))
 def test_no_course_within_the_limits_is_a_finding(steps):
     east = north = 0.0
@@ -142,7 +142,7 @@ def test_no_course_within_the_limits_is_a_finding(steps):
     assert flags_of(places) == []
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.integers(5, 35))
 def test_the_order_of_arrival_and_restarts_change_nothing(seed, moved):
     places = drive(moved) + drive(40 - moved, start=60.0 + moved, first=moved)

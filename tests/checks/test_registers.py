@@ -1,7 +1,7 @@
 """Registers that only grow: falls, rollovers, glitches and new levels."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.checks import Judge
@@ -161,7 +161,6 @@ def test_a_register_is_one_whatever_event_it_comes_in():
     assert [f.code for f in flags] == ["register_decrease"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=40), st.floats(0, 99_999))
 def test_no_honest_register_is_ever_flagged_as_fallen(steps, start):
     total, readings = start, []

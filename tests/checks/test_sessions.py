@@ -67,7 +67,7 @@ def test_the_evidence_is_enough_to_compute_it_again():
     assert (flag.since, flag.until) == (T0 + 30 * MINUTE, T0 + 60 * MINUTE)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.integers(0, 9_000_000), st.integers(0, 20_000), st.booleans(), st.integers(0, 9),
     st.integers(0, 9),
@@ -152,7 +152,7 @@ def test_what_is_missing_is_not_judged():
     assert flags_of([(SESSIONS, one)]) == []
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.sets(st.integers(1, 19), max_size=4))
 def test_the_order_of_arrival_and_restarts_change_nothing(seed, wrong):
     charges = [

@@ -77,7 +77,7 @@ class Process:
         return new, flags
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.one_of(water, power), max_size=60), st.data())
 def test_a_restart_anywhere_changes_neither_flags_nor_state(events, data):
     events = list(readings_of(events))

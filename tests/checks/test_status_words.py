@@ -180,7 +180,7 @@ def test_a_word_that_comes_late_is_told_alone_unless_a_flag_covers_it():
 WORDS = st.sets(st.sampled_from(["cover_open", "battery_low", "seal_broken"]), max_size=2)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.lists(st.tuples(WORDS, st.booleans()), min_size=5, max_size=40))
 def test_the_order_of_arrival_and_restarts_change_nothing(seed, told):
     run = [

@@ -108,7 +108,7 @@ def test_what_comes_late_and_was_expired_belongs_to_its_flag():
     assert [span(f) for f in flags] == [(29.5, 43.0, "ended")]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.integers(1, 70), st.integers(1, 70), st.booleans())
 def test_the_order_of_arrival_and_restarts_change_nothing(seed, expires, renewed, again):
     readings = [

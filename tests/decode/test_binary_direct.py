@@ -123,7 +123,7 @@ def messages(draw):
 
 @pytest.mark.parametrize("tree", TREES, ids=range(len(TREES)))
 @given(payload=messages() | st.binary(max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_both_ways_give_the_same(tree, payload):
     decode, direct = WAYS[repr(tree)]
     assert outcome(direct, payload) == outcome(decode, payload)
@@ -175,7 +175,7 @@ SHAPES = st.recursive(
     st.dictionaries(NAMES, SHAPES, min_size=1, max_size=4),
     st.lists(st.binary(max_size=40), max_size=6),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_both_ways_give_the_same_for_any_layout_and_shape(seq, tree, payloads):
     layout = {
         "format": "binary", "trailing": "ignore", "seq": [*seq],

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.decode.document import Context
@@ -130,7 +130,6 @@ def test_a_codec_of_functions_and_tables_is_kept(source):
 
 
 @pytest.mark.parametrize("source", [TABLES, CLOSED, LINES, OBJECTS, ANONYMOUS])
-@settings(deadline=None)
 @given(payloads=st.lists(st.binary(max_size=30), min_size=1, max_size=4))
 def test_a_kept_codec_says_what_a_fresh_run_says(source, payloads):
     for at, payload in enumerate(payloads):
@@ -138,7 +137,6 @@ def test_a_kept_codec_says_what_a_fresh_run_says(source, payloads):
     assert keeps(source)
 
 
-@settings(deadline=None)
 @given(rows=st.lists(st.sampled_from([b"\x03\x05\x10", b"\x13\x07\x21", b"\xfd\x17\x80\x11"])))
 def test_messages_that_are_well_formed_are_read_alike(rows):
     payload = b"".join(rows)
@@ -148,7 +146,6 @@ def test_messages_that_are_well_formed_are_read_alike(rows):
 
 
 @pytest.mark.parametrize("path", CODECS, ids=lambda path: path.name)
-@settings(deadline=None)  # the first one makes the engines
 @given(payloads=st.lists(st.binary(max_size=40), min_size=1, max_size=3))
 def test_in_every_style_a_document_is_that_of_a_fresh_run(path, payloads):
     source = path.read_text("utf-8")

@@ -250,7 +250,7 @@ probed = compile_ts013(SETTINGS, PROBE)
 UNTOUCHED = probed(b"", CONTEXT)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(attacks=st.lists(ATTACKS, min_size=1, max_size=3))
 def test_no_attack_on_the_surroundings_changes_the_next_message(attacks):
     try:

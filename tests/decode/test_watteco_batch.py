@@ -239,7 +239,7 @@ def batches(draw):
 
 
 @given(batches(), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_sent_comes_back(batch, on_one_list):
     sent = max(time for *_, samples in batch.values() for time, _ in samples) + 9
     if on_one_list:
@@ -269,7 +269,7 @@ WHOLE = separate(BATCH, 300_100)
         st.integers(0, 7),
     )
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_bytes_give_samples_or_a_refusal(payload):
     try:
         document = read_batch(payload, TABLE, RECEIVED, "batch")

@@ -6,7 +6,7 @@ import re
 import string
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.cases import run_cases
@@ -254,7 +254,7 @@ values = st.recursive(
     st.lists(st.tuples(st.sampled_from(["a/1", "a/2", "b/c/3"]), values), min_size=1, max_size=6),
     st.sampled_from(["electricity_meter", "fuel_dispenser", None]),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 def test_any_json_gives_a_draft_that_is_yaml_and_asks_what_it_cannot_tell(
     tmp_path_factory, said, kind
 ):
@@ -272,7 +272,7 @@ def test_any_json_gives_a_draft_that_is_yaml_and_asks_what_it_cannot_tell(
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=8))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_bytes_give_a_draft_or_a_refusal(payloads):
     messages = [
         captures.message(i, f"b/{i % 2}", raw, captures.at(i)) for i, raw in enumerate(payloads)

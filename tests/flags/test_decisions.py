@@ -243,6 +243,4 @@ def test_any_decisions_by_any_people_keep_to_the_states(tmp_path):
     from hypothesis.stateful import run_state_machine_as_test  # noqa: PLC0415
 
     Life.folder = tmp_path
-    run_state_machine_as_test(
-        Life, settings=settings(max_examples=15, stateful_step_count=20, deadline=None)
-    )
+    run_state_machine_as_test(Life, settings=settings(max_examples=15, stateful_step_count=20))

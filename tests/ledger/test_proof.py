@@ -24,7 +24,7 @@ MESSAGES = st.lists(
 
 
 @given(batches=st.lists(MESSAGES, min_size=1, max_size=3))
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 def test_every_message_stands_where_it_is_said_and_the_hashes_follow(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, bytes]]]
 ):

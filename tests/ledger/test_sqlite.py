@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import LedgerError, LedgerLocked
@@ -32,7 +32,7 @@ SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=12)
 
 
 @given(sizes=SIZES, recent=st.integers(1, 200), behind=st.integers(0, 300))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 def test_recent_messages_read_as_those_on_disk(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], recent: int, behind: int
 ):
@@ -50,7 +50,7 @@ def test_recent_messages_read_as_those_on_disk(
 
 
 @given(sizes=SIZES, max_batch=st.integers(1, 50), steps=st.integers(1, 90), reopen=st.booleans())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 def test_what_was_appended_is_read_back_whole_and_verifies(
     tmp_path_factory: pytest.TempPathFactory,
     sizes: list[int],

@@ -220,7 +220,7 @@ SCRAPS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(file=st.sampled_from(SHIPPED), seed=st.randoms(use_true_random=False), scrap=SCRAPS)
 def test_any_damage_gives_faults_with_places_or_a_profile_that_compiles(
     tmp_path_factory, file, seed: random.Random, scrap

@@ -74,7 +74,7 @@ class Listener:
         self._client.loop_start()
 
     def __enter__(self):
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while not self._client.is_connected() and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(0.1)
@@ -85,7 +85,7 @@ class Listener:
         self._client.loop_stop()
 
     def wait(self, count):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while len(self.heard) < count and time.monotonic() < deadline:
             time.sleep(0.02)
         return self.heard

@@ -131,7 +131,7 @@ def test_parts_prepared_before_another_commit_are_refused(store: DuckDBStore):
         max_size=40,
     )
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_money_is_stored_to_the_last_place_that_was_sent(
     tmp_path_factory: pytest.TempPathFactory, amounts: list[Decimal]
 ):
