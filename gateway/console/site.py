@@ -24,8 +24,8 @@ router: Final = APIRouter(include_in_schema=False)
 
 LANGUAGES: Final = ("en", "zh")
 PAGES: Final = (
-    "flags", "devices", "sites", "quarantine", "quality", "profiles", "ingest", "audit", "users",
-    "account",
+    "flags", "devices", "sites", "quarantine", "quality", "reports", "profiles", "ingest", "audit",
+    "users", "account",
 )  # fmt: skip
 """The first word of each address that the page takes apart by itself."""
 _ROOT: Final = files("gateway.console")

@@ -52,6 +52,7 @@ PAGES: dict[str, str] = {
     "site": "/sites/{site}",
     "quarantine": "/quarantine",
     "quality": "/quality",
+    "reports": "/reports",
     "profiles": "/profiles",
     "profile": "/profiles/electricity-meter-reference",
     "ingest": "/ingest",

@@ -24,7 +24,7 @@ SERIOUS = {"serious", "critical"}
 BOTH = 3
 PAGES = (
     "/", "/flags", f"/flags/flag-{MINE}", "/devices", f"/devices/{MINE}", "/sites",
-    f"/sites/site {REGIONS[0]}", "/quarantine", "/quality?since=2023-11-14&until=2023-11-14",
+    f"/sites/site {REGIONS[0]}", "/quarantine", "/quality?since=2023-11-14&until=2023-11-14", "/reports",
     "/profiles", "/profiles/water-meter-reference", "/ingest", "/ingest/0", "/audit", "/users",
     "/account",
 )  # fmt: skip
@@ -113,6 +113,16 @@ def test_an_inspectors_day(tab, served):
     expect(tab.locator(".history")).to_contain_text("li")
     last = served.bureau.casebook.audit(limit=1)[0]
     assert (last.actor, last.action, last.subject) == ("li", "flag.confirm", "new-1")
+
+    with tab.expect_popup() as opened:
+        tab.get_by_role("link", name="Web page").click()
+    paper = opened.value
+    expect(paper.locator("h1").first).to_contain_text("Evidence report")
+    expect(paper.locator("body")).to_contain_text("new-1")
+    to_print = tab.get_by_role("link", name="PDF").get_attribute("href")
+    printed = tab.request.get(to_print)
+    assert printed.headers["content-type"] == "application/pdf"
+    assert printed.body().startswith(b"%PDF-")
 
 
 def test_another_district_is_not_there_whatever_the_address(tab, served):

@@ -15,6 +15,7 @@ const ORDER = [
   ["sites", "places"],
   ["quarantine", "quarantine"],
   ["quality", "quality"],
+  ["reports", "flags", "places", "quality"],
   ["profiles", "profiles"],
   ["ingest", "ingest"],
   ["audit", "audit"],
@@ -26,7 +27,7 @@ let leave = null;
 let main = null;
 let shownFor = null;
 
-const pages = () => ORDER.filter(([, permission]) => may(permission)).map(([name]) => name);
+const pages = () => ORDER.filter(([, ...needs]) => needs.every(may)).map(([name]) => name);
 const path = (name) => (name === "overview" ? "/" : `/${name}`);
 
 function setTheme() {
@@ -166,6 +167,7 @@ const MODULES = {
   sites: () => import("./pages/sites.js"),
   quarantine: () => import("./pages/quarantine.js"),
   quality: () => import("./pages/quality.js"),
+  reports: () => import("./pages/reports.js"),
   profiles: () => import("./pages/profiles.js"),
   ingest: () => import("./pages/ingest.js"),
   audit: () => import("./pages/audit.js"),

@@ -21,6 +21,7 @@ import { badge, button, card, crumbs, empty, facts, filled, json, status, toast 
 import { evidenceCard } from "./evidence.js";
 import { recomputed } from "./formula.js";
 import { brief, reasonFor } from "./flags.js";
+import { opening } from "./reports.js";
 
 const HOUR = 3600e3;
 
@@ -119,6 +120,12 @@ function headOf(flag) {
         ` (${span(Date.parse(flag.to) - Date.parse(flag.from))})`,
       ],
       h("span", { class: "sub" }, ` · ${ago(flag.from)}`),
+    ),
+    h(
+      "p",
+      { class: "paper" },
+      h("span", { class: "sub" }, t("reports.evidence")),
+      opening(`flags/${encodeURIComponent(flag.id)}/report`, {}),
     ),
   );
 }

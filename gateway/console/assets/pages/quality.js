@@ -81,7 +81,7 @@ export async function show(host, at) {
 }
 
 // Days are counted up to the last that has readings: a replayed month is not today.
-async function lastDay(at) {
+export async function lastDay(at) {
   const { items } = await ask("devices", {
     query: { limit: 50, state: "reporting" },
     signal: at.signal,
