@@ -20,11 +20,13 @@ RULES = {
     "resultTypes": ["violations"],
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
 }
+expect.set_options(timeout=30_000)
 SERIOUS = {"serious", "critical"}
 BOTH = 3
 PAGES = (
     "/", "/flags", f"/flags/flag-{MINE}", "/devices", f"/devices/{MINE}", "/sites",
-    f"/sites/site {REGIONS[0]}", "/quarantine", "/quality?since=2023-11-14&until=2023-11-14", "/reports",
+    f"/sites/site {REGIONS[0]}", "/quarantine", "/quality?since=2023-11-14&until=2023-11-14",
+    "/reports",
     "/profiles", "/profiles/water-meter-reference", "/ingest", "/ingest/0", "/audit", "/users",
     "/account",
 )  # fmt: skip
@@ -37,12 +39,12 @@ def tab(browser, served):
         base_url=served.url, locale="en-GB", viewport={"width": 1366, "height": 800}
     )
     page = context.new_page()
-    page.set_default_timeout(8000)
+    page.set_default_timeout(30_000)
     faults = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     yield page
     context.close()
-    assert not faults
+    assert faults == []
 
 
 def _log_in(page, name, password):
