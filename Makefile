@@ -10,7 +10,7 @@ SERVERS := mosquitto mosquitto-clients victoria-metrics influxdb chromium
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format docs screenshots bench fuzz detection soak lock clean
+.PHONY: help setup servers demo test check format docs screenshots bench district fuzz detection soak lock clean
 
 help: ## these lines
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ screenshots: setup servers ## a picture of each page of the console in both lang
 
 bench: setup servers ## speed as ratios to what runs beside it; writes bench.json
 	$(BIN)/python -m tests.benchmarks.run --json bench.json $(ARGS)
+
+district: setup servers ## the console over 100,000 devices while messages come in; writes district.json
+	$(BIN)/python -m tests.benchmarks.console --json district.json $(ARGS)
 
 fuzz: setup ## a million mutated messages through every profile
 	$(BIN)/python -m tests.benchmarks.fuzz $(ARGS)

@@ -183,6 +183,7 @@ async function plotAll(host, device, at) {
           "button",
           {
             type: "button",
+            "data-span": each,
             "aria-pressed": String(each === name),
             onclick: () => (note({ span: each }), turn(each)),
           },
