@@ -38,12 +38,16 @@ class Sale(NamedTuple):
 
 
 class Book(msgspec.Struct, array_like=True):
-    """A day, or the sum of several: variance and litres sold, and how often the gauge's noise."""
+    """A day, or the sum of several: variance and litres sold, and how often the gauge's noise.
+
+    ``untold`` are litres that only a totaliser tells, in this day or in one beside it.
+    """
 
     day: int = 0
     variance: float = 0.0
     sold: float = 0.0
     ends: int = 1
+    untold: float = 0.0
 
 
 class Span(msgspec.Struct, array_like=True):
@@ -99,6 +103,9 @@ def untold(tank: Tank, between: tuple[int, int], volume: float, gauge_noise: flo
     if anchor is None or anchor.at <= since:
         insort(tank.sales, Sale(since, until, volume))
         return
+    for book in (*tank.days, tank.today):
+        if book.day * DAY < until and since < (book.day + 1) * DAY:
+            book.untold += volume
     within = sorted((s for s in tank.spans if s.until > since), key=lambda span: span.variance)
     for span in within:
         missing = min(volume, -span.variance)

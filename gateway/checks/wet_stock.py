@@ -130,9 +130,13 @@ class _Stock:
         tank = self._tank(found)
         volume = self._value(reading, "volume")
         started, ended = (self._time(reading, name) for name in ("started_at", "ended_at"))
-        # A sale that is told twice with other contents left the tank once.
-        again = started is not None and started == nozzle.started_at
-        if volume is not None and started is not None and ended is not None and not again:
+        total = self._value(reading, "totaliser_volume")
+        if (
+            volume is not None
+            and started is not None
+            and ended is not None
+            and not _told(nozzle, started, total)
+        ):
             nozzle.started_at = started
             # Of a clock that is ahead only how long it took is true.
             ahead = reading.measured_at - at if reading.measured_at > at else 0
@@ -140,7 +144,6 @@ class _Stock:
             warmth = self._value(reading, "temperature")
             density = self._density(found) or self._value(reading, "density") or _GASOLINE
             factor = at_20(tank.temperature if warmth is None else warmth, density)
-            total = self._value(reading, "totaliser_volume")
             if total is not None:
                 more = total - nozzle.totaliser - volume if nozzle.totaliser >= 0 else 0.0
                 if UNTOLD < more < self._settings.delivery * 10:
@@ -372,6 +375,7 @@ class _Stock:
                 sum(day.variance for day in days),
                 sum(day.sold for day in days),
                 1 + sum(day.ends - 1 for day in days),
+                sum(day.untold for day in days),
             )
             tolerance = self._tolerance(book)
             if abs(book.variance) > tolerance:
@@ -403,7 +407,7 @@ class _Stock:
     def _tolerance(self, book: Book) -> float:
         settings = self._settings
         noise: float = settings.gauge_noise * (2 * book.ends) ** 0.5
-        return settings.share * book.sold + settings.noises * noise
+        return settings.share * book.sold + settings.noises * noise + book.untold
 
     def _evidence(self, book: Book, tolerance: float, days: int) -> dict[str, Any]:
         return {
@@ -412,10 +416,11 @@ class _Stock:
             "tolerance": tolerance,
             "unit": "L",
             "formula": "variance = sum of (gauge - gauge before + sold), at 20 Cel; "
-            "tolerance = share x sold + noises x gauge_noise x sqrt(2 x ends)",
+            "tolerance = share x sold + noises x gauge_noise x sqrt(2 x ends) + untold",
             "inputs": {
                 "sold": book.sold,
                 "ends": book.ends,
+                "untold": book.untold,
                 "share": self._settings.share,
                 "noises": self._settings.noises,
                 "gauge_noise": self._settings.gauge_noise,
@@ -437,6 +442,13 @@ def _poured_back(relation: _Relation, ended: int, volume: float) -> bool:
     return any(0 <= verified - ended <= _TEST for verified in relation.verified) and any(
         abs(volume - full) <= full / 100 for full in _MEASURES
     )
+
+
+def _told(nozzle: Nozzle, started: int, total: float | None) -> bool:
+    """Whether a sale left the tank before: told twice, or in what the totaliser stepped by."""
+    if started == nozzle.started_at:
+        return True
+    return started < nozzle.started_at and total is not None and total <= nozzle.totaliser
 
 
 def _nozzles(device: Device) -> list[str]:

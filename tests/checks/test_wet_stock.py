@@ -11,6 +11,7 @@ import pytest
 
 from gateway.checks import Judge
 from gateway.checks.petroleum import at_20, expansion
+from gateway.checks.tanks import Book, Point, Tank, untold
 from gateway.devices import Registry
 from gateway.profiles.layout import Layout
 from gateway.records import Device, Reading
@@ -134,6 +135,30 @@ def test_a_sale_that_is_told_late_by_the_totaliser_alone_is_no_surplus():
     # What a delivery hides, and two sales in one hour before anything explains them, is a loss.
     assert {flag.code for flag in flags} <= {"wet_stock_loss"}
     assert len(flags) < 6
+
+
+def test_a_sale_that_is_told_again_after_the_next_one_left_the_tank_once():
+    readings, told = [], {}
+    for number, reading in enumerate(station(20)):
+        readings.append(reading)
+        if reading.event == "transaction":
+            before = told.get(reading.device_id)
+            told[reading.device_id] = reading
+            if before is not None and number % 5 == 0:
+                less = (before.values[0] * 0.6, *before.values[1:])
+                offset = 10**6 + number
+                readings.append(msgspec.structs.replace(before, values=less, ledger_offset=offset))
+    assert found(readings) == []
+
+
+def test_litres_of_which_only_a_totaliser_tells_the_day_widen_the_tolerance_of_each_it_may_be():
+    day = START // DAY
+    tank = Tank(anchor=Point(START + HOUR, 9000.0, 1), days=[Book(day - 2), Book(day - 1)])
+    tank.today = Book(day)
+    untold(tank, (START - HOUR, START + 2 * HOUR), 40.0, 1.5)
+    assert [book.untold for book in (*tank.days, tank.today)] == [0.0, 40.0, 40.0]
+    untold(tank, (START + 2 * HOUR, START + 3 * HOUR), 25.0, 1.5)  # no gauge was read meanwhile
+    assert tank.today.untold == 40.0
 
 
 def test_a_pump_that_gives_less_shows_in_the_tank():
