@@ -27,6 +27,9 @@ _ENOUGH: Final = 0.75
 _CONSTANT: Final = 3.0
 """How far the least flows of the nights of one leak may be apart, as a ratio."""
 
+_MORE: Final = 2
+"""Nights in a row far above the first ones that begin another leak; one alone is a use."""
+
 
 class LeakSettings(Settings):
     """When a flow that never stops is a leak.
@@ -114,7 +117,11 @@ class Leaks:
         if nights is None or low * _CONSTANT < nights.largest:
             nights = use.nights = Nights(0, low, low, day[0])
         elif low > nights.least * _CONSTANT:
-            return
+            nights.above += 1
+            if nights.above < _MORE or lasting is not None:
+                return
+            nights = use.nights = Nights(0, low, low, day[0])
+        nights.above = 0
         nights.count += 1
         nights.least = min(nights.least, low)
         nights.largest = max(nights.largest, low)

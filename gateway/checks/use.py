@@ -47,12 +47,17 @@ class Standing(msgspec.Struct, array_like=True):
 
 
 class Nights(msgspec.Struct, array_like=True):
-    """Nights in a row in which it never stopped: how many, the least flow, since when."""
+    """Nights in a row in which it never stopped: how many, the least flow, since when.
+
+    ``above`` are the last ones with far more than that: somebody's use, or the leak itself where
+    the first night had only a part of it.
+    """
 
     count: int
     least: float
     largest: float
     since: int
+    above: int = 0
 
 
 class Backwards(msgspec.Struct, array_like=True):

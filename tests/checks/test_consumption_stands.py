@@ -142,6 +142,26 @@ def test_how_small_and_how_large_a_leak_is(litres, kind, flags):
     assert len(found(one, meter.layout, PLATE)) == flags
 
 
+def test_a_leak_that_grew_after_its_first_night_is_seen():
+    meter = Meter()
+    readings = meter.readings(
+        25, more=lambda day: 5.0 if 10 <= day < 11 else 25.0 if day >= 11 else 0.0
+    )
+    (flag,) = found(readings, meter.layout, PLATE)
+    assert flag.code == "leak_suspected"
+    assert flag.evidence["observed"] == pytest.approx(0.025, abs=0.002)
+
+
+def test_a_night_with_more_in_it_does_not_hide_a_leak():
+    meter = Meter()
+    readings = meter.readings(
+        25, more=lambda day: (40.0 if int(day) % 4 == 0 else 8.0) if day >= 10 else 0.0
+    )
+    (flag,) = found(readings, meter.layout, PLATE)
+    assert flag.code == "leak_suspected"
+    assert flag.evidence["observed"] == pytest.approx(0.0075, abs=0.001)
+
+
 def test_a_leak_that_is_mended_ends():
     meter = Meter()
     readings = meter.readings(30, more=lambda day: 8.0 if 10 <= day < 20 else 0.0)
