@@ -14,6 +14,7 @@ from gateway.errors import ConfigError
 from gateway.flags.decisions import decide
 from gateway.profiles.doc import instruments_of, models_of, protocol_of, quantities_of
 from gateway.profiles.load import Profile
+from gateway.quality.assess import By
 from gateway.queries import devices as device_queries
 from gateway.queries import evidence as evidence_queries
 from gateway.queries import flags as flag_queries
@@ -386,7 +387,7 @@ def list_quality(
     caller: Caller,
     since: Annotated[dt.date, Query(description="the first day")],
     until: Annotated[dt.date | None, Query(description="the last day, included")] = None,
-    by: Literal["device", "model", "vendor", "region"] = "model",
+    by: By = "model",
     zone: Annotated[str, Query(max_length=64, description="in which days begin")] = "Asia/Shanghai",
     region: Word = None,
     device_id: Word = None,

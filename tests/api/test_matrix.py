@@ -15,7 +15,7 @@ import pytest
 from pypdf import PdfReader
 
 from gateway.access.roles import ALLOWED
-from tests.api.world import EACH, PEOPLE, REGIONS, devices
+from tests.api.world import EACH, PEOPLE, REGIONS, VENDORS, devices, firmware
 
 pytestmark = pytest.mark.xdist_group("api-matrix")
 V1 = "/api/v1"
@@ -94,6 +94,8 @@ def hidden_marks(name: str) -> list[str]:
     for place in REGIONS:
         if vendor is not None or not place.startswith(region):
             found += [f"owner of {place}", f"site {place}", f"in {place}"]
+    if vendor is not None:
+        found += [firmware(other) for other in VENDORS if other != vendor]
     return found
 
 
@@ -123,7 +125,8 @@ def requests(path: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - a table
             ]
         case "quality":
             days = "quality?since=2023-11-14&until=2023-11-15&limit=1000"
-            return [f"{days}&by=device", f"{days}&by=region", f"{days}&by=vendor&total=true"]
+            groups = ("device", "region", "model", "firmware", "vendor&total=true")
+            return [f"{days}&by={each}" for each in groups]
         case "export/{what}":
             return [
                 *(f"export/{what}?format=jsonl" for what in WHAT),
