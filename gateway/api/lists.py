@@ -391,6 +391,8 @@ def list_quality(
     zone: Annotated[str, Query(max_length=64, description="in which days begin")] = "Asia/Shanghai",
     region: Word = None,
     device_id: Word = None,
+    model: Annotated[str | None, Query(max_length=256, description="empty: not known")] = None,
+    firmware: Annotated[str | None, Query(max_length=256, description="empty: not known")] = None,
     total: bool = False,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -403,7 +405,7 @@ def list_quality(
         raise ConfigError("zone: no such time zone; one is Asia/Shanghai") from None
     choice = QualityChoice(
         first=since, last=until or since, zone=where, by=by, region=region, device_id=device_id,
-        total=total,
+        model=model, firmware=firmware, total=total,
     )  # fmt: skip
     page = quality_queries.page(seen, api.quality, choice, cursor=cursor, limit=limit)
     return _paged(request, page)

@@ -92,7 +92,8 @@ class QualityCounts:
 class QualityChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Which days, both included, in which zone they begin, and what makes a group.
 
-    ``total`` gives one row a group over all days, instead of one a day.
+    ``total`` gives one row a group over all days, instead of one a day.  ``model`` and ``firmware``
+    narrow to devices of which these are known, empty to those of which they are not.
     """
 
     first: dt.date
@@ -101,6 +102,8 @@ class QualityChoice(msgspec.Struct, frozen=True, kw_only=True):
     by: By
     region: str | None = None
     device_id: str | None = None
+    model: str | None = None
+    firmware: str | None = None
     total: bool = False
 
     def checked(self) -> QualityChoice:
@@ -132,7 +135,7 @@ def page(
     key = paging.read(cursor, tuple[str, str, str])
     # The days' counts are kept for all; what is made of them is for who sees this part of it.
     found = seen.world.recent.get(
-        ("quality", seen.scope, seen.privacy, _told_apart(choice)),
+        ("quality", seen.scope, seen.privacy, choice),
         _RECENT_S,
         lambda: _assessed(seen, counts, choice),
     )
@@ -143,33 +146,53 @@ def page(
     return Page(items, paging.written(*order(found[limit - 1])) if more else None)
 
 
-def _told_apart(choice: QualityChoice) -> tuple[object, ...]:
-    return (
-        choice.first, choice.last, str(choice.zone), choice.by, choice.region, choice.device_id,
-        choice.total,
-    )  # fmt: skip
-
-
 def _assessed(seen: Seen, counts: QualityCounts, choice: QualityChoice) -> list[Assessment]:
     by_place = "" if choice.by == "region" else None
     scope = seen.narrowed(choice.region if choice.region is not None else by_place)
     members = seen.world.directory.members(scope)
     instruments = Instruments(seen.world.directory.registry, _of_profile(seen))
+    by_program = choice.by == "firmware" or choice.firmware is not None
     made: list[Assessment] = []
     sums = Sums(instruments, choice.by)
     for date, begin, end in days(choice.first, choice.last, choice.zone):
         if not choice.total:
             sums = Sums(instruments, choice.by)
-        told = _told_firmware(seen.world, begin, end) if choice.by == "firmware" else {}
+        told = _told_firmware(seen.world, begin, end) if by_program else {}
         at = LATEST if choice.by == "region" else end - 1
         for (device_id, kind), row in counts.day(date, choice.zone).items():
             if choice.device_id not in (None, device_id):
+                continue
+            if not _is_of(instruments, choice, device_id, row, at=end - 1, told=told):
                 continue
             if scope.everything if device_id is None else device_id in members:
                 sums.add(device_id, kind, row, at, told)
         if not choice.total:
             made += sums.assessed(date)
     return sums.assessed(None) if choice.total else made
+
+
+def _is_of(
+    instruments: Instruments,
+    choice: QualityChoice,
+    device_id: str | None,
+    row: DeviceDay,
+    *,
+    at: int,
+    told: dict[str, str],
+) -> bool:
+    """Whether a device is of the model and firmware asked for, where either is."""
+    if choice.model is None and choice.firmware is None:
+        return True
+    if device_id is None:
+        return False
+    wanted: tuple[tuple[By, str | None], ...] = (
+        ("model", choice.model),
+        ("firmware", choice.firmware),
+    )
+    return all(
+        value is None or (instruments.group(by, device_id, row.profile, at, told) or "") == value
+        for by, value in wanted
+    )
 
 
 def _told_firmware(world: World, begin: int, end: int) -> dict[str, str]:

@@ -106,7 +106,8 @@ function opened(event, row, onopen) {
 }
 
 export function facts(pairs) {
-  const shown = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const nothing = [undefined, null, false, ""];
+  const shown = pairs.filter(([, value]) => !nothing.includes(value));
   return h(
     "dl",
     { class: "facts" },

@@ -68,13 +68,17 @@ export async function show(host, at, id) {
     h(
       "div",
       { class: "story" },
-      h("div", { class: "story-main" }, may("readings") && [plots, business, latest]),
+      // Who may not see readings has the quality of them in their place.
+      h(
+        "div",
+        { class: "story-main" },
+        may("readings") ? [plots, business, latest] : [flags, may("quality") && quality],
+      ),
       h(
         "div",
         { class: "story-side" },
         registered(device),
-        flags,
-        may("quality") && quality,
+        may("readings") && [flags, may("quality") && quality],
         history(device),
       ),
     ),
