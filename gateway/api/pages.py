@@ -3,14 +3,15 @@
 # No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
 import base64
 import time
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from gateway.api import models, stages
 from gateway.api.context import Caller, Context, answer, export_cost, seen_by
 from gateway.api.lists import Word, shown_profiles
-from gateway.checks.catalogue import CATALOGUE
+from gateway.checks.catalogue import CATALOGUE, CheckInfo
+from gateway.checks.catalogue.spoken import both, clause, meaning
 from gateway.errors import ConfigError
 from gateway.flags.states import ACTIONS, STATUSES
 from gateway.profiles.doc import page as documented
@@ -37,22 +38,28 @@ def vocabulary(request: Request, caller: Caller) -> Response:
         ]
         for kind, quantities in KINDS.items()
     }  # fmt: skip
-    codes = {
-        info.code: {
-            "title": info.title,
-            "severity": info.severity,
-            "tolerance": info.tolerance,
-            "kinds": list(info.kinds),
-            "doc": info.doc,
-        }
-        for info in CATALOGUE.values()
-    }
+    codes = {info.code: _code(info) for info in CATALOGUE.values()}
     decisions = {
         each.name: {"before": list(each.before), "after": each.after, "reason": each.needs_reason}
         for each in ACTIONS.values()
     }
     told = {"kinds": kinds, "codes": codes, "statuses": list(STATUSES), "events": list(EVENTS)}
     return answer(request, told | {"decisions": decisions})
+
+
+def _code(info: CheckInfo) -> dict[str, Any]:
+    """A flag code; ``basis`` by kind, ``""`` for the kinds that are not named."""
+    return {
+        "title": info.title,
+        "severity": info.severity,
+        "tolerance": both(lambda language: meaning(info, language).tolerance),
+        "kinds": list(info.kinds),
+        "doc": both(lambda language: meaning(info, language).doc),
+        "basis": {
+            kind: both(lambda language, text=text: clause(text, language))  # type: ignore[misc]
+            for kind, text in info.basis.items()
+        },
+    }
 
 
 Degrees = Annotated[float | None, Query(ge=-180, le=180)]

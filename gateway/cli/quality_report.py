@@ -38,7 +38,8 @@ def _group(each: Assessment, texts: Texts) -> str:
         return texts("quality.unattributed")
     if each.model is None:
         return texts("quality.no_group") if each.group is None else each.group
-    return f"{each.model}  {each.group or texts('quality.no_firmware')}"
+    firmware = each.group or texts("quality.no_firmware")
+    return f"{each.model}  {firmware}"
 
 
 def print_assessments(found: Sequence[Assessment], span: Span, texts: Texts) -> None:

@@ -93,7 +93,7 @@ def hidden_marks(name: str) -> list[str]:
     _, region, vendor = PEOPLE[name]
     for place in REGIONS:
         if vendor is not None or not place.startswith(region):
-            found += [f"owner of {place}", f"site {place}", f"in {place}"]
+            found += [f"owner of {place}", f"site {place}", f"in {place}", f"tariff of {place}"]
     if vendor is not None:
         found += [firmware(other) for other in VENDORS if other != vendor]
     return found

@@ -168,7 +168,11 @@ class Bureau:
                 flag(
                     number, id=f"flag-{name}", device_id=name, kind=kind,
                     ledger_offset=number * EACH,
-                    evidence={"longitude": 120.123456, "other": name, "observed": 1.5},
+                    evidence={
+                        "longitude": 120.123456, "other": name, "observed": 1.5,
+                        "tariff": f"tariff of {name[2:8]}",
+                        "source": f"published by tariff of {name[2:8]}",
+                    },
                 )
             )  # fmt: skip
             refused.append(

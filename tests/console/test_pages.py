@@ -64,6 +64,11 @@ def test_sites_are_those_of_the_district(bureau):
 def test_the_vocabulary_is_that_of_the_gateway(bureau):
     told = bureau.client("acme").get(f"{V1}/vocabulary").json()
     assert set(told["codes"]) == set(CATALOGUE)
+    for code, each in told["codes"].items():
+        info = CATALOGUE[code]
+        assert each["doc"]["en"] == info.doc != each["doc"]["zh"]
+        assert each["tolerance"]["en"] == info.tolerance != each["tolerance"]["zh"]
+        assert {kind: both["en"] for kind, both in each["basis"].items()} == info.basis
     assert set(told["kinds"]) == set(KINDS)
     assert told["decisions"]["dismiss"]["reason"] is True
     (volume,) = (each for each in told["kinds"]["water_meter"] if each["name"] == "volume")

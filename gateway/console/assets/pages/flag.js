@@ -381,13 +381,15 @@ function plain(name, value) {
 
 function meaning(flag, known) {
   const info = known.codes[flag.code] ?? {};
+  // A flag has the clause in the words of its day; what the catalogue says now is not put over it.
+  const basis = info.basis?.[flag.kind] ?? info.basis?.[""];
   return card(
     t("flag.clause"),
     facts([
-      [t("flag.basis"), flag.basis],
+      [t("flag.basis"), basis?.en === flag.basis ? title(basis) : flag.basis],
       [t("flag.code"), h("code", null, flag.code)],
-      [t("flag.rule"), info.doc],
-      [t("flag.tolerance-source"), info.tolerance],
+      [t("flag.rule"), title(info.doc)],
+      [t("flag.tolerance-source"), title(info.tolerance)],
       [
         t("flag.profile"),
         flag.profile &&
