@@ -11,7 +11,7 @@ from gateway.api import models, stages
 from gateway.api.context import Caller, Context, answer, export_cost, seen_by
 from gateway.api.lists import Word, shown_profiles
 from gateway.checks.catalogue import CATALOGUE, CheckInfo
-from gateway.checks.catalogue.spoken import both, clause, meaning
+from gateway.checks.catalogue.spoken import LANGUAGES, clause, clauses, meaning
 from gateway.errors import ConfigError
 from gateway.flags.states import ACTIONS, STATUSES
 from gateway.profiles.doc import page as documented
@@ -28,7 +28,10 @@ _CURRENCY: Final = "CNY"
 
 @router.get("/vocabulary", tags=["system"], response_model=models.Anything)
 def vocabulary(request: Request, caller: Caller) -> Response:
-    """Kinds with their quantities, flag codes with what they mean, statuses and decisions."""
+    """Kinds with their quantities, flag codes with what they mean, statuses and decisions.
+
+    ``clauses`` are those that the basis of a flag is made of, between semicolons.
+    """
     caller.need("devices")
     kinds = {
         kind: [
@@ -43,23 +46,25 @@ def vocabulary(request: Request, caller: Caller) -> Response:
         each.name: {"before": list(each.before), "after": each.after, "reason": each.needs_reason}
         for each in ACTIONS.values()
     }
-    told = {"kinds": kinds, "codes": codes, "statuses": list(STATUSES), "events": list(EVENTS)}
+    told: dict[str, Any] = {"kinds": kinds, "codes": codes, "clauses": _clauses()}
+    told |= {"statuses": list(STATUSES), "events": list(EVENTS)}
     return answer(request, told | {"decisions": decisions})
 
 
 def _code(info: CheckInfo) -> dict[str, Any]:
-    """A flag code; ``basis`` by kind, ``""`` for the kinds that are not named."""
     return {
         "title": info.title,
         "severity": info.severity,
-        "tolerance": both(lambda language: meaning(info, language).tolerance),
+        "tolerance": {language: meaning(info, language).tolerance for language in LANGUAGES},
         "kinds": list(info.kinds),
-        "doc": both(lambda language: meaning(info, language).doc),
-        "basis": {
-            kind: both(lambda language, text=text: clause(text, language))  # type: ignore[misc]
-            for kind, text in info.basis.items()
-        },
+        "doc": {language: meaning(info, language).doc for language in LANGUAGES},
     }
+
+
+def _clauses() -> dict[str, dict[str, str]]:
+    bases = {basis for info in CATALOGUE.values() for basis in info.basis.values()}
+    every = sorted({each for basis in bases for each in clauses(basis)})
+    return {each: {language: clause(each, language) for language in LANGUAGES} for each in every}
 
 
 Degrees = Annotated[float | None, Query(ge=-180, le=180)]

@@ -15,7 +15,7 @@ import pytest
 from pypdf import PdfReader
 
 from gateway.access.roles import ALLOWED
-from tests.api.world import EACH, PEOPLE, REGIONS, VENDORS, devices, firmware
+from tests.api.world import EACH, KIND_OF, PEOPLE, REGIONS, VENDORS, devices, firmware
 
 pytestmark = pytest.mark.xdist_group("api-matrix")
 V1 = "/api/v1"
@@ -95,7 +95,8 @@ def hidden_marks(name: str) -> list[str]:
         if vendor is not None or not place.startswith(region):
             found += [f"owner of {place}", f"site {place}", f"in {place}", f"tariff of {place}"]
     if vendor is not None:
-        found += [firmware(other) for other in VENDORS if other != vendor]
+        for other in set(VENDORS) - {vendor}:
+            found += [firmware(other), *(f"{other}-{letter}" for letter in KIND_OF)]
     return found
 
 

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gateway.checks.catalogue.info import CheckInfo
 
 Language = Literal["en", "zh"]
@@ -48,12 +46,12 @@ def clause(basis: str, language: Language) -> str:
     if language == "en":
         return basis
     known = _chinese()["clauses"]
-    return _BETWEEN_ZH.join(known.get(each, each) for each in basis.split(_BETWEEN))
+    return _BETWEEN_ZH.join(known.get(each, each) for each in clauses(basis))
 
 
-def both(say: Callable[[Language], str]) -> dict[str, str]:
-    """A text in every language, as titles are exported."""
-    return {language: say(language) for language in LANGUAGES}
+def clauses(basis: str) -> list[str]:
+    """The clauses that a basis is made of, in English."""
+    return basis.split(_BETWEEN)
 
 
 @cache

@@ -15,6 +15,7 @@ import {
   filled,
   json,
   listing,
+  profileLink,
   skeleton,
   state,
   status,
@@ -130,15 +131,7 @@ function registered(device) {
             expired && ` ${t("device.expired")}`,
           ),
       ],
-      [
-        t("device.profile"),
-        device.profile &&
-          h(
-            "a",
-            { href: `/profiles/${encodeURIComponent(device.profile.split("@")[0])}` },
-            device.profile,
-          ),
-      ],
+      [t("device.profile"), profileLink(device.profile)],
       [t("column.readings"), count(device.readings)],
       [t("device.first"), device.first_measured_at && time(device.first_measured_at)],
       [t("column.last"), device.last_measured_at && time(device.last_measured_at)],

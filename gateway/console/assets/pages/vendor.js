@@ -14,6 +14,7 @@ const NEWEST = 6;
 const AGAIN_MS = 30_000;
 const SHOWN = 12;
 const NAMED = 3;
+const PROFILES = 6;
 const STATES = ["reporting", "silent", "never"];
 
 export async function show(host, at) {
@@ -73,7 +74,9 @@ export async function show(host, at) {
           parts.newest,
           async () => {
             const until = new Date().toISOString();
-            return newestView((await ask("flags", { query: { limit: NEWEST, until }, signal })).items);
+            return newestView(
+              (await ask("flags", { query: { limit: NEWEST, until }, signal })).items,
+            );
           },
           { lines: 5, quiet },
         ),
@@ -104,11 +107,9 @@ export async function show(host, at) {
       { lines: 6 },
     );
   const profiles = () =>
-    filled(
-      parts.profiles,
-      async () => profilesView((await ask("profiles", { signal })).items),
-      { lines: 3 },
-    );
+    filled(parts.profiles, async () => profilesView((await ask("profiles", { signal })).items), {
+      lines: 3,
+    });
   const again = setInterval(() => !document.hidden && load(true), AGAIN_MS);
   at.off(() => clearInterval(again));
   let soon = null;
@@ -260,7 +261,7 @@ function profilesView(items) {
     "ul",
     { class: "plain-list" },
     items
-      .slice(0, SHOWN)
+      .slice(0, PROFILES)
       .map((each) =>
         h(
           "li",
@@ -273,6 +274,6 @@ function profilesView(items) {
           h("span", { class: "sub line" }, `${kind(each.kind)} · ${each.protocol}`),
         ),
       ),
-    items.length > SHOWN && h("li", null, t("profiles.count", { count: number(items.length) })),
+    items.length > PROFILES && h("li", null, t("profiles.count", { count: number(items.length) })),
   );
 }
