@@ -102,6 +102,7 @@ export async function show(host, at) {
         ]);
         tiles.quality(whole.items[0], day);
         if (!rows.items.length) return empty(t("quality.none"), t("quality.none-detail"));
+        // The worst first; all of it is behind the link.
         return scoresTable(rows.items, { by: "firmware", since: day, until: day }, SHOWN);
       },
       { lines: 6 },
@@ -181,7 +182,8 @@ function tilesIn(host) {
     refused(items) {
       const messages = items.reduce((total, each) => total + each.messages, 0);
       const reasons = new Set(items.map((each) => each.reason)).size;
-      put("refused", count(messages), t("tile.of-reasons", { count: count(reasons) }));
+      const note = reasons > 0 && t("tile.of-reasons", { count: count(reasons) });
+      put("refused", count(messages), note);
     },
   };
 }
@@ -190,7 +192,7 @@ function modelsView(models) {
   if (!models.length) return empty(t("devices.none"), t("vendor.no-devices"));
   const to = (each, state) =>
     `/devices?${new URLSearchParams({ kind: each.kind, model: each.model ?? "", ...(state && { state }) })}`;
-  return table(
+  const shown = table(
     [
       {
         title: t("device.model"),
@@ -204,7 +206,7 @@ function modelsView(models) {
       },
       {
         title: "",
-        class: "bar-cell",
+        class: "bar-cell desk",
         cell: (each) => stack(STATES.map((name) => [name, each[name], word("state", name)])),
       },
       ...STATES.map((name) => ({
@@ -214,9 +216,13 @@ function modelsView(models) {
           each.model ? h("a", { href: to(each, name) }, count(each[name])) : count(each[name]),
       })),
     ],
-    models,
+    models.slice(0, SHOWN),
     { caption: t("vendor.models") },
   );
+  const left = models.length - SHOWN;
+  return left > 0
+    ? [shown, h("p", { class: "sub" }, t("vendor.more-models", { count: count(left) }))]
+    : shown;
 }
 
 function refusedView(items) {
