@@ -180,10 +180,10 @@ def reset_password(request: Request, api: Context, caller: Caller, name: str) ->
 def list_tokens(request: Request, api: Context, caller: Caller) -> Response:
     """One's own tokens; an administrator's list has those of the accounts within his scope."""
     if not caller.may("users"):
-        return answer(request, {"items": [_token(t) for t in _own(api, caller)]})
+        return answer(request, {"items": [_token(api, each) for each in _own(api, caller)]})
     names = {each.name for each in _people(api, caller).list()}
     held = [token for token in sessions.tokens(api.casebook) if token.owner in names]
-    return answer(request, {"items": [_token(token) for token in held]})
+    return answer(request, {"items": [_token(api, token) for token in held]})
 
 
 @router.post("/tokens", status_code=201, response_model=models.Anything)
@@ -193,7 +193,7 @@ def add_token(request: Request, api: Context, caller: Caller, body: models.NewTo
         api.casebook, _by_session(caller).person, title=body.title, permissions=body.permissions,
         days=body.days, actor=caller.name,
     )  # fmt: skip
-    told = _token(made) | {"token": text}
+    told = _token(api, made) | {"token": text}
     return answer(request, told, status=201, headers={"Cache-Control": "no-store"})
 
 
@@ -251,12 +251,14 @@ def _user(person: Person) -> dict[str, Any]:
     }
 
 
-def _token(token: sessions.Token) -> dict[str, Any]:
+def _token(api: Api, token: sessions.Token) -> dict[str, Any]:
+    over = "expired" if token.expires_at <= api.casebook.now() else "standing"
     told = {
         "id": token.id,
         "owner": token.owner,
         "title": token.title,
         "permissions": list(token.permissions),
+        "state": over if token.revoked_at is None else "revoked",
     }
     times = ("made_at", "expires_at", "used_at", "revoked_at")
     given = {name: getattr(token, name) for name in times}

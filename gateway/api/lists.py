@@ -14,6 +14,7 @@ from gateway.errors import ConfigError
 from gateway.flags.decisions import decide
 from gateway.profiles.doc import instruments_of, models_of, protocol_of, quantities_of
 from gateway.profiles.load import Profile
+from gateway.quality.assess import By
 from gateway.queries import devices as device_queries
 from gateway.queries import evidence as evidence_queries
 from gateway.queries import flags as flag_queries
@@ -386,10 +387,12 @@ def list_quality(
     caller: Caller,
     since: Annotated[dt.date, Query(description="the first day")],
     until: Annotated[dt.date | None, Query(description="the last day, included")] = None,
-    by: Literal["device", "model", "vendor", "region"] = "model",
+    by: By = "model",
     zone: Annotated[str, Query(max_length=64, description="in which days begin")] = "Asia/Shanghai",
     region: Word = None,
     device_id: Word = None,
+    model: Annotated[str | None, Query(max_length=256, description="empty: not known")] = None,
+    firmware: Annotated[str | None, Query(max_length=256, description="empty: not known")] = None,
     total: bool = False,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -402,7 +405,7 @@ def list_quality(
         raise ConfigError("zone: no such time zone; one is Asia/Shanghai") from None
     choice = QualityChoice(
         first=since, last=until or since, zone=where, by=by, region=region, device_id=device_id,
-        total=total,
+        model=model, firmware=firmware, total=total,
     )  # fmt: skip
     page = quality_queries.page(seen, api.quality, choice, cursor=cursor, limit=limit)
     return _paged(request, page)

@@ -3,14 +3,15 @@
 # No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
 import base64
 import time
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from gateway.api import models, stages
 from gateway.api.context import Caller, Context, answer, export_cost, seen_by
 from gateway.api.lists import Word, shown_profiles
-from gateway.checks.catalogue import CATALOGUE
+from gateway.checks.catalogue import CATALOGUE, CheckInfo
+from gateway.checks.catalogue.spoken import LANGUAGES, clause, clauses, meaning
 from gateway.errors import ConfigError
 from gateway.flags.states import ACTIONS, STATUSES
 from gateway.profiles.doc import page as documented
@@ -27,7 +28,10 @@ _CURRENCY: Final = "CNY"
 
 @router.get("/vocabulary", tags=["system"], response_model=models.Anything)
 def vocabulary(request: Request, caller: Caller) -> Response:
-    """Kinds with their quantities, flag codes with what they mean, statuses and decisions."""
+    """Kinds with their quantities, flag codes with what they mean, statuses and decisions.
+
+    ``clauses`` are those that the basis of a flag is made of, between semicolons.
+    """
     caller.need("devices")
     kinds = {
         kind: [
@@ -37,22 +41,30 @@ def vocabulary(request: Request, caller: Caller) -> Response:
         ]
         for kind, quantities in KINDS.items()
     }  # fmt: skip
-    codes = {
-        info.code: {
-            "title": info.title,
-            "severity": info.severity,
-            "tolerance": info.tolerance,
-            "kinds": list(info.kinds),
-            "doc": info.doc,
-        }
-        for info in CATALOGUE.values()
-    }
+    codes = {info.code: _code(info) for info in CATALOGUE.values()}
     decisions = {
         each.name: {"before": list(each.before), "after": each.after, "reason": each.needs_reason}
         for each in ACTIONS.values()
     }
-    told = {"kinds": kinds, "codes": codes, "statuses": list(STATUSES), "events": list(EVENTS)}
+    told: dict[str, Any] = {"kinds": kinds, "codes": codes, "clauses": _clauses()}
+    told |= {"statuses": list(STATUSES), "events": list(EVENTS)}
     return answer(request, told | {"decisions": decisions})
+
+
+def _code(info: CheckInfo) -> dict[str, Any]:
+    return {
+        "title": info.title,
+        "severity": info.severity,
+        "tolerance": {language: meaning(info, language).tolerance for language in LANGUAGES},
+        "kinds": list(info.kinds),
+        "doc": {language: meaning(info, language).doc for language in LANGUAGES},
+    }
+
+
+def _clauses() -> dict[str, dict[str, str]]:
+    bases = {basis for info in CATALOGUE.values() for basis in info.basis.values()}
+    every = sorted({each for basis in bases for each in clauses(basis)})
+    return {each: {language: clause(each, language) for language in LANGUAGES} for each in every}
 
 
 Degrees = Annotated[float | None, Query(ge=-180, le=180)]

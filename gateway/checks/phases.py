@@ -1,9 +1,10 @@
 """A phase of an electricity meter that has lost its voltage while others have it: ``phase_loss``.
 
-DL/T 645-2007 tells two cases apart.  *Loss of voltage* (失压): below 60 % of nominal while current
-flows, so energy is used and not measured: a loose or cut voltage lead.  *Broken phase* (断相):
-below 60 % and no current: the supply or a fuse.  The second is told only of a phase that had
-voltage before, because many three-phase meters are connected to fewer phases by design.
+DL/T 645-2007 tells two events apart.  *Loss of voltage* (失压): no voltage while current flows, so
+energy is used and not measured: a loose or cut voltage lead.  *Broken phase* (断相): neither: the
+supply or a fuse.  The second is told only of a phase that had voltage before, because many
+three-phase meters are connected to fewer phases by design.  Below which voltage and above which
+current are settings of this check.
 
 The phases of one message come as readings of their own; they are judged when all that the device
 is known to send are there, at the latest when its next message begins.

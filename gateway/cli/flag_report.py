@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from rich.text import Text
 
+from gateway.checks import CATALOGUE
+from gateway.checks.catalogue.spoken import clause, meaning
 from gateway.cli.output import console, print_table, progress_console
 from gateway.flags.decisions import Decided
 from gateway.flags.incidents import Incident
@@ -62,6 +64,8 @@ def print_flags(
 def print_flag(view: FlagView, told: Sequence[Occurrence], texts: Texts, titles: Titles) -> None:
     """One flag: what it says, its evidence, what happened to it."""
     flag, device = view.flag, view.device
+    info = CATALOGUE.get(flag.code)
+    means = None if info is None else meaning(info, texts.language)
     fields: list[tuple[str, object]] = [
         (texts("column.title"), _title(flag.code, texts, titles)),
         (texts("column.code"), flag.code),
@@ -75,7 +79,9 @@ def print_flag(view: FlagView, told: Sequence[Occurrence], texts: Texts, titles:
         (texts("column.to"), rfc3339(flag.until)),
         (texts("column.version"), view.version),
         ("channel", flag.channel),
-        ("basis", flag.basis),
+        (texts("evidence.basis"), clause(flag.basis, texts.language)),
+        (texts("evidence.what_is_judged"), means and means.doc),
+        (texts("evidence.tolerance_source"), means and means.tolerance),
         ("profile", flag.profile),
         ("ledger_offset", flag.ledger_offset),
         *((f"evidence.{name}", _plain(value)) for name, value in flag.evidence.items()),

@@ -53,6 +53,7 @@ class Lang(StrEnum):
     epilog=examples(
         "gateway quality --data data --date 2026-03-01",
         "gateway quality --data data --by region --since 2026-03-01 --until 2026-04-01 --total",
+        "gateway quality --data data --by firmware --date 2026-03-01",
         "gateway quality --data data --device em-110000-00001 --date 2026-03-01",
     ),
 )
@@ -135,7 +136,7 @@ def _one(casebook: Casebook, device_id: str) -> Registry:
 
 def _of_profile(by: By, profiles: list[Path] | None) -> dict[str, tuple[str | None, str | None]]:
     """Vendor and model that profiles name; only read where they are asked for."""
-    if str(by) not in {"vendor", "model"}:
+    if str(by) not in {"vendor", "model", "firmware"}:
         return {}
     from gateway.assembly import read_profiles  # noqa: PLC0415 - loading profiles takes a second
 
@@ -216,7 +217,8 @@ def _detail_line(told: Detail) -> dict[str, Any]:
 
 def _csv(lines: Iterable[dict[str, Any]], by: str) -> str:
     text = io.StringIO()
-    columns = [by, "date", "kind", *Scores.__struct_fields__, "expected"]
+    more = ["model"] if by == "firmware" else []
+    columns = [by, *more, "date", "kind", *Scores.__struct_fields__, "expected"]
     writer = csv.DictWriter(text, [*columns, *Counts.__struct_fields__])
     writer.writeheader()
     writer.writerows(lines)

@@ -33,10 +33,13 @@ def _badness(each: Assessment) -> tuple[float, str, str]:
     return 101 if overall is None else overall, str(each.date), each.group or ""
 
 
-def _group(group: str | None, texts: Texts) -> str:
-    if group is None:
-        return texts("quality.no_group")
-    return texts("quality.unattributed") if group == UNKNOWN_DEVICE else group
+def _group(each: Assessment, texts: Texts) -> str:
+    if each.group == UNKNOWN_DEVICE:
+        return texts("quality.unattributed")
+    if each.model is None:
+        return texts("quality.no_group") if each.group is None else each.group
+    firmware = each.group or texts("quality.no_firmware")
+    return f"{each.model}  {firmware}"
 
 
 def print_assessments(found: Sequence[Assessment], span: Span, texts: Texts) -> None:
@@ -56,7 +59,7 @@ def print_assessments(found: Sequence[Assessment], span: Span, texts: Texts) -> 
     ]
     rows = [
         (
-            _group(each.group, texts),
+            _group(each, texts),
             each.date,
             each.counts.devices,
             _score(each.scores.overall),

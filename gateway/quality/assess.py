@@ -1,4 +1,4 @@
-"""Data quality day by day, by device, model, vendor or region; and what is behind a device's.
+"""Data quality day by day, by device, model, firmware, vendor or region; and what is behind it.
 
 All functions give records and print nothing: the command line, the API and the console show them.
 """
@@ -7,13 +7,14 @@ All functions give records and print nothing: the command line, the API and the 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import msgspec
 
 from gateway.flags import tables
 from gateway.quality.counts import REACH, Day, DeviceDay, Terms, latest_receipt
 from gateway.quality.dimensions import OF_CODE, Counts, Scores, scores
+from gateway.quality.firmware import registered_firmware, told_firmware
 from gateway.quantities import KINDS
 from gateway.registry.tables import any_device
 from gateway.store.schema import table
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from gateway.records import Device
     from gateway.store.reading import StoreReader
 
-By = Literal["device", "model", "vendor", "region"]
-BY: Final[tuple[By, ...]] = ("device", "model", "vendor", "region")
+By = Literal["device", "model", "firmware", "vendor", "region"]
+BY: Final[tuple[By, ...]] = get_args(By)
 UNKNOWN_DEVICE: Final = ""
 """The group of messages in quarantine of which the device is not known."""
 
@@ -38,8 +39,9 @@ class Assessment(msgspec.Struct, frozen=True):
     """The quality of one group on one day, or over all days that were asked for.
 
     ``date`` is the day in the zone asked for, None of a total.  ``group`` is a device, model,
-    vendor or region; None where none is registered, ``UNKNOWN_DEVICE`` where it is not known whose
-    the messages were.  ``kind`` is given by device.
+    firmware, vendor or region; None where none is known, ``UNKNOWN_DEVICE`` where it is not known
+    whose the messages were.  ``kind`` is given by device, ``model`` by firmware: two models may
+    call their programs alike.
     """
 
     group: str | None
@@ -47,6 +49,7 @@ class Assessment(msgspec.Struct, frozen=True):
     kind: str | None
     counts: Counts
     scores: Scores
+    model: str | None = None
 
 
 class CountedFlag(msgspec.Struct, frozen=True):
@@ -71,7 +74,7 @@ class Detail(msgspec.Struct, frozen=True):
 
 
 class Instruments:
-    """Vendor and model of devices: as registered, else as their profile says.
+    """Vendor, model and firmware of devices: as registered, else as their profile or they say.
 
     Args:
         devices: the registry.
@@ -86,11 +89,29 @@ class Instruments:
         self._devices = devices
         self._of_profile = of_profile or {}
 
-    def group(self, by: By, device_id: str, profile: str | None, at: int) -> str | None:
-        """The group that a device belongs to at a time."""
+    def group(
+        self,
+        by: By,
+        device_id: str,
+        profile: str | None,
+        at: int,
+        told_firmware: Mapping[str, str] | None = None,
+    ) -> str | None:
+        """The group that a device belongs to at a time.
+
+        Args:
+            by: what makes a group.
+            device_id: the device.
+            profile: of its last message.
+            at: the time, ns.
+            told_firmware: what devices told of their programs by then.
+        """
         if by == "device":
             return device_id
         device = self._registered(device_id, at)
+        if by == "firmware":
+            known = None if device is None else registered_firmware(device)
+            return known or (told_firmware or {}).get(device_id)
         if device is not None and (told := getattr(device, by)) is not None:
             return str(told)
         if by == "region" or profile is None:
@@ -170,48 +191,69 @@ def assess(
     named = instruments or Instruments(devices)
     clock = latest_receipt(store) or 0
     made: list[Assessment] = []
-    sums: dict[tuple[str, str | None], _Sum] = {}
+    sums = Sums(named, by)
     for date, begin, end in days(first, last, zone):
         if not total:
-            sums = {}
+            sums = Sums(named, by)
+        told = told_firmware(store, begin, end) if by == "firmware" else {}
         day = Day(store, begin, end, clock=clock, devices=devices, terms=chosen)
         for (device_id, kind), row in day.counted().items():
-            group = _group(named, by, device_id, row, end - 1)
-            key = (f"+{group}" if group is not None else "", kind if by == "device" else None)
-            held = sums.setdefault(key, _Sum(group, key[1], Counts(), set()))
-            held.counts.add(row.counts)
-            if device_id is not None:
-                held.devices.add(device_id)
+            sums.add(device_id, kind, row, end - 1, told)
         if not total:
-            made += _assessed(sums, date)
+            made += sums.assessed(date)
     if total:
-        made = _assessed(sums, None)
+        made = sums.assessed(None)
     return made
 
 
-class _Sum(msgspec.Struct):
-    group: str | None
-    kind: str | None
-    counts: Counts
-    devices: set[str]
+class Sums:
+    """Counts gathered by group.
+
+    Args:
+        named: vendor, model and firmware of devices.
+        by: what makes a group.
+    """
+
+    def __init__(self, named: Instruments, by: By) -> None:
+        self._named, self._by = named, by
+        self._sums: dict[tuple[str | None, str | None, str | None], tuple[Counts, set[str]]] = {}
+
+    def add(
+        self,
+        device_id: str | None,
+        kind: str | None,
+        row: DeviceDay,
+        at: int,
+        told_firmware: Mapping[str, str],
+    ) -> None:
+        """Adds the day of a device, None where it is not known, to its group at a time (ns)."""
+        by, model = self._by, None
+        group: str | None = UNKNOWN_DEVICE
+        if device_id is not None:
+            group = self._named.group(by, device_id, row.profile, at, told_firmware)
+            if by == "firmware":
+                model = self._named.group("model", device_id, row.profile, at)
+        key = (group, kind if by == "device" else None, model)
+        counts, devices = self._sums.setdefault(key, (Counts(), set()))
+        counts.add(row.counts)
+        if device_id is not None:
+            devices.add(device_id)
+
+    def assessed(self, date: dt.date | None) -> list[Assessment]:
+        """What was gathered, in the order of `order`; of a day, or None of all."""
+        made = []
+        for (group, kind, model), (counts, devices) in self._sums.items():
+            counts.devices = len(devices)
+            made.append(Assessment(group, date, kind, counts, scores(counts), model))
+        return sorted(made, key=order)
 
 
-def _group(
-    named: Instruments, by: By, device_id: str | None, row: DeviceDay, at: int
-) -> str | None:
-    if device_id is None:
-        return UNKNOWN_DEVICE
-    return named.group(by, device_id, row.profile, at)
-
-
-def _assessed(
-    sums: Mapping[tuple[str, str | None], _Sum], date: dt.date | None
-) -> list[Assessment]:
-    made = []
-    for _, held in sorted(sums.items(), key=lambda item: (item[0][0], item[0][1] or "")):
-        held.counts.devices = len(held.devices)
-        made.append(Assessment(held.group, date, held.kind, held.counts, scores(held.counts)))
-    return made
+def order(each: Assessment) -> tuple[str, str, str]:
+    """By day, then by group with those without a name first; no two of a list are alike."""
+    date = "" if each.date is None else each.date.isoformat()
+    group = "" if each.group is None else f"+{each.group}"
+    within = each.kind if each.model is None else f"+{each.model}"
+    return date, group, within or ""
 
 
 def detail(
@@ -298,6 +340,8 @@ def assessment_line(each: Assessment, by: By = "device") -> dict[str, Any]:
         line["date"] = each.date.isoformat()
     if each.kind is not None:
         line["kind"] = each.kind
+    if each.model is not None:
+        line["model"] = each.model
     for name in Scores.__struct_fields__:
         value = getattr(each.scores, name)
         if value is not None:

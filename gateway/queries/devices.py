@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.queries.seen import Seen
     from gateway.records import Device
 
+MOST_MODELS: Final = 100
 KEPT_S: Final = 10.0
 """For how long counts of all devices stand."""
 State = Literal["reporting", "silent", "never"]
@@ -138,8 +139,9 @@ def flag_counts(seen: Seen, ids: list[str]) -> dict[str, int]:
 
 
 def overview(seen: Seen, region: str | None = None) -> dict[str, Any]:
-    """Devices by kind and state, and by region, two digits beyond the district asked for.
+    """Devices by kind and state, by model, and by region, two digits beyond the district asked for.
 
+    ``models`` are those registered, the most frequent first, at most `MOST_MODELS`.
     ``measured_until`` is where the middle one of all is, so that no clock that is ahead says what
     day it is.
     """
@@ -152,14 +154,19 @@ def overview(seen: Seen, region: str | None = None) -> dict[str, Any]:
 def _overview(seen: Seen, scope: Scope) -> dict[str, Any]:
     directory = seen.world.directory
     kinds: dict[str, dict[str, int]] = {}
+    models: dict[tuple[str, str | None, str | None], dict[str, int]] = {}
     regions: dict[str, int] = {}
     deeper = len(scope.region) + 2
     measured: list[int] = []
     for name in directory.ids(scope):
         device, summary = directory.registry.get(name), directory.summary(name)
         kind = summary.kind if summary else (device and device.kind) or "unknown"
+        state = state_of(seen, name)
         states = kinds.setdefault(kind, {"reporting": 0, "silent": 0, "never": 0})
-        states[state_of(seen, name)] += 1
+        states[state] += 1
+        if device is not None:
+            of_model = models.setdefault((kind, device.vendor, device.model), {})
+            of_model[state] = of_model.get(state, 0) + 1
         if summary is not None:
             measured.append(summary.last_measured_at)
         if device is not None and device.region and seen.privacy.places:
@@ -167,11 +174,28 @@ def _overview(seen: Seen, scope: Scope) -> dict[str, Any]:
             regions[place] = regions.get(place, 0) + 1
     told: dict[str, Any] = {
         "kinds": dict(sorted(kinds.items())),
+        "models": _models(models),
         "regions": dict(sorted(regions.items())),
     }
     if measured:
         told["measured_until"] = rfc3339(median_low(measured))
     return told
+
+
+def _models(
+    counted: dict[tuple[str, str | None, str | None], dict[str, int]],
+) -> list[dict[str, Any]]:
+    """Models with their devices by state."""
+    most = sorted(
+        counted.items(),
+        key=lambda item: (-sum(item[1].values()), [each or "" for each in item[0]]),
+    )
+    found = []
+    for (kind, vendor, model), states in most[:MOST_MODELS]:
+        told: dict[str, Any] = {"kind": kind, "vendor": vendor, "model": model}
+        told |= {"reporting": 0, "silent": 0, "never": 0} | states
+        found.append({name: value for name, value in told.items() if value is not None})
+    return found
 
 
 def registered_record(device: Device) -> dict[str, Any]:

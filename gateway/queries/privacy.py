@@ -31,6 +31,8 @@ _DIGITS: Final = 2
 _POSITION: Final = ("longitude", "latitude")
 _NAMES: Final = frozenset(("owner", "serial_number", "certificate", "parameters"))
 _PLACES: Final = frozenset(("region", "site", "longitude", "latitude", "owner", "parameters"))
+_OF_TARIFF: Final = frozenset(("tariff", "tariff_named", "source"))
+"""What the evidence of a fare is judged by: the tariff of a city, which is a place."""
 _HEX: Final = 16
 
 
@@ -75,10 +77,11 @@ class Privacy(msgspec.Struct, frozen=True):
 
     def _evidence(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
         if isinstance(value, dict):
+            hidden = frozenset() if self.places or "tariff" not in value else _OF_TARIFF
             return {
                 key: self._evidence(self._coarse(key, each))
                 for key, each in value.items()
-                if self.places or not _is_position(key)
+                if self.places or not (_is_position(key) or key in hidden)
             }
         if isinstance(value, list):
             return [self._evidence(each) for each in value]

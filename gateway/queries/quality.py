@@ -22,17 +22,19 @@ from gateway.quality.assess import (
     Assessment,
     By,
     Instruments,
+    Sums,
     assessment_line,
     days,
+    order,
     terms_of,
 )
 from gateway.quality.counts import Day, latest_receipt
-from gateway.quality.dimensions import Counts, scores
+from gateway.quality.firmware import told_firmware
 from gateway.queries import paging
 from gateway.queries.paging import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from gateway.quality.counts import DeviceDay
     from gateway.queries.seen import Seen, World
@@ -90,7 +92,8 @@ class QualityCounts:
 class QualityChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Which days, both included, in which zone they begin, and what makes a group.
 
-    ``total`` gives one row a group over all days, instead of one a day.
+    ``total`` gives one row a group over all days, instead of one a day.  ``model`` and ``firmware``
+    narrow to devices of which these are known, empty to those of which they are not.
     """
 
     first: dt.date
@@ -99,6 +102,8 @@ class QualityChoice(msgspec.Struct, frozen=True, kw_only=True):
     by: By
     region: str | None = None
     device_id: str | None = None
+    model: str | None = None
+    firmware: str | None = None
     total: bool = False
 
     def checked(self) -> QualityChoice:
@@ -130,67 +135,70 @@ def page(
     key = paging.read(cursor, tuple[str, str, str])
     # The days' counts are kept for all; what is made of them is for who sees this part of it.
     found = seen.world.recent.get(
-        ("quality", seen.scope, seen.privacy, _told_apart(choice)),
+        ("quality", seen.scope, seen.privacy, choice),
         _RECENT_S,
-        lambda: sorted(_assessed(seen, counts, choice), key=_key),
+        lambda: _assessed(seen, counts, choice),
     )
     if key is not None:
-        found = [each for each in found if _key(each) > key]
+        found = [each for each in found if order(each) > key]
     items = [assessment_line(each, choice.by) for each in found[:limit]]
     more = len(found) > limit
-    return Page(items, paging.written(*_key(found[limit - 1])) if more else None)
+    return Page(items, paging.written(*order(found[limit - 1])) if more else None)
 
 
-def _told_apart(choice: QualityChoice) -> tuple[object, ...]:
-    return (
-        choice.first, choice.last, str(choice.zone), choice.by, choice.region, choice.device_id,
-        choice.total,
-    )  # fmt: skip
-
-
-def _key(each: Assessment) -> tuple[str, str, str]:
-    date = "" if each.date is None else each.date.isoformat()
-    group = "" if each.group is None else f"+{each.group}"
-    return date, group, each.kind or ""
-
-
-def _assessed(seen: Seen, counts: QualityCounts, choice: QualityChoice) -> Iterator[Assessment]:
+def _assessed(seen: Seen, counts: QualityCounts, choice: QualityChoice) -> list[Assessment]:
     by_place = "" if choice.by == "region" else None
     scope = seen.narrowed(choice.region if choice.region is not None else by_place)
     members = seen.world.directory.members(scope)
     instruments = Instruments(seen.world.directory.registry, _of_profile(seen))
-    sums: dict[tuple[str | None, str | None], tuple[Counts, set[str]]] = {}
-    for date, _, end in days(choice.first, choice.last, choice.zone):
+    by_program = choice.by == "firmware" or choice.firmware is not None
+    made: list[Assessment] = []
+    sums = Sums(instruments, choice.by)
+    for date, begin, end in days(choice.first, choice.last, choice.zone):
         if not choice.total:
-            sums = {}
+            sums = Sums(instruments, choice.by)
+        told = _told_firmware(seen.world, begin, end) if by_program else {}
+        at = LATEST if choice.by == "region" else end - 1
         for (device_id, kind), row in counts.day(date, choice.zone).items():
             if choice.device_id not in (None, device_id):
                 continue
-            if device_id is None:
-                if not scope.everything:
-                    continue
-                group: str | None = ""
-            elif device_id in members:
-                at = LATEST if choice.by == "region" else end - 1
-                group = instruments.group(choice.by, device_id, row.profile, at)
-            else:
+            if not _is_of(instruments, choice, device_id, row, at=end - 1, told=told):
                 continue
-            named = kind if choice.by == "device" else None
-            held = sums.setdefault((group, named), (Counts(), set()))
-            held[0].add(row.counts)
-            held[1].update(() if device_id is None else (device_id,))
+            if scope.everything if device_id is None else device_id in members:
+                sums.add(device_id, kind, row, at, told)
         if not choice.total:
-            yield from _told(sums, date)
-    if choice.total:
-        yield from _told(sums, None)
+            made += sums.assessed(date)
+    return sums.assessed(None) if choice.total else made
 
 
-def _told(
-    sums: dict[tuple[str | None, str | None], tuple[Counts, set[str]]], date: dt.date | None
-) -> Iterator[Assessment]:
-    for (group, kind), (counts, devices) in sums.items():
-        counts.devices = len(devices)
-        yield Assessment(group, date, kind, counts, scores(counts))
+def _is_of(
+    instruments: Instruments,
+    choice: QualityChoice,
+    device_id: str | None,
+    row: DeviceDay,
+    *,
+    at: int,
+    told: dict[str, str],
+) -> bool:
+    """Whether a device is of the model and firmware asked for, where either is."""
+    if choice.model is None and choice.firmware is None:
+        return True
+    if device_id is None:
+        return False
+    wanted: tuple[tuple[By, str | None], ...] = (
+        ("model", choice.model),
+        ("firmware", choice.firmware),
+    )
+    return all(
+        value is None or (instruments.group(by, device_id, row.profile, at, told) or "") == value
+        for by, value in wanted
+    )
+
+
+def _told_firmware(world: World, begin: int, end: int) -> dict[str, str]:
+    """What devices told of their programs by a day, the same for all who ask."""
+    key = ("told_firmware", begin, end)
+    return world.recent.get(key, _RECENT_S, lambda: told_firmware(world.store, begin, end))
 
 
 def _of_profile(seen: Seen) -> dict[str, tuple[str | None, str | None]]:

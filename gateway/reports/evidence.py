@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from gateway.checks.catalogue import CATALOGUE
+from gateway.checks.catalogue.spoken import clause, meaning
 from gateway.errors import GatewayError
 from gateway.ledger.proof import prove
 from gateway.queries import evidence as evidence_queries
@@ -253,12 +254,13 @@ def _certified(found: Certificate, texts: Texts) -> Iterator[tuple[str, str]]:
 
 def _clause(view: FlagView, texts: Texts) -> Iterator[Block]:
     info = CATALOGUE.get(view.flag.code)
-    rows = [(texts("evidence.basis"), view.flag.basis)]
-    if info is not None:
-        rows.append((texts("evidence.tolerance_source"), info.tolerance))
+    told = None if info is None else meaning(info, texts.language)
+    rows = [(texts("evidence.basis"), clause(view.flag.basis, texts.language))]
+    if told is not None:
+        rows.append((texts("evidence.tolerance_source"), told.tolerance))
     yield Facts([row for row in rows if row[1]])
-    if info is not None and info.doc:
-        yield Text(texts("evidence.judged") + " " + info.doc)
+    if told is not None:
+        yield Text(texts("evidence.judged") + " " + told.doc)
 
 
 def _messages(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.checks.catalogue import CATALOGUE
+from gateway.checks.catalogue.spoken import meaning
 from gateway.config import packaged_profiles
 from gateway.reports.formula import compute, decimal, told
 from gateway.reports.paper import Facts, Figure, Heading, Table, Text, wrapped
@@ -70,7 +71,7 @@ def finding(view: FlagView, evidence: dict[str, Any], texts: Texts) -> Iterator[
         pair for name, each in evidence.items() if name not in _PLAIN for pair in flat(name, each)
     ]
     if more:
-        known = {} if info is None else info.evidence
+        known = {} if info is None else meaning(info, texts.language).evidence
         told_more = [
             [name, _cut(value(name, each)), known.get(name.partition(".")[0], "")]
             for name, each in more

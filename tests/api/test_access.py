@@ -192,7 +192,9 @@ def test_a_person_makes_tokens_of_what_he_may_and_ends_them(fresh):
     assert browser.post(f"{V1}/tokens", json=beyond).status_code == 403
     listed = browser.get(f"{V1}/tokens").json()["items"]
     assert made["token"] not in str(listed)
+    assert [each["state"] for each in listed] == ["standing"]
     assert browser.delete(f"{V1}/tokens/{made['id']}").status_code == 204
+    assert browser.get(f"{V1}/tokens").json()["items"][0]["state"] == "revoked"
     assert program.get(f"{V1}/flags", headers=header).status_code == 401
 
 

@@ -15,7 +15,7 @@ import pytest
 from pypdf import PdfReader
 
 from gateway.access.roles import ALLOWED
-from tests.api.world import EACH, PEOPLE, REGIONS, devices
+from tests.api.world import EACH, KIND_OF, PEOPLE, REGIONS, VENDORS, devices, firmware
 
 pytestmark = pytest.mark.xdist_group("api-matrix")
 V1 = "/api/v1"
@@ -93,7 +93,10 @@ def hidden_marks(name: str) -> list[str]:
     _, region, vendor = PEOPLE[name]
     for place in REGIONS:
         if vendor is not None or not place.startswith(region):
-            found += [f"owner of {place}", f"site {place}", f"in {place}"]
+            found += [f"owner of {place}", f"site {place}", f"in {place}", f"tariff of {place}"]
+    if vendor is not None:
+        for other in set(VENDORS) - {vendor}:
+            found += [firmware(other), *(f"{other}-{letter}" for letter in KIND_OF)]
     return found
 
 
@@ -123,7 +126,8 @@ def requests(path: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - a table
             ]
         case "quality":
             days = "quality?since=2023-11-14&until=2023-11-15&limit=1000"
-            return [f"{days}&by=device", f"{days}&by=region", f"{days}&by=vendor&total=true"]
+            groups = ("device", "region", "model", "firmware", "vendor&total=true")
+            return [f"{days}&by={each}" for each in groups]
         case "export/{what}":
             return [
                 *(f"export/{what}?format=jsonl" for what in WHAT),

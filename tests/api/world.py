@@ -59,6 +59,11 @@ def device_id(letter: str, region: str, vendor: str) -> str:
     return f"{letter}-{region}-{vendor.lower()}"
 
 
+def firmware(vendor: str) -> str:
+    """The program that the registry has of a vendor's devices."""
+    return f"program of {vendor.lower()}"
+
+
 def devices() -> list[Device]:
     made = []
     for number, (letter, region, vendor) in enumerate(_places()):
@@ -77,7 +82,11 @@ def devices() -> list[Device]:
                 certificate=f"C-{region}-{vendor}-{letter}",
                 verified_at=START - 10 * SECOND,
                 verified_until=START + 10**9 * SECOND,
-                parameters={"dlms_key": "00112233", "note": f"in {region}"},
+                parameters={
+                    "dlms_key": "00112233",
+                    "note": f"in {region}",
+                    "firmware_checksum": firmware(vendor),
+                },
             )
         )
     return made
@@ -159,7 +168,11 @@ class Bureau:
                 flag(
                     number, id=f"flag-{name}", device_id=name, kind=kind,
                     ledger_offset=number * EACH,
-                    evidence={"longitude": 120.123456, "other": name, "observed": 1.5},
+                    evidence={
+                        "longitude": 120.123456, "other": name, "observed": 1.5,
+                        "tariff": f"tariff of {name[2:8]}",
+                        "source": f"published by tariff of {name[2:8]}",
+                    },
                 )
             )  # fmt: skip
             refused.append(

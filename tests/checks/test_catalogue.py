@@ -1,11 +1,13 @@
 """Every code of the public surface is described, and what is judged is documented."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from gateway.checks import CATALOGUE
+from gateway.checks.catalogue.spoken import clause, meaning
 from gateway.checks.findings import SEVERITIES
 from gateway.checks.settings import MODELS
 from gateway.quantities import KINDS
@@ -79,6 +81,49 @@ def test_a_code_is_described_in_both_languages_with_severity_and_basis(code):
     assert info.severity in SEVERITIES
     assert set(info.kinds) <= KINDS.keys()
     assert all(info.basis_for(kind) for kind in KINDS)
+
+
+@pytest.mark.parametrize("code", PUBLIC)
+def test_what_a_code_means_is_said_in_both_languages(code):
+    info = CATALOGUE[code]
+    english, chinese = meaning(info, "en"), meaning(info, "zh")
+    assert (english.doc, english.tolerance) == (info.doc, info.tolerance)
+    assert chinese.evidence.keys() == english.evidence.keys()
+    for ours, theirs in [
+        (chinese.doc, english.doc),
+        (chinese.tolerance, english.tolerance),
+        *((text, english.evidence[key]) for key, text in chinese.evidence.items()),
+    ]:
+        assert re.search("[一-鿿]", ours), theirs
+        assert numbers(ours) == numbers(theirs), ours
+        assert "(?)" not in ours + theirs
+    for basis in info.basis.values():
+        told = clause(basis, "zh")
+        # What is left of English are names of documents and terms that have no Chinese one.
+        assert not re.search(r"\b(?:and|art\.|the|of|in)\b", told), told
+        assert "(?)" not in basis
+        assert numbers(told) == numbers(re.sub(r"art\. [\d and]+", "", basis)), told
+
+
+def numbers(text):
+    """The figures of a text, in their order of size; a year of a law's edition is none."""
+    plain = re.sub(r"(?<=\d),(?=\d{3})|2018", "", text).replace("²", "^2").replace("³", "3")
+    return sorted(re.findall(r"\d+(?:\.\d+)?", plain))
+
+
+def test_the_chinese_catalogue_says_nothing_that_the_english_does_not():
+    chinese = tomllib.loads((PAGES.parent / "catalogue" / "zh.toml").read_text("utf-8"))
+    infos = CATALOGUE.values()
+    assert set(chinese["codes"]) == set(CATALOGUE)
+    assert set(chinese["clauses"]) == {
+        each for info in infos for basis in info.basis.values() for each in basis.split("; ")
+    }
+    assert set(chinese["evidence"]) == {each for info in infos for each in info.evidence.values()}
+
+
+def test_a_clause_that_the_catalogue_does_not_have_any_more_is_shown_as_it_was_written():
+    assert clause("JJG 1; GB/T 6968", "zh") == "JJG 1；GB/T 6968"
+    assert clause("JJG 1; GB/T 6968", "en") == "JJG 1; GB/T 6968"
 
 
 def test_judged_codes_have_parameters_evidence_and_tolerance():

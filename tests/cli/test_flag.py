@@ -109,7 +109,7 @@ def test_a_flag_goes_through_its_life_and_is_shown_with_it(flag):
     ]  # fmt: skip
     assert told["history"][2]["reason"] == "表计更换"
     shown = flag("show", one, "--lang", "zh").stdout
-    for part in ("已办结", "表计更换", "evidence.observed", "wang", "经过"):
+    for part in ("已办结", "表计更换", "evidence.observed", "wang", "经过", "只增不减", "第十六条"):
         assert part in shown
     assert flag("reopen", one).exit_code == 0
     assert falls(flag, "--status", "open", "--device", "e1") == [one]

@@ -150,3 +150,12 @@ def test_readings_are_exported_with_the_codes_of_others(gateway, replayed, schem
 )
 def test_what_cannot_be_meant_is_refused(quality, words):
     assert quality(*words).exit_code == 2
+
+
+def test_groups_by_firmware_have_their_model(quality):
+    (row,) = csv.DictReader(io.StringIO(quality("--by", "firmware", "--csv", *DATE).stdout))
+    assert list(row)[:3] == ["firmware", "model", "date"]
+    assert (row["firmware"], row["model"], row["devices"]) == ("", "reference", "2")
+    shown = quality("--by", "firmware", "--lang", "zh", *DATE).stdout
+    assert "reference" in shown
+    assert "固件不明" in shown

@@ -20,7 +20,8 @@ import uvicorn
 from playwright.sync_api import sync_playwright
 
 from gateway.access.passwords import Hasher
-from gateway.access.people import first_administrator, people, set_own_password
+from gateway.access.people import People, first_administrator, people, set_own_password
+from gateway.access.roles import EVERYTHING
 from gateway.api.app import make_app
 from gateway.api.context import Api
 from gateway.api.guard import Rates
@@ -61,6 +62,9 @@ PAGES: dict[str, str] = {
     "users": "/users",
     "account": "/account",
 }
+VENDOR = "Reference"
+VENDORS_PAGES: dict[str, str] = {"vendor": "/", "vendor-quality": "/quality"}
+"""What the maker of the demo's instruments sees first."""
 
 
 class Served:
@@ -79,6 +83,10 @@ class Served:
             raise SystemExit("the demo's API has made the first account: begin with no data")
         (person,) = people(self._casebook)
         set_own_password(self._casebook, hasher, person, PASSWORD, session="")
+        made = People(self._casebook, hasher, actor=person.name, scope=EVERYTHING)
+        made.add("maker", "vendor", vendor=VENDOR)
+        (maker,) = (each for each in people(self._casebook) if each.name == "maker")
+        set_own_password(self._casebook, hasher, maker, PASSWORD, session="")
         self._server = uvicorn.Server(
             uvicorn.Config(
                 make_app(api, recent=FlagLog().since), port=self.port, log_config=None,
@@ -153,26 +161,35 @@ def _pictures(base: str, folder: Path) -> int:
                 page.evaluate("name => localStorage.setItem('language', name)", language)
                 page.locator("input[type=password]").wait_for()
                 page.screenshot(path=folder / f"login-{language}{suffix}.png")
-                page.locator("input[autocomplete=username]").fill("administrator")
-                page.locator("input[type=password]").fill(PASSWORD)
-                page.keyboard.press("Enter")
-                page.locator(".nav").wait_for()
-                count += 1 + _of_each(page, base, folder, f"{language}{suffix}")
+                _log_in(page, "administrator")
+                names = _names(page)
+                pages = {name: to.format(**names) for name, to in PAGES.items()}
+                _of_each(page, base, folder, pages, f"{language}{suffix}")
+                context.clear_cookies()
+                page.goto(base)
+                _log_in(page, "maker")
+                _of_each(page, base, folder, VENDORS_PAGES, f"{language}{suffix}")
+                count += 1 + len(pages) + len(VENDORS_PAGES)
                 context.close()
         browser.close()
     return count
 
 
-def _of_each(page: Page, base: str, folder: Path, suffix: str) -> int:
-    names = _names(page)
-    for name, address in PAGES.items():
-        page.goto(base + address.format(**names))
+def _log_in(page: Page, name: str) -> None:
+    page.locator("input[autocomplete=username]").fill(name)
+    page.locator("input[type=password]").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.locator(".nav").wait_for()
+
+
+def _of_each(page: Page, base: str, folder: Path, pages: dict[str, str], suffix: str) -> None:
+    for name, address in pages.items():
+        page.goto(base + address)
         page.locator("h1").first.wait_for()
         page.wait_for_timeout(300)
         page.locator(".skeleton").first.wait_for(state="detached")
         page.wait_for_timeout(700)
         page.screenshot(path=folder / f"{name}-{suffix}.png", full_page=True)
-    return len(PAGES)
 
 
 def _names(page: Page) -> dict[str, str]:

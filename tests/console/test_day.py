@@ -30,6 +30,7 @@ PAGES = (
     "/profiles", "/profiles/water-meter-reference", "/ingest", "/ingest/0", "/audit", "/users",
     "/account",
 )  # fmt: skip
+VENDORS_PAGES = ("/", "/flags?status=all", f"/flags/flag-{MINE}", "/quarantine")
 
 
 @pytest.fixture
@@ -53,9 +54,9 @@ def _log_in(page, name, password):
     page.get_by_role("button", name="Log in").click()
 
 
-def _account(served, name, role, region=""):
+def _account(served, name, role, region="", vendor=None):
     """An account with its one-time password."""
-    return served.bureau.people.add(name, role, region=region)
+    return served.bureau.people.add(name, role, region=region, vendor=vendor)
 
 
 def _settled(page):
@@ -159,6 +160,70 @@ def test_bulk_decisions_by_keyboard_alone(tab, served):
     tab.keyboard.press("Escape")
     tab.keyboard.press("?")
     expect(tab.get_by_role("dialog")).to_contain_text("Keyboard")
+
+
+def test_a_vendor_sees_its_own_models_and_no_place(tab, served):
+    password = _account(served, "maker", "vendor", vendor="ACME")
+    tab.goto("/")
+    _enter(tab, "maker", password)
+    expect(tab.get_by_role("heading", name="ACME")).to_be_visible()
+    _settled(tab)
+    links = tab.locator(".nav-links a").all_inner_texts()
+    assert links == ["Overview", "Flags", "Devices", "Quarantine", "Data quality", "Profiles"]
+    expect(tab.locator("main")).to_contain_text("ACME-w")
+    expect(tab.locator("main")).to_contain_text("program of acme")
+    faults = _faults(tab, "/")
+    hidden = [f"{what} {place}" for what in ("site", "owner of", "in") for place in REGIONS]
+    hidden += ["borg", "Borg", "131.123456", "30.654321"]
+    for address in VENDORS_PAGES:
+        if address != "/":
+            tab.goto(address)
+        _settled(tab)
+        shown = tab.locator("body").inner_text()
+        assert not [each for each in hidden if each in shown], address
+    tab.goto("/quality")
+    tab.get_by_role("link", name="program of acme").first.click()
+    expect(tab).to_have_url(re.compile("by=device&model=ACME-."))
+    expect(tab.locator("tbody tr")).to_have_count(3)
+    tab.goto("/sites")
+    expect(tab.locator("h1")).to_have_text(re.compile("no such thing"))
+    assert not faults, "\n".join(faults)
+
+
+def test_a_token_is_made_shown_once_and_revoked(tab, served):
+    password = _account(served, "quan", "inspector", REGIONS[0])
+    tab.goto("/account")
+    _enter(tab, "quan", password)
+    card = tab.locator("#tokens")
+    expect(card).to_contain_text("No token stands")
+    card.get_by_role("button", name="New token").click()
+    box = tab.get_by_role("dialog")
+    box.get_by_label("What it is for").fill("nightly export")
+    box.get_by_role("button", name="New token").click()
+    expect(box.get_by_role("alert")).to_have_text("Choose what it may.")
+    box.get_by_label("flags", exact=True).check()
+    box.get_by_label("Stands for").select_option("7")
+    faults = _faults(tab, "a new token")
+    box.get_by_role("button", name="New token").click()
+    expect(tab.get_by_role("dialog")).to_contain_text("The new token")
+    text = tab.locator(".secret").inner_text()
+    tab.get_by_role("button", name="Copy").click()
+    expect(tab.get_by_role("dialog").get_by_role("status")).to_have_text(
+        re.compile("Copied|Marked")
+    )
+    tab.get_by_role("button", name="Close").click()
+    expect(card.locator("tbody tr")).to_have_count(1)
+    expect(card).to_contain_text("never")
+    assert text not in tab.locator("body").inner_text()
+    api = tab.request
+    bearer = {"Authorization": f"Bearer {text}"}
+    assert api.get("/api/v1/flags?limit=1", headers=bearer).status == 200
+    assert api.get("/api/v1/devices?limit=1", headers=bearer).status == 403
+    card.get_by_role("button", name="Revoke").click()
+    tab.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(card).to_contain_text("1 that have ended")
+    assert api.get("/api/v1/flags?limit=1", headers=bearer).status == 401
+    assert not faults, "\n".join(faults)
 
 
 def _enter(page, name, password):

@@ -1,4 +1,4 @@
-"""What the console asks beyond the lists: map, sites, stages, trial, vocabulary."""
+"""What the console asks beyond the lists: map, sites, stages, trial, words, a vendor's view."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from gateway.checks.catalogue import CATALOGUE
 from gateway.quantities import KINDS
-from tests.api.world import EACH, REGIONS, Bureau, devices
+from tests.api.world import EACH, REGIONS, Bureau, devices, firmware
 from tests.api.world import PEOPLE as ACCOUNTS
 
 V1 = "/api/v1"
@@ -64,6 +64,12 @@ def test_sites_are_those_of_the_district(bureau):
 def test_the_vocabulary_is_that_of_the_gateway(bureau):
     told = bureau.client("acme").get(f"{V1}/vocabulary").json()
     assert set(told["codes"]) == set(CATALOGUE)
+    for code, each in told["codes"].items():
+        info = CATALOGUE[code]
+        assert each["doc"]["en"] == info.doc != each["doc"]["zh"]
+        assert each["tolerance"]["en"] == info.tolerance != each["tolerance"]["zh"]
+        for basis in info.basis.values():
+            assert all(told["clauses"][clause]["en"] == clause for clause in basis.split("; "))
     assert set(told["kinds"]) == set(KINDS)
     assert told["decisions"]["dismiss"]["reason"] is True
     (volume,) = (each for each in told["kinds"]["water_meter"] if each["name"] == "volume")
@@ -122,3 +128,52 @@ def test_a_look_at_stages_is_in_the_audit(bureau):
     bureau.client("zhang").get(f"{V1}/evidence/0/stages")
     entry = bureau.casebook.audit(limit=1)[0]
     assert (entry.actor, entry.action) == ("zhang", "look.evidence")
+
+
+QUALITY = f"{V1}/quality?since=2023-11-15&total=true"
+
+
+def test_a_vendor_has_the_quality_of_its_models_by_firmware(bureau):
+    def groups(name, more=""):
+        items = bureau.client(name).get(f"{QUALITY}&by=firmware{more}").json()["items"]
+        return {(each.get("model"), each["firmware"]): each["devices"] for each in items}
+
+    acme = {(f"ACME-{letter}", firmware("ACME")): count for letter, count in (("w", 3), ("t", 3))}
+    acme["ACME-f", firmware("ACME")] = 1
+    borg = {(f"Borg-{letter}", firmware("Borg")): 3 for letter in "wt"}
+    assert groups("acme") == acme
+    assert groups("borg") == dict.fromkeys(borg, 1), "of its district"
+    assert groups("looker").items() >= (acme | borg).items()
+    assert groups("acme", "&model=ACME-w") == {("ACME-w", firmware("ACME")): 3}
+    assert groups("acme", "&firmware=other") == groups("acme", "&model=Borg-w") == {}
+
+
+def test_a_group_leads_to_its_devices(bureau):
+    asked = f"{QUALITY}&by=device&model=ACME-w&firmware={firmware('ACME')}"
+    items = bureau.client("looker").get(asked).json()["items"]
+    assert {each["device"] for each in items} == {f"w-{region}-acme" for region in REGIONS}
+    unknown = bureau.client("looker").get(f"{QUALITY}&by=device&firmware=").json()["items"]
+    assert {each["device"] for each in unknown} == {"stranger"}
+
+
+def test_the_pages_of_a_quality_by_firmware_have_each_group_once(bureau):
+    client, found, cursor = bureau.client("looker"), [], ""
+    while cursor is not None:
+        page = client.get(f"{QUALITY}&by=firmware&limit=2{cursor}").json()
+        found += [(each.get("model"), each["firmware"]) for each in page["items"]]
+        cursor = f"&cursor={page['next_cursor']}" if "next_cursor" in page else None
+    assert len(found) == len(set(found)) >= 5
+
+
+def test_an_overview_counts_the_models_that_are_seen(bureau):
+    told = bureau.client("acme").get(f"{V1}/overview").json()["devices"]["models"]
+    assert [(each["model"], each["kind"]) for each in told] == [
+        ("ACME-t", "taximeter"), ("ACME-w", "water_meter"), ("ACME-f", "fuel_dispenser"),
+    ]  # fmt: skip
+    assert [each["reporting"] + each["silent"] + each["never"] for each in told] == [3, 3, 1]
+
+
+def test_a_vendor_is_not_told_by_which_citys_tariff_a_fare_was_judged(bureau):
+    address = f"{V1}/flags/flag-t-330106-acme"
+    assert bureau.client("viewer").get(address).json()["evidence"]["tariff"]
+    assert not {"tariff", "source"} & set(bureau.client("acme").get(address).json()["evidence"])

@@ -8,6 +8,8 @@ import subprocess
 import pytest
 from pypdf import PdfReader
 
+from gateway.checks import CATALOGUE
+from gateway.checks.catalogue.spoken import clause, meaning
 from gateway.messages import Texts
 from gateway.reports.evidence import evidence_report
 from gateway.reports.finding import _tariff
@@ -63,9 +65,11 @@ def test_both_forms_say_the_same_and_all_of_it(papers, decided, made, language):
     flag = exported[decided["id"]]
     evidence = flag["evidence"]
     device = registered_then(made, flag)
+    means = meaning(CATALOGUE[flag["code"]], language)
     expected = [
         *(texts(f"evidence.{each}") for each in HEADINGS),
-        flag["title"][language], flag["code"], flag["device_id"], flag["basis"], flag["profile"],
+        flag["title"][language], flag["code"], flag["device_id"], flag["profile"],
+        clause(flag["basis"], language), means.doc, means.tolerance,
         moment_of(flag["from"]), str(flag["ledger_offset"]), flag["channel"],
         device["owner"], device["site"], device["certificate"], device["serial_number"],
         moment_of(device["verified_until"]),

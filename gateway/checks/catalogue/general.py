@@ -107,7 +107,7 @@ CODES: Final = (
         en="Measured time is in the future",
         zh="测量时间超前于接收时间",
         severity="minor",
-        basis={"": RECORD, "electricity_meter": f"JJG 691, DL/T 448 (?) (clock); {RECORD}"},
+        basis={"": RECORD, "electricity_meter": f"JJG 691 (clock); {RECORD}"},
         tolerance="60 s minor, 5 min major (VEE: clock)",
         evidence={
             "received_at": "time of receipt of the first such reading, RFC 3339",
@@ -220,7 +220,7 @@ CODES: Final = (
         en="Clock drifts",
         zh="时钟漂移",
         severity="minor",
-        basis={"": RECORD, "electricity_meter": f"JJG 691, DL/T 448 (?) (clock); {RECORD}"},
+        basis={"": RECORD, "electricity_meter": f"JJG 691 (clock); {RECORD}"},
         tolerance="60 s minor, 5 min major (VEE: clock)",
         evidence={
             **FORMULA,

@@ -24,7 +24,7 @@ CODES: Final = (
         en="Total differs from the sum of the tariff registers",
         zh="总电能与各费率电能之和不符",
         severity="major",
-        basis={"": f"JJG 691, DL/T 614 (?) (sum of tariff registers); {ACCURACY}"},
+        basis={"": f"JJG 691 (sum of tariff registers); {ACCURACY}"},
         tolerance="0.02 kWh a tariff (display rounding)",
         evidence={
             "residual": "total minus the tariffs",
@@ -73,7 +73,8 @@ CODES: Final = (
         zh="失压 (断相)",
         severity="major",
         basis={"": f"DL/T 645-2007 (loss of voltage, broken phase); {ACCURACY}"},
-        tolerance="60 % of nominal voltage, 5 % of basic current (DL/T 645-2007 (?))",
+        tolerance="60 % of nominal voltage, 5 % of basic current: settings of the check, "
+        "not of a standard",
         evidence={
             "nominal": "the nominal voltage, V",
             "amperage": "current of the phase, A; null where it is not sent",
@@ -196,7 +197,7 @@ CODES: Final = (
         en="Feeder and meters do not balance",
         zh="台区电量不平衡",
         severity="major",
-        basis={"": f"DL/T 448, GB/T 16934 (?) (line loss of a feeder); {ACCURACY}"},
+        basis={"": ACCURACY},
         tolerance="1.5 % of the day's energy beyond the technical loss learned from the feeder's "
         "own days, and five standard deviations of them; 12 % while nothing is learned",
         evidence={

@@ -161,7 +161,7 @@ function shell() {
 }
 
 const MODULES = {
-  overview: () => import("./pages/overview.js"),
+  overview: () => (me().vendor ? import("./pages/vendor.js") : import("./pages/overview.js")),
   flags: () => import("./pages/flags.js"),
   devices: () => import("./pages/devices.js"),
   sites: () => import("./pages/sites.js"),

@@ -1,5 +1,6 @@
 // Parts that every page is made of.
 
+import { me } from "./api.js";
 import { append, h, icon, replace, s } from "./dom.js";
 import { number } from "./format.js";
 import { t, word } from "./texts.js";
@@ -106,7 +107,8 @@ function opened(event, row, onopen) {
 }
 
 export function facts(pairs) {
-  const shown = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const nothing = [undefined, null, false, ""];
+  const shown = pairs.filter(([, value]) => !nothing.includes(value));
   return h(
     "dl",
     { class: "facts" },
@@ -227,6 +229,12 @@ export function heading(title, ...more) {
 export function crumbs(to, label) {
   return h("a", { class: "crumb", href: to }, icon("back"), label);
 }
+
+// To the profile a message was read by. A vendor's device may be read by a profile of no vendor,
+// which is not shown to it.
+export const profileLink = (id) =>
+  id &&
+  (me().vendor ? id : h("a", { href: `/profiles/${encodeURIComponent(id.split("@")[0])}` }, id));
 
 export function json(value) {
   return h("pre", { class: "code", tabindex: "0" }, JSON.stringify(value, null, 2));

@@ -1,12 +1,13 @@
-// One's own account: what it may, and its password.
+// One's own account: what it may, its password, and its tokens.
 
 import { logOut, me } from "../api.js";
 import { h, replace } from "../dom.js";
 import { t, word } from "../texts.js";
 import { button, card, facts, heading, toast } from "../ui.js";
 import { changeForm } from "../login.js";
+import { tokens } from "./tokens.js";
 
-export async function show(host) {
+export async function show(host, at) {
   const account = me();
   const form = () =>
     changeForm(() => {
@@ -14,6 +15,7 @@ export async function show(host) {
       replace(slot, form());
     });
   const slot = h("div", { class: "narrow-form" });
+  const own = tokens(at, account.name);
   replace(slot, form());
   replace(
     host,
@@ -27,6 +29,8 @@ export async function show(host) {
         [t("account.may"), account.permissions.map((each) => word("permission", each)).join(" · ")],
       ]),
     ),
+    own.node,
     card(t("login.change"), slot),
   );
+  await own.load();
 }

@@ -15,6 +15,7 @@ import {
   filled,
   json,
   listing,
+  profileLink,
   skeleton,
   state,
   status,
@@ -68,13 +69,17 @@ export async function show(host, at, id) {
     h(
       "div",
       { class: "story" },
-      h("div", { class: "story-main" }, may("readings") && [plots, business, latest]),
+      // Who may not see readings has the quality of them in their place.
+      h(
+        "div",
+        { class: "story-main" },
+        may("readings") ? [plots, business, latest] : [flags, may("quality") && quality],
+      ),
       h(
         "div",
         { class: "story-side" },
         registered(device),
-        flags,
-        may("quality") && quality,
+        may("readings") && [flags, may("quality") && quality],
         history(device),
       ),
     ),
@@ -126,15 +131,7 @@ function registered(device) {
             expired && ` ${t("device.expired")}`,
           ),
       ],
-      [
-        t("device.profile"),
-        device.profile &&
-          h(
-            "a",
-            { href: `/profiles/${encodeURIComponent(device.profile.split("@")[0])}` },
-            device.profile,
-          ),
-      ],
+      [t("device.profile"), profileLink(device.profile)],
       [t("column.readings"), count(device.readings)],
       [t("device.first"), device.first_measured_at && time(device.first_measured_at)],
       [t("column.last"), device.last_measured_at && time(device.last_measured_at)],

@@ -1,6 +1,6 @@
 // Devices: searched and listed; the page of one has everything that is known of it.
 
-import { ask, may, vocabulary } from "../api.js";
+import { ask, may, me, vocabulary } from "../api.js";
 import { h, replace } from "../dom.js";
 import { count, kind, time } from "../format.js";
 import { go, note } from "../router.js";
@@ -8,7 +8,7 @@ import { t, word } from "../texts.js";
 import { empty, heading, listing, search, select, state, table } from "../ui.js";
 import { show as showDevice } from "./device.js";
 
-const FILTERS = ["text", "kind", "state", "region", "vendor", "site"];
+const FILTERS = ["text", "kind", "state", "region", "vendor", "model", "site"];
 
 export async function show(host, at) {
   if (at.rest.length) return showDevice(host, at, at.rest[0]);
@@ -50,7 +50,8 @@ export async function show(host, at) {
         change("state"),
       ),
       may("places") && search(t("filter.region"), chosen.region, change("region")),
-      search(t("filter.vendor"), chosen.vendor, change("vendor")),
+      !me().vendor && search(t("filter.vendor"), chosen.vendor, change("vendor")),
+      search(t("filter.model"), chosen.model, change("model")),
       may("places") && search(t("filter.site"), chosen.site, change("site")),
     ),
     list.node,

@@ -16,8 +16,20 @@ import {
 } from "../format.js";
 import * as live from "../live.js";
 import { linesOf, plot } from "../plot.js";
-import { t, word } from "../texts.js";
-import { badge, button, card, crumbs, empty, facts, filled, json, status, toast } from "../ui.js";
+import { language, t, word } from "../texts.js";
+import {
+  badge,
+  button,
+  card,
+  crumbs,
+  empty,
+  facts,
+  filled,
+  json,
+  profileLink,
+  status,
+  toast,
+} from "../ui.js";
 import { evidenceCard } from "./evidence.js";
 import { recomputed } from "./formula.js";
 import { brief, reasonFor } from "./flags.js";
@@ -381,22 +393,16 @@ function plain(name, value) {
 
 function meaning(flag, known) {
   const info = known.codes[flag.code] ?? {};
+  // A flag has its clauses in the words of its day; one that is not known any more stands so.
+  const basis = (flag.basis ?? "").split("; ").map((each) => title(known.clauses[each], each));
   return card(
     t("flag.clause"),
     facts([
-      [t("flag.basis"), flag.basis],
+      [t("flag.basis"), basis.join(language === "zh" ? "；" : "; ")],
       [t("flag.code"), h("code", null, flag.code)],
-      [t("flag.rule"), info.doc],
-      [t("flag.tolerance-source"), info.tolerance],
-      [
-        t("flag.profile"),
-        flag.profile &&
-          h(
-            "a",
-            { href: `/profiles/${encodeURIComponent(flag.profile.split("@")[0])}` },
-            flag.profile,
-          ),
-      ],
+      [t("flag.rule"), title(info.doc)],
+      [t("flag.tolerance-source"), title(info.tolerance)],
+      [t("flag.profile"), profileLink(flag.profile)],
     ]),
   );
 }

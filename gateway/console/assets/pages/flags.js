@@ -1,6 +1,6 @@
 // The inbox of flags: filters in the address, many at once, and the keyboard alone.
 
-import { ask, may, vocabulary } from "../api.js";
+import { ask, may, me, vocabulary } from "../api.js";
 import { h, replace } from "../dom.js";
 import { ago, count, kind, time, title, withUnit } from "../format.js";
 import * as live from "../live.js";
@@ -271,7 +271,7 @@ function filterBar(known, chosen, change) {
         "div",
         { class: "filters" },
         may("places") && search(t("filter.site"), chosen.site, change("site")),
-        search(t("filter.vendor"), chosen.vendor, change("vendor")),
+        !me().vendor && search(t("filter.vendor"), chosen.vendor, change("vendor")),
         date("since"),
         date("until"),
       ),

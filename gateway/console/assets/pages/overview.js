@@ -248,7 +248,7 @@ function severityView(flags) {
   );
 }
 
-function codesView(told) {
+export function codesView(told) {
   const { flags } = told;
   const sums = new Map();
   for (const each of flags.codes) {
@@ -323,7 +323,7 @@ function kindsView(kinds) {
   return table(columns, rows, { caption: t("overview.kinds") });
 }
 
-function newestView(items) {
+export function newestView(items) {
   if (!items.length) return empty(t("flags.none"));
   return h(
     "ul",

@@ -1,11 +1,11 @@
-// How good the data are, by vendor, model or region, down to single devices.
+// How good the data are, by vendor, model, firmware or region, down to single devices.
 
-import { ask, may } from "../api.js";
+import { ask, may, me } from "../api.js";
 import { h, replace } from "../dom.js";
 import { count, day, kind, number } from "../format.js";
 import { note } from "../router.js";
 import { t, word } from "../texts.js";
-import { empty, field, filled, heading, select, table } from "../ui.js";
+import { button, empty, field, filled, heading, select, table } from "../ui.js";
 import { bar, scoreOf } from "./device.js";
 
 const DIMENSIONS = [
@@ -21,16 +21,43 @@ export async function show(host, at) {
   const body = h("div");
   const latest = at.query.get("until") ?? (await lastDay(at));
   const chosen = {
-    by: at.query.get("by") ?? "vendor",
+    by: at.query.get("by") ?? (me().vendor ? "firmware" : "vendor"),
     since: at.query.get("since") ?? latest,
     until: latest,
     region: at.query.get("region") ?? "",
+    model: at.query.get("model") ?? "",
+    firmware: at.query.get("firmware") ?? "",
   };
-  const groups = ["vendor", "model", may("places") && "region", "device"].filter(Boolean);
+  const groups = [
+    !me().vendor && "vendor",
+    "model",
+    "firmware",
+    may("places") && "region",
+    "device",
+  ].filter(Boolean);
+  const only = h("div", { class: "bulk" });
   const change = (name) => (value) => {
     chosen[name] = value;
     note(chosen);
     load();
+  };
+  const narrowed = () => {
+    const { model, firmware } = chosen;
+    replace(
+      only,
+      (model || firmware) && [
+        h("span", null, [model, firmware].filter(Boolean).join(" · ")),
+        button(
+          t("flags.reset"),
+          () => {
+            Object.assign(chosen, { model: "", firmware: "" });
+            narrowed();
+            change("by")(chosen.by);
+          },
+          { kind: "quiet" },
+        ),
+      ],
+    );
   };
   const date = (name) =>
     field(
@@ -51,7 +78,7 @@ export async function show(host, at) {
           signal: at.signal,
         });
         if (!items.length) return empty(t("quality.none"), t("quality.none-detail"));
-        return view(items, chosen);
+        return scoresTable(items, chosen);
       },
       { lines: 8 },
     );
@@ -75,8 +102,10 @@ export async function show(host, at) {
       date("since"),
       date("until"),
     ),
+    only,
     body,
   );
+  narrowed();
   await load();
 }
 
@@ -91,24 +120,34 @@ export async function lastDay(at) {
   return day(middle || new Date().toISOString());
 }
 
-function view(items, chosen) {
+// Groups as a table, the worst first; as many as are asked for.
+export function scoresTable(items, chosen, most = items.length) {
   const sorted = items.toSorted((a, b) => (a.overall ?? 101) - (b.overall ?? 101));
+  const { by, since, until } = chosen;
+  const to = (page, query) => `/${page}?${new URLSearchParams(query)}`;
   const link = (row) => {
-    const name = row[chosen.by] || t("quality.unknown");
-    if (chosen.by === "device")
-      return h("a", { href: `/devices/${encodeURIComponent(row.device)}` }, name);
-    if (chosen.by === "vendor")
-      return h("a", { href: `/devices?vendor=${encodeURIComponent(row.vendor ?? "")}` }, name);
-    if (chosen.by === "region")
-      return h("a", { href: `/devices?region=${encodeURIComponent(row.region ?? "")}` }, name);
-    return name;
+    const text = row[by];
+    if (!text) return t(by === "firmware" ? "quality.no-firmware" : "quality.unknown");
+    if (by === "device")
+      return h("a", { href: `/devices/${encodeURIComponent(row.device)}` }, text);
+    if (by === "vendor" || by === "region")
+      return h("a", { href: to("devices", { [by]: text }) }, text);
+    const which = by === "model" ? { model: text } : { model: row.model ?? "", firmware: text };
+    return h("a", { href: to("quality", { by: "device", ...which, since, until }) }, text);
   };
+  const name = (row) =>
+    by === "firmware"
+      ? [
+          h("span", { class: "strong" }, row.model ?? t("quality.unknown")),
+          h("div", { class: row.firmware ? "firmware" : "sub" }, link(row)),
+        ]
+      : [link(row), row.kind && h("div", { class: "sub" }, kind(row.kind))];
   return table(
     [
       {
-        title: t(`quality.by-${chosen.by}`),
+        title: t(by === "firmware" ? "quality.model-firmware" : `quality.by-${by}`),
         class: "grow",
-        cell: (row) => [link(row), row.kind && h("div", { class: "sub" }, kind(row.kind))],
+        cell: name,
       },
       {
         title: t("quality.score"),
@@ -123,8 +162,9 @@ function view(items, chosen) {
       })),
       { title: t("nav.devices"), class: "num", cell: (row) => count(row.devices) },
       { title: t("column.readings"), class: "num", cell: (row) => count(row.readings) },
+      { title: t("quality.refused"), class: "num", cell: (row) => count(row.quarantined) },
     ],
-    sorted,
+    sorted.slice(0, most),
     { caption: t("nav.quality") },
   );
 }

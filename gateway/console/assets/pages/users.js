@@ -1,15 +1,17 @@
-// Accounts: made, changed, disabled; a one-time password is shown once.
+// Accounts: made, changed, disabled; a one-time password is shown once. And all of their tokens.
 
 import { ask, me } from "../api.js";
 import { h, replace } from "../dom.js";
 import { time } from "../format.js";
 import { t, word } from "../texts.js";
 import { button, dialog, empty, field, filled, heading, select, table } from "../ui.js";
+import { tokens } from "./tokens.js";
 
 const ROLES = ["viewer", "inspector", "administrator", "vendor", "auditor"];
 
 export async function show(host, at) {
-  const body = h("div");
+  const body = h("div", { class: "parted" });
+  const held = tokens(at);
   const load = () =>
     filled(
       body,
@@ -26,8 +28,9 @@ export async function show(host, at) {
       button(t("users.add"), () => form(null, load), { kind: "primary" }),
     ),
     body,
+    held.node,
   );
-  await load();
+  await Promise.all([load(), held.load()]);
 }
 
 function rows(items, load) {
