@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import signal
 import socket
 import ssl
@@ -16,6 +17,7 @@ import uvicorn
 from gateway import log as logs
 from gateway.access.passwords import Hasher
 from gateway.access.people import FIRST, first_administrator
+from gateway.access.roles import EVERYTHING
 from gateway.access.single_sign_on import Provider, SingleSignOn
 from gateway.api.app import make_app
 from gateway.api.context import Api
@@ -24,8 +26,12 @@ from gateway.api.process import FirstAccount, Listening, Refused
 from gateway.assembly import read_profiles
 from gateway.casebook import Casebook
 from gateway.errors import ConfigError, GatewayError, StoreError
+from gateway.queries import devices
 from gateway.queries.directory import Directory
-from gateway.queries.seen import World
+from gateway.queries.privacy import EXACT
+from gateway.queries.recent import Recent, worker
+from gateway.queries.seen import Seen, World
+from gateway.reports.periods import ZONE
 from gateway.store.asked import AskedStore
 from gateway.store.wire import SOCKET
 
@@ -80,7 +86,8 @@ def main(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
         store = AskedStore(spec.data / SOCKET, seconds=_SECONDS, rows=_ROWS)
         told = Told()
         directory = Directory(store, casebook)
-        world = World(store, casebook, directory, profiles, spec.data / "ledger")
+        recent = Recent(beside=worker())
+        world = World(store, casebook, directory, profiles, spec.data / "ledger", recent=recent)
         api = Api(
             world,
             status=lambda: told.status,
@@ -106,7 +113,7 @@ def main(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
             ssl_keyfile=spec.key_file,
         )
         with asyncio.Runner() as runner:
-            runner.run(_serve(_Server(config), listener, (pipe, spec, told, directory)))
+            runner.run(_serve(_Server(config), listener, (pipe, spec, told, api)))
 
 
 def _single_sign_on(spec: OidcSpec) -> SingleSignOn:
@@ -143,9 +150,9 @@ def listen(spec: ApiSpec) -> socket.socket:
 async def _serve(
     server: _Server,
     listener: socket.socket,
-    shared: tuple[Connection[Word, Status], ApiSpec, Told, Directory],
+    shared: tuple[Connection[Word, Status], ApiSpec, Told, Api],
 ) -> None:
-    pipe, spec, told, directory = shared
+    pipe, spec, told, api = shared
     loop = asyncio.get_running_loop()
 
     def end() -> None:
@@ -161,7 +168,7 @@ async def _serve(
 
     loop.add_signal_handler(signal.SIGTERM, end)
     loop.add_reader(pipe.fileno(), hear)
-    warming = asyncio.create_task(_warm(directory))
+    warming = asyncio.create_task(_warm(api))
     scheme = "http" if spec.cert_file is None else "https"
     host = f"[{spec.host}]" if ":" in spec.host else spec.host
     _say(pipe, Listening(f"{scheme}://{host}:{listener.getsockname()[1]}"))
@@ -172,16 +179,25 @@ async def _serve(
         listener.close()
 
 
-async def _warm(directory: Directory) -> None:
+async def _warm(api: Api) -> None:
     """Counts what is there before the first one asks, as soon as processing answers."""
     while True:
         try:
-            await asyncio.to_thread(directory.refresh)
+            await asyncio.to_thread(_first_look, api)
         except StoreError as error:
             log.debug("processing does not answer yet", error=str(error))
             await asyncio.sleep(_WARM_S)
         else:
             return
+
+
+def _first_look(api: Api) -> None:
+    """What the overview and the pages about quality begin with."""
+    api.world.directory.refresh()
+    told = devices.overview(Seen(api.world, EVERYTHING, EXACT))
+    if "measured_until" in told:
+        until = dt.datetime.fromisoformat(told["measured_until"])
+        api.quality.day(until.astimezone(ZONE).date(), ZONE)
 
 
 def _say(pipe: Connection[Word, Status], word: Word) -> None:

@@ -8,9 +8,7 @@ these.
 from __future__ import annotations
 
 import datetime as dt
-import threading
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -32,6 +30,7 @@ from gateway.quality.counts import Day, latest_receipt
 from gateway.quality.firmware import told_firmware
 from gateway.queries import paging
 from gateway.queries.paging import Page
+from gateway.queries.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,33 +59,22 @@ class QualityCounts:
 
     def __init__(self, world: World, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._world = world
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, int], tuple[float, Counted]] = OrderedDict()
+        self._recent = Recent(clock, most=_MOST_ROWS, size=len, beside=world.recent.beside)
 
     def day(self, date: dt.date, zone: dt.tzinfo) -> Counted:
         """What is counted of every device on a day."""
         ((_, begin, end),) = days(date, date, zone)
-        key = str(zone), begin
-        # One at a time: two who ask for the same day should not both count it.
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None and self._clock() < kept[0]:
-                self._kept.move_to_end(key)
-                return kept[1]
-            clock = latest_receipt(self._world.store) or 0
-            counted = Day(
-                self._world.store, begin, end, clock=clock, devices=self._world.directory.registry,
-                terms=terms_of(self._world.casebook),
-            ).counted()  # fmt: skip
-            lasts = _PAST_S if end < clock - 2 * (end - begin) else _RECENT_S
-            self._kept[key] = self._clock() + lasts, counted
-            while len(self._kept) > 1 and self._rows() > _MOST_ROWS:
-                self._kept.popitem(last=False)
-            return counted
+        past = end < self._world.directory.latest_receipt - 2 * (end - begin)
+        return self._recent.get(
+            (str(zone), begin), _PAST_S if past else _RECENT_S, lambda: self._count(begin, end)
+        )
 
-    def _rows(self) -> int:
-        return sum(len(counted) for _, counted in self._kept.values())
+    def _count(self, begin: int, end: int) -> Counted:
+        store = self._world.store
+        return Day(
+            store, begin, end, clock=latest_receipt(store) or 0,
+            devices=self._world.directory.registry, terms=terms_of(self._world.casebook),
+        ).counted()  # fmt: skip
 
 
 class QualityChoice(msgspec.Struct, frozen=True, kw_only=True):

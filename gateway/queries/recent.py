@@ -1,21 +1,49 @@
 """Answers that stand for some seconds: many look at the same page, and it costs a second of a core.
 
-Kept by who sees what, so that nobody is given what another one sees.
+Kept by who sees what, so that nobody is given what another one sees.  Where something can be done
+beside the answers, an answer whose time is over is given a last while, and made anew meanwhile: who
+looks now and then does not wait for it, and who looks again sees the new one.
 """
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+log = structlog.get_logger(__name__)
+
 _MOST: Final = 200
+_LATER: Final = 10
+"""How many times its time an answer is still given while a new one is made."""
 
 Made = TypeVar("Made")
+
+
+def worker() -> Callable[[Callable[[], None]], None]:
+    """What does one thing after the other in a thread that holds up no end of the process."""
+    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        while True:
+            waiting.get()()
+
+    threading.Thread(target=run, name="renewing", daemon=True).start()
+    return waiting.put
+
+
+class _Kept(NamedTuple):
+    until: float
+    given_until: float
+    answer: Any
+    size: int
 
 
 class Recent:
@@ -23,12 +51,28 @@ class Recent:
 
     Args:
         clock: seconds.
+        most: what is kept, in all, by ``size``.
+        size: of an answer.
+        beside: does something later, in another thread; None: an answer whose time is over is
+            made anew by who asks.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        most: int = _MOST,
+        size: Callable[[Any], int] = lambda _: 1,
+        beside: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
+        self.beside = beside
         self._clock = clock
+        self._most = most
+        self._size = size
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._gates: dict[Hashable, threading.Lock] = {}
+        self._renewing: set[Hashable] = set()
 
     def get(self, key: Hashable, seconds: float, make: Callable[[], Made]) -> Made:
         """The answer of a key where it is not older than this, else a new one.
@@ -36,18 +80,60 @@ class Recent:
         Args:
             key: with all that the answer hangs on, the scope of who asks first of all.
             seconds: for which it stands.
-            make: makes it; two who ask at once may both do so.
+            make: makes it; who asks for the same meanwhile waits for it.
         """
         now = self._clock()
         with self._lock:
             kept = self._kept.get(key)
-        if kept is not None and now < kept[0]:
-            found: Made = kept[1]
+            if kept is not None:
+                self._kept.move_to_end(key)
+            renew = (
+                self.beside is not None
+                and kept is not None
+                and kept.until <= now < kept.given_until
+                and key not in self._renewing
+            )
+            if renew:
+                self._renewing.add(key)
+        if renew and self.beside is not None:
+            self.beside(lambda: self._renew(key, seconds, make))
+        if kept is not None and now < (kept.until if self.beside is None else kept.given_until):
+            found: Made = kept.answer
             return found
-        made = make()
+        return self._make(key, seconds, make)
+
+    def _renew(self, key: Hashable, seconds: float, make: Callable[[], Made]) -> None:
+        try:
+            self._make(key, seconds, make)
+        except Exception:
+            log.exception("an answer could not be made anew", key=repr(key))
+        finally:
+            with self._lock:
+                self._renewing.discard(key)
+
+    def _make(self, key: Hashable, seconds: float, make: Callable[[], Made]) -> Made:
         with self._lock:
-            self._kept[key] = self._clock() + seconds, made
-            self._kept.move_to_end(key)
-            while len(self._kept) > _MOST:
-                self._kept.popitem(last=False)
+            gate = self._gates.setdefault(key, threading.Lock())
+        with gate:
+            try:
+                kept = self._kept.get(key)
+                if kept is not None and self._clock() < kept.until:
+                    found: Made = kept.answer
+                    return found
+                made = make()
+                now = self._clock()
+                with self._lock:
+                    self._keep(
+                        key, _Kept(now + seconds, now + seconds * _LATER, made, self._size(made))
+                    )
+            finally:
+                with self._lock:
+                    self._gates.pop(key, None)
         return made
+
+    def _keep(self, key: Hashable, kept: _Kept) -> None:
+        self._kept[key] = kept
+        self._kept.move_to_end(key)
+        total = sum(each.size for each in self._kept.values())
+        while len(self._kept) > 1 and total > self._most:
+            total -= self._kept.popitem(last=False)[1].size

@@ -35,6 +35,7 @@ class World:
         directory: the devices.
         profiles: the device profiles.
         ledger: the directory of the ledger.
+        recent: keeps answers for some seconds.
     """
 
     def __init__(
@@ -44,13 +45,15 @@ class World:
         directory: Directory,
         profiles: ProfileSet,
         ledger: Path,
+        *,
+        recent: Recent | None = None,
     ) -> None:
         self.store = store
         self.casebook = casebook
         self.directory = directory
         self.profiles = profiles
         self.ledger = ledger
-        self.recent = Recent()
+        self.recent = recent or Recent()
 
     def profiles_of(self, vendor: str) -> list[str]:
         """Names of the profiles of a vendor's instruments."""

@@ -1,5 +1,8 @@
 """Answers that stand for some seconds, each for who may see it."""
 
+import threading
+import time
+
 from gateway.queries.recent import Recent
 
 
@@ -47,3 +50,67 @@ def test_what_fails_is_not_kept():
             continue
         raise AssertionError
     assert recent.get("a", 10, lambda: 1) == 1
+
+
+def test_beside_answers_an_old_one_is_given_while_a_new_one_is_made():
+    now, waiting, made = [0.0], [], []
+    recent = Recent(lambda: now[0], beside=waiting.append)
+
+    def make():
+        made.append(now[0])
+        return len(made)
+
+    assert recent.get("a", 10, make) == 1
+    now[0] = 11.0
+    assert [recent.get("a", 10, make), recent.get("a", 10, make)] == [1, 1]
+    assert len(waiting) == 1
+    waiting.pop()()
+    assert recent.get("a", 10, make) == 2
+    now[0] = 11.0 + 101.0
+    assert recent.get("a", 10, make) == 3  # nobody looked for long: no old answer
+    assert waiting == []
+
+
+def test_what_fails_beside_is_tried_again_at_the_next_look():
+    now, waiting = [0.0], []
+    recent = Recent(lambda: now[0], beside=waiting.append)
+    recent.get("a", 10, lambda: "old")
+    now[0] = 11.0
+
+    def fail():
+        raise OSError
+
+    assert recent.get("a", 10, fail) == "old"
+    waiting.pop()()
+    assert recent.get("a", 10, lambda: "new") == "old"
+    waiting.pop()()
+    assert recent.get("a", 10, fail) == "new"
+
+
+def test_two_who_ask_at_once_make_it_once():
+    recent, made, gate = Recent(), [], threading.Barrier(4)
+
+    def make():
+        made.append(1)
+        time.sleep(0.05)
+        return len(made)
+
+    def ask():
+        gate.wait()
+        assert recent.get("a", 10, make) == 1
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for each in askers:
+        each.start()
+    for each in askers:
+        each.join()
+    assert made == [1]
+
+
+def test_large_answers_are_kept_up_to_their_sum():
+    recent = Recent(lambda: 0.0, most=10, size=len)
+    for name in "abc":
+        recent.get(name, 10, lambda: "four")
+    assert list(recent._kept) == ["b", "c"]
+    recent.get("d", 10, lambda: "more than ten")
+    assert list(recent._kept) == ["d"]
