@@ -158,8 +158,8 @@ def terms_of(
         with casebook.transaction(reading=True) as connection:
             dismissed = frozenset(tables.read_dismissed(connection))
             registry_known = any_device(connection)
-    given = {} if on_time is None else {"on_time": on_time}
-    return Terms(dismissed=dismissed, device_id=device_id, registry_known=registry_known, **given)
+    terms = Terms(dismissed=dismissed, device_id=device_id, registry_known=registry_known)
+    return terms if on_time is None else msgspec.structs.replace(terms, on_time=on_time)
 
 
 def assess(

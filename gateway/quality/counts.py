@@ -60,13 +60,15 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What is counted over.
 
     ``on_time`` is the delay in ns after which a reading is late.  ``dismissed`` are flags that do
-    not count, since people said that nothing is wrong.  ``device_id`` narrows to one device.
+    not count, since people said that nothing is wrong.  ``device_id`` narrows to one device, and
+    ``kinds`` to those that it has readings of.
     ``registry_known`` is whether a device that is not registered should be; None: where any is.
     """
 
     on_time: int = 600 * 10**9
     dismissed: frozenset[str] = frozenset()
     device_id: str | None = None
+    kinds: tuple[str, ...] = tuple(KINDS)
     registry_known: bool | None = None
 
 
@@ -108,12 +110,12 @@ class Day:
 
     def counted(self) -> dict[Key, DeviceDay]:
         """Every device with readings, with readings that were expected, or in quarantine."""
-        for kind in KINDS:
+        for kind in self._terms.kinds:
             self._readings(kind)
-        covered = [(kind, *row) for kind in KINDS for row in self._covered(kind)]
+        covered = [(kind, *row) for kind in self._terms.kinds for row in self._covered(kind)]
         missing = self._gaps()
         quarantined = self._quarantine()
-        usual = {key: often for kind in KINDS for key, often in self._usual(kind)}
+        usual = {key: often for kind in self._terms.kinds for key, often in self._usual(kind)}
         a_message = self._readings_a_message({*missing, *quarantined})
         for kind, device_id, inaccurate, inconsistent, out_of_range, duplicates, _ in covered:
             counts = self._rows[device_id, kind].counts
@@ -241,18 +243,18 @@ class Day:
         every = " UNION ALL ".join(
             f"SELECT device_id, ledger_offset FROM {table(kind)} "
             f"WHERE {self._within('measured_at')} AND device_id IN (SELECT unnest(?::VARCHAR[]))"
-            for kind in KINDS
+            for kind in self._terms.kinds
         )
         rows = self._store.ask(
             f"SELECT device_id, count(*) / count(DISTINCT ledger_offset) FROM ({every}) "
             "GROUP BY device_id",
-            [self._begin, self._end, wanted] * len(KINDS),
+            [self._begin, self._end, wanted] * len(self._terms.kinds),
         )
         return dict(rows)
 
     def _row_of(self, device_id: str | None) -> DeviceDay:
         """The row of a device of which the kind is not told."""
-        kind = next((kind for kind in KINDS if (device_id, kind) in self._rows), None)
+        kind = next((kind for kind in self._terms.kinds if (device_id, kind) in self._rows), None)
         if kind is None:
             device = None if device_id is None else self._devices.get(device_id)
             kind = None if device is None else device.kind
@@ -340,7 +342,7 @@ class Day:
         devices = [device_id for device_id, _ in spans]
         begins, ends = [span[0] for _, span in spans], [span[1] for _, span in spans]
         found: dict[Key, int] = {}
-        for kind in KINDS:
+        for kind in self._terms.kinds:
             rows = self._store.ask(
                 f"SELECT r.device_id, count(*) FROM {table(kind)} r JOIN (SELECT "
                 "unnest(?::VARCHAR[]) AS device_id, unnest(?::BIGINT[]) AS b, "

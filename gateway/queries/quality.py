@@ -1,8 +1,8 @@
 """Data quality within a scope, by the counts of `gateway.quality`.
 
-Counting a day over ten million readings takes about a second of one core, for one device as for
-all; so the counts of a day are kept for a while, by device, and each question takes its own from
-these.
+Counting a day over ten million readings takes about a second of one core; so the counts of a day
+are kept for a while, by device, and each question takes its own from these.  Who asks for one
+device alone does not wait for all.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from gateway.quality.assess import (
 )
 from gateway.quality.counts import Day, latest_receipt
 from gateway.quality.firmware import told_firmware
+from gateway.quantities import KINDS
 from gateway.queries import paging
 from gateway.queries.paging import Page
 from gateway.queries.recent import Recent
@@ -61,19 +62,28 @@ class QualityCounts:
         self._world = world
         self._recent = Recent(clock, most=_MOST_ROWS, size=len, beside=world.recent.beside)
 
-    def day(self, date: dt.date, zone: dt.tzinfo) -> Counted:
-        """What is counted of every device on a day."""
+    def day(self, date: dt.date, zone: dt.tzinfo, device_id: str | None = None) -> Counted:
+        """What is counted on a day of every device, or of one, which takes a part of the time."""
         ((_, begin, end),) = days(date, date, zone)
         past = end < self._world.directory.latest_receipt - 2 * (end - begin)
         return self._recent.get(
-            (str(zone), begin), _PAST_S if past else _RECENT_S, lambda: self._count(begin, end)
+            (str(zone), begin, device_id),
+            _PAST_S if past else _RECENT_S,
+            lambda: self._count(begin, end, device_id),
         )
 
-    def _count(self, begin: int, end: int) -> Counted:
-        store = self._world.store
+    def _count(self, begin: int, end: int, device_id: str | None) -> Counted:
+        world, terms = self._world, terms_of(self._world.casebook)
+        if device_id is not None:
+            kinds = {each.kind for each in world.directory.summaries.get(device_id, ())}
+            device = world.directory.registry.get(device_id)
+            kinds |= set() if device is None or device.kind is None else {device.kind}
+            terms = msgspec.structs.replace(
+                terms, device_id=device_id, kinds=tuple(k for k in KINDS if k in kinds or not kinds)
+            )
         return Day(
-            store, begin, end, clock=latest_receipt(store) or 0,
-            devices=self._world.directory.registry, terms=terms_of(self._world.casebook),
+            world.store, begin, end, clock=latest_receipt(world.store) or 0,
+            devices=world.directory.registry, terms=terms,
         ).counted()  # fmt: skip
 
 
@@ -147,7 +157,7 @@ def _assessed(seen: Seen, counts: QualityCounts, choice: QualityChoice) -> list[
             sums = Sums(instruments, choice.by)
         told = _told_firmware(seen.world, begin, end) if by_program else {}
         at = LATEST if choice.by == "region" else end - 1
-        for (device_id, kind), row in counts.day(date, choice.zone).items():
+        for (device_id, kind), row in counts.day(date, choice.zone, choice.device_id).items():
             if choice.device_id not in (None, device_id):
                 continue
             if not _is_of(instruments, choice, device_id, row, at=end - 1, told=told):

@@ -160,10 +160,12 @@ def _readings(store: Path, size: Size, now: int) -> None:
             f"range({size.devices}) a(i), range({each}) b(j) "
             f"WHERE i % 100 >= {first} AND i % 100 < {first + share}"
         )
-        connection.execute(f"INSERT INTO {table(kind)} SELECT {picked} FROM {everybody}")
+        # In the order in which they came in, which is what lets the store skip what is not asked.
+        come_in = "ORDER BY j DESC, i"
         if first == 0:
             long = f"range({size.year_long}) a(i), range({each}, {YEAR}) b(j)"
-            connection.execute(f"INSERT INTO {table(kind)} SELECT {picked} FROM {long}")
+            connection.execute(f"INSERT INTO {table(kind)} SELECT {picked} FROM {long} {come_in}")
+        connection.execute(f"INSERT INTO {table(kind)} SELECT {picked} FROM {everybody} {come_in}")
         first += share
     connection.execute(f"UPDATE checkpoint SET position = {size.readings * 2}")
     connection.execute("CHECKPOINT")
