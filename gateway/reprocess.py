@@ -68,11 +68,11 @@ def reprocess(
             f"--data {data}: no store in it, so nothing in quarantine; without --quarantine-only "
             "it is built from the ledger"
         )
-    devices = read_devices(directory, None)
-    decider = make_decider(read_profiles(profiles), devices, profiles)
     tell = progress or (lambda _done, _all: None)
     try:
         with SqliteLedger(directory.ledger) as ledger:
+            devices = read_devices(directory, None)
+            decider = make_decider(read_profiles(profiles), devices, profiles)
             if quarantine_only:
                 return _quarantined(directory, ledger, decider, tell)
             return _everything(directory, ledger, decider, tell)
