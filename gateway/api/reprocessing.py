@@ -83,5 +83,7 @@ def _order(order: Order, running: Reprocessing | None) -> dict[str, Any]:
     progress = order.outcome or Reprocessing(order.number)
     if order.outcome is None and running is not None and running.number == order.number:
         progress = running
+    if order.state == "failed":
+        told["next_offset"] = progress.reached + 1
     names = ("decided", "stored", "duplicates", "ignored", "refused", "readings")
     return told | {name: getattr(progress, name) for name in names}
