@@ -219,6 +219,11 @@ class Processor:
             self._commit(ahead, snapshot=True)
         self._ahead = None
 
+    def snapshot_now(self) -> int:
+        """Commits a snapshot where there is something new since the last; returns its offset."""
+        self.finish()
+        return self.snapshot_offset
+
     def settle(self) -> None:
         """Commits what would be found if nothing more came, at the end of a capture."""
         flags: list[Flag] = []

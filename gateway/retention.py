@@ -39,8 +39,8 @@ class Retention(Chore):
         store: to remove from.
         clerk: tells the audit.
         days: to keep, by kind and ``quarantine``; what is not in it is kept.
-        below: of quarantine only messages below this ledger offset: a restart must still find what
-            was refused behind the last snapshot.
+        snapshot: has processing write a snapshot, and tells its ledger offset.  Of quarantine only
+            what is below it goes: a restart must find what was refused behind its snapshot.
         clock: ns UTC.
         every: seconds between two looks.
         most: rows of one transaction.
@@ -54,7 +54,7 @@ class Retention(Chore):
         store: DuckDBStore,
         clerk: Clerk,
         days: Mapping[str, int],
-        below: Callable[[], int],
+        snapshot: Callable[[], int],
         *,
         clock: Callable[[], int] = time.time_ns,
         every: float = EVERY_S,
@@ -64,7 +64,7 @@ class Retention(Chore):
         self._store = store
         self._clerk = clerk
         self._days = dict(days)
-        self._below = below
+        self._snapshot = snapshot
         self._now = clock
         self._most = most
         self._done: dict[str, int] = {}
@@ -88,7 +88,7 @@ class Retention(Chore):
             self._done[kind] = before
 
     def _remove(self, kind: str, before: int) -> Generator[bool, None, None]:
-        below = self._below() if kind == QUARANTINE else None
+        below = self._snapshot() if kind == QUARANTINE else None
         while True:
             gone = self._store.remove(kind, before, most=self._most, below=below)
             self.totals[kind] = self.totals.get(kind, 0) + gone

@@ -198,9 +198,7 @@ class Worker:
             sinks += [SinkThread(each, store) for each in spec.sinks]
             if spec.alerts:
                 self._alerts = _alerts(spec, store)
-            self._retention = Retention(
-                store, clerk, spec.retention, lambda: processor.snapshot_offset
-            )
+            self._retention = Retention(store, clerk, spec.retention, processor.snapshot_now)
             chores = [
                 Retrying(processor, store, clerk, lambda: self._profiles),
                 self._retention,

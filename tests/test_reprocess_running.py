@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,11 @@ from gateway.access.roles import EVERYTHING
 from gateway.access.sessions import make_token
 from gateway.casebook import Casebook
 from gateway.cli import app
-from gateway.records import Device
+from gateway.ledger.sqlite import SqliteLedger
+from gateway.records import Batch, Device
 from gateway.sources.embedded import free_port
 from gateway.store.duckdb import DuckDBStore
+from gateway.times import DAY
 from tests.test_reload import PROFILE, hang_up, volumes
 from tests.test_service import Running, device  # noqa: F401 - a fixture
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 COUNT = 5_000
 MINE = 100
+OLD = 5
 DISTRICTS = {"1": "330106", "2": "310101"}
 
 
@@ -46,8 +50,13 @@ class Office:
         port = free_port()
         self.base = f"http://127.0.0.1:{port}/api/v1"
         self.running = Running(
-            folder, broker.port, f'profiles = ["{profiles}"]\n[api]\nport = {port}\n'
+            folder,
+            broker.port,
+            f'profiles = ["{profiles}"]\n[retention]\nquarantine = 1\n[api]\nport = {port}\n',
         )
+        with SqliteLedger(self.running.data / "ledger") as ledger:
+            received = time.time_ns() - 3 * DAY
+            ledger.append(Batch(["nobody/reads/this"] * OLD, [b"{}"] * OLD, [received] * OLD))
         self.tokens = {}
         with Casebook(self.running.data) as casebook:
             registered = [
@@ -104,9 +113,11 @@ def test_what_a_mended_profile_can_read_is_decided_again_and_a_kill_changes_noth
     device: Publisher,  # noqa: F811
 ):
     running = office.running
+    removed = 'gateway_removed_total{kind="quarantine"}'
+    running.until(lambda: running.metrics().get(removed) == OLD)
     device.send("meters/acme/1", volumes(0, MINE))
     device.send("meters/acme/2", volumes(0, COUNT - MINE))
-    running.until(lambda: running.decided() == COUNT)
+    running.until(lambda: running.decided() == OLD + COUNT)
     office.mend(mended=True)
     hang_up(running)
     running.until(lambda: "profiles switched" in running.log)
@@ -129,7 +140,7 @@ def test_what_a_mended_profile_can_read_is_decided_again_and_a_kill_changes_noth
     assert office.latest("zhang")["number"] == 1
     stored = 'gateway_messages_total{decision="stored"}'
     running.until(lambda: running.metrics().get(stored) == COUNT + 50)
-    assert running.decided() == COUNT + 50
+    assert running.decided() == OLD + COUNT + 50
     assert running.metrics()["gateway_balance_ok"] == 1
     begun = [json.loads(line) for line in running.log.splitlines() if '"reprocessing"' in line]
     behind = [each["behind"] for each in begun if each["order"] == told["number"]]
@@ -144,10 +155,13 @@ def test_what_a_mended_profile_can_read_is_decided_again_and_a_kill_changes_noth
     assert running.stop() == 0
     store = DuckDBStore(running.data / "store.duckdb", read_only=True)
     made = sorted(each.ledger_offset for each in store.readings())
-    assert made == list(range(COUNT + 50))
+    assert made == list(range(OLD, OLD + COUNT + 50))
+    assert store.counters().quarantined == OLD, "what was decided stays counted"
     assert list(store.quarantine()) == []
     store.close()
     with Casebook(running.data) as casebook:
         done = [each.subject for each in casebook.audit() if each.action.endswith(".reprocessed")]
         assert done == ["order 2", "order 1"]
+        (gone,) = [each for each in casebook.audit() if each.action == "retention.remove"]
+        assert (gone.subject, gone.detail["rows"]) == ("quarantine", OLD)
         assert casebook.verify_audit().faults == []

@@ -127,6 +127,7 @@ def test_what_a_killed_worker_did_not_tell_is_told_by_the_next(store, casebook, 
 
 
 def test_what_a_restart_has_to_find_in_quarantine_stays(store, tmp_path):
+    """A snapshot comes first; what has been refused behind it goes another day."""
     sweep(due(store, tmp_path, {"quarantine": 1}, below=30))
     assert min(row.message.ledger_offset for row in store.quarantine()) == 32
 

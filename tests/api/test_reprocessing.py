@@ -88,3 +88,18 @@ def test_progress_is_told_while_it_is_worked_on_and_the_outcome_after(bureau):
     assert told["begun_at"] <= told["ended_at"]
     orders.end(bureau.casebook, order, progress, "twice")
     assert latest(bureau, "root") == told
+
+
+def test_a_flag_is_shown_whole_when_its_readings_are_gone(bureau):
+    client = bureau.client("root")
+    address = "/api/v1/flags/flag-w-330106-acme"
+    before = client.get(address).json()
+    assert before["evidence"]
+    for kind in ("water_meter", "taximeter"):
+        assert bureau.store.remove(kind, 2**62, most=10_000) > 0
+    assert client.get(address).json() == before
+    series = client.get("/api/v1/devices/w-330106-acme/series")
+    assert (series.status_code, series.json()["series"]) == (200, [])
+    assert client.get("/api/v1/devices/w-330106-acme").status_code == 200
+    report = client.get(f"{address}/report?format=html&language=zh")
+    assert report.status_code == 200
