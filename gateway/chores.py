@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -25,6 +25,12 @@ log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class NotNow(GatewayError):
+    """The casebook refuses, or is held by another process for too long."""
+
+    retry = True
 
 
 class Clerk:
@@ -45,12 +51,15 @@ class Clerk:
         """Yields False until a job is done, then returns its answer.
 
         Raises:
-            GatewayError: the casebook refuses, or is held by another process for too long.
+            NotNow: the casebook refuses, or is held by another process for too long.
         """
         asked = self._pool.submit(lambda: job(self._opened(), *args, **named))
         while not asked.done():
             yield False
-        return asked.result()
+        try:
+            return asked.result()
+        except GatewayError as error:
+            raise NotNow(str(error)) from error
 
     def _opened(self) -> Casebook:
         if self._casebook is None:
@@ -90,7 +99,7 @@ class Chore(ABC):
         What the casebook refuses ends the round: the next one begins again.
 
         Raises:
-            StoreError: what the store refuses ends processing, as in its own steps.
+            GatewayError: what ledger or store refuse ends processing, as in its own steps.
         """
         if self._round is None:
             if self._clock() < self._next:
@@ -100,9 +109,7 @@ class Chore(ABC):
             return next(self._round)
         except StopIteration:
             pass
-        except StoreError:
-            raise
-        except GatewayError as error:
+        except NotNow as error:
             log.warning("put off", chore=type(self).__name__.lower(), error=str(error))
         self._round = None
         self._next = self._clock() + self._every

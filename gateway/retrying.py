@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from gateway.chores import Clerk
+    from gateway.orders import Taken
     from gateway.pipeline import Processor
     from gateway.profiles import ProfileSet
     from gateway.store.duckdb import DuckDBStore
@@ -74,21 +75,27 @@ class Retrying(Chore):
         known = latest is not None and latest.number == order.number
         progress = latest if known and latest is not None else Reprocessing(order.number)
         fault = None
-        if order.attempts > orders.MOST_ATTEMPTS:
+        if order.attempts > orders.MOST_ATTEMPTS and len(self._left(taken, progress.reached)):
             fault = (
                 f"processing died {order.attempts - 1} times behind ledger offset "
                 f"{progress.reached}: `gateway decode` shows what a message does"
             )
         else:
             log.info("reprocessing", order=order.number, by=order.actor, behind=progress.reached)
-            offsets = quarantine.ordered(
-                self._store, order, devices=taken.devices, profiles=self._profiles(),
-                after=progress.reached,
-            )  # fmt: skip
-            progress = yield from self._slices(offsets, progress)
+            after = progress.reached
+            while len(offsets := self._left(taken, after)):
+                after = offsets[-1]
+                progress = yield from self._slices(offsets, progress)
+            # The checks have seen more now: the snapshot goes along.
+            self._processor.finish()
         yield from self._clerk.ask(orders.end, order, progress, fault)
         told = {name: getattr(progress, name) for name in ("decided", "stored", "refused")}
         log.info("reprocessed", order=order.number, fault=fault, **told)
+
+    def _left(self, taken: Taken, after: int) -> Sequence[int]:
+        return quarantine.ordered(
+            self._store, taken.order, devices=taken.devices, profiles=self._profiles(), after=after
+        )
 
     def _over(self) -> Callable[[], bool]:
         """Says whether a slice that begins now is over."""
@@ -108,6 +115,4 @@ class Retrying(Chore):
             done = part[-1] if not here or progress.reached == here[-1] else progress.reached
             at = bisect_right(offsets, done)
             yield True
-        # The checks have seen more now: the snapshot goes along.
-        self._processor.finish()
         return progress

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +16,7 @@ from gateway.access.roles import EVERYTHING, Scope
 from gateway.casebook import Casebook
 from gateway.chores import Clerk
 from gateway.deciding import Decider
+from gateway.errors import LedgerFull
 from gateway.orders import OrderRefused
 from gateway.pipeline import Processor
 from gateway.profiles import ProfileSet, load_profiles
@@ -327,3 +329,28 @@ def test_the_store_in_memory_keeps_progress_as_the_embedded_one_does(desk: Desk)
     assert store.retried() == [(offsets[0], desk.ledger.next_offset)]
     processor.finish()
     assert store.retried() == []
+
+
+def test_a_fault_of_the_ledger_ends_processing_and_one_of_the_casebook_does_not(desk: Desk):
+    order = desk.give()
+    desk.casebook.path.rename(desk.folder / "away")
+    desk.casebook.path.mkdir()
+    for _ in range(5):
+        desk.retrying.turn()
+        time.sleep(0.02)
+    desk.casebook.path.rmdir()
+    (desk.folder / "away").rename(desk.casebook.path)
+    broken = UnwillingLedger()
+    broken.messages, broken.next_offset = desk.ledger.messages, desk.ledger.next_offset
+    desk.processor.ledger = broken
+    with pytest.raises(LedgerFull):
+        desk.work(order)
+    desk.kill()
+    assert desk.work(order).state == "done"
+
+
+class UnwillingLedger(MemoryLedger):
+    """A ledger whose disk does not answer."""
+
+    def read(self, offset: int, max_messages: int = 5000) -> Batch:
+        raise LedgerFull(f"offset {offset} cannot be read, nor {max_messages} behind it")

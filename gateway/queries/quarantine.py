@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gateway.store import QuarantinedRow
     from gateway.store.reading import StoreReader
 
+_PART: Final = 50_000
 _OF_PROFILE: Final = "split_part(profile, '@', 1) = ?"
 _RETRIED: Final = " AND stage IN ('decode', 'normalise', 'store')"
 
@@ -134,7 +135,7 @@ def ordered(
     profiles: ProfileSet,
     after: int,
 ) -> Sequence[int]:
-    """The ledger offsets of the messages that an order is for, ascending.
+    """The ledger offsets of the messages that an order is for, ascending, a part of them at a time.
 
     By the same rule as `retriable`, within the scope that the order carries.
 
@@ -157,7 +158,7 @@ def ordered(
         within_scope, more = _within(order.scope, profiles)
         clause, parameters = clause + within_scope, parameters + more
     found = store.ask(
-        f"SELECT DISTINCT ledger_offset FROM quarantine{clause}{_RETRIED} ORDER BY 1",
+        f"SELECT DISTINCT ledger_offset FROM quarantine{clause}{_RETRIED} ORDER BY 1 LIMIT {_PART}",
         parameters,
         chosen=devices,
     )
