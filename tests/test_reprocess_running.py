@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tests.brokers import Mosquitto, Publisher
 
-COUNT = 5_000
+COUNT = 4_000
 MINE = 100
 OLD = 5
 DISTRICTS = {"1": "330106", "2": "310101"}

@@ -42,6 +42,7 @@ DEVICES = [
 ]
 GOOD = DEVICES[0].device_id
 EACH = 2
+PAUSE_S = 0.002
 ALL = EACH * len(DEVICES) // len(NAMES)
 """Messages of one profile."""
 
@@ -127,7 +128,8 @@ class Desk:
 
     def work(self, order: orders.Order, turns: int = 100_000) -> orders.Order:
         for _ in range(turns):
-            self.retrying.turn()
+            if not self.retrying.turn():
+                time.sleep(PAUSE_S)
             (now,) = [
                 each for each in orders.orders(self.casebook, EVERYTHING)
                 if each.number == order.number
@@ -225,7 +227,8 @@ def test_killed_after_any_slice_it_goes_on_and_what_comes_is_decided_between(
     desk.give()
     told = 0
     while (order := orders.orders(desk.casebook, EVERYTHING)[0]).ended_at is None:
-        desk.retrying.turn()
+        if not desk.retrying.turn():
+            time.sleep(PAUSE_S)
         progress = desk.store.reprocessing()
         if progress is None or progress.decided == told:
             continue
