@@ -1,6 +1,6 @@
 // Messages in quarantine decided again: what is asked for, how far it is, and what came of it.
 
-import { ask } from "../api.js";
+import { ask, may } from "../api.js";
 import { h, replace } from "../dom.js";
 import { count, time } from "../format.js";
 import { t, word } from "../texts.js";
@@ -86,11 +86,10 @@ export function orders(signal, changed) {
     if (again && !signal.aborted) waiting = setTimeout(look, AGAIN_MS);
   }
   function draw(items) {
-    replace(
-      node,
-      items.length > 0 &&
-        card(t("reprocess.orders"), h("ol", { class: "orders" }, items.map(line))),
-    );
+    // Without an order its place is kept: the first one must not push the page down.
+    const none = may("decide") && h("p", { class: "order order-none" }, t("reprocess.none"));
+    const found = items.length ? h("ol", { class: "orders" }, items.map(line)) : none;
+    replace(node, found && card(t("reprocess.orders"), found));
   }
   return { node, look };
 }
@@ -119,7 +118,7 @@ function line(order) {
       time(order.asked_at),
       order.region && ` · ${t("column.region")} ${order.region}`,
     ),
-    order.state !== "waiting" && bar(order),
+    bar(order),
     h("div", { class: "order-result" }, result(order)),
   );
 }
