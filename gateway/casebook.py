@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gateway.audit import Head, Verdict
     from gateway.registry import Record
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 FILE_NAME: Final = "casebook.sqlite"
 _BUSY_TIMEOUT_S: Final = 30.0
 

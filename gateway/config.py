@@ -1,6 +1,7 @@
 """Settings: a typed tree with a default and a help text each; ``config_load.load`` fills it."""
 
 # No "from __future__ import annotations": pydantic reads the annotations when the class is made.
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.alerts.spec import AlertSpec
 from gateway.config_alerts import AlertSettings
+from gateway.config_retention import RetentionSettings
 from gateway.config_tables import LOOPBACK, Name, Port, Table, secret_of, table_in
 from gateway.sources import BrokerSettings, Will, filter_fault
 
@@ -383,6 +385,9 @@ class Settings(BaseSettings):
     source: tuple[SourceSettings, ...] = Field(default=(SourceSettings(),), description="brokers")
     ledger: LedgerSettings = Field(default=LedgerSettings(), description="the ledger")
     processing: ProcessingSettings = Field(default=ProcessingSettings(), description="processing")
+    retention: RetentionSettings = Field(
+        default=RetentionSettings(), description="how long readings are kept"
+    )
     sink: tuple[SinkSettings, ...] = Field(
         default=(), description="databases that follow the store"
     )
@@ -414,6 +419,18 @@ class Settings(BaseSettings):
         for alert in self.alerts:
             if alert.mqtt is not None and alert.mqtt.source not in {None, *names}:
                 raise ValueError(f"alerts: {alert.name}: there is no source {alert.mqtt.source}")
+        return self
+
+    @model_validator(mode="after")
+    def _kept_for_reports(self) -> Self:
+        shortest = min(self.retention.days().values(), default=None)
+        for report in self.reports:
+            needed = {"week": 7, "month": 31}[report.period] + math.ceil(report.after_hours / 24)
+            if shortest is not None and shortest < needed:
+                raise ValueError(
+                    f"retention: {shortest} days, but the report of a {report.period} reads what "
+                    f"is up to {needed} days old: keep that long, or make no such report"
+                )
         return self
 
     def alert_specs(self, client_id: Callable[[str], str]) -> tuple[AlertSpec, ...]:

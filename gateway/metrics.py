@@ -72,6 +72,12 @@ def _messages(status: Status) -> Iterator[Metric]:
     yield decided
     yield _counter("readings", "Readings stored since the ledger began", status.readings)
     yield _counter("flags", "Flags raised or renewed since the ledger began", status.flags)
+    removed = CounterMetricFamily(
+        "gateway_removed", "Rows that retention has removed from the store", labels=["kind"]
+    )
+    for kind, rows in status.removed.items():
+        removed.add_metric([kind], rows)
+    yield removed
 
 
 def _sources(status: Status) -> Iterator[Metric]:

@@ -8,7 +8,7 @@ a snapshot is older than the checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -19,11 +19,12 @@ from gateway.errors import StoreRefused
 from gateway.ledger import Ledger, UnreadableBatch
 from gateway.records import (
     Batch,
+    Counters,
     Flag,
     Quarantined,
     Results,
 )
-from gateway.store import Prepared, Store
+from gateway.store import Prepared, Reprocessing, Store
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,8 @@ SNAPSHOT_MESSAGES: Final = 200_000
 # to stay in the processor's cache.
 _AT_ONCE: Final = 2_000
 _PREPARED: Final = 2_000
-_RETRIED: Final = frozenset({"decode", "normalise", "store"})
+RETRIED: Final = frozenset({"decode", "normalise", "store"})
+"""Stages of quarantine whose messages can be decided again; the others name no message."""
 
 
 class Ahead(msgspec.Struct):
@@ -76,6 +78,7 @@ class Processor:
         self._ahead: Ahead | None = None
         self.snapshot_offset = checkpoint.snapshot_offset
         self.counters = checkpoint.counters
+        self._late = 0
         if checkpoint.snapshot is not None:
             try:
                 decider.restore(checkpoint.snapshot)
@@ -90,21 +93,37 @@ class Processor:
         offset = max(self.snapshot_offset, self.ledger.first_offset)
         if offset < self.offset:
             log.info("rebuilding check state", since=offset, until=self.offset)
-        # A profile may have been mended since: what was refused then has not been judged.
-        refused = {
+        retried = self.store.retried()
+        self._late = len(retried)
+        # A profile may have been mended since: what was refused then has not been judged, or it
+        # was as a late message, when it was decided again.
+        apart = {
             row.message.ledger_offset
             for row in self.store.quarantine()
-            if row.message.ledger_offset >= offset
+            if not row.message.stage.startswith("sink:")
         }
-        while offset < self.offset:
+        apart.update(message for message, _ in retried)
+        late: dict[int, list[int]] = {}
+        for message, decided_at in retried:
+            late.setdefault(decided_at, []).append(message)
+        for until in sorted({*late, self.offset}):
+            offset = self._judge_again(offset, until, apart)
+            for message in late.get(until, ()):
+                batch = self._message(message)
+                if batch is not None:
+                    self.decider.decide(batch, Decided())
+
+    def _judge_again(self, offset: int, until: int, apart: set[int]) -> int:
+        """Judges messages from an offset on without output, but for some; returns the next."""
+        while offset < until:
             try:
-                batch = self.ledger.read(offset, min(self.commit_messages, self.offset - offset))
+                batch = self.ledger.read(offset, min(self.commit_messages, until - offset))
             except UnreadableBatch as error:
                 offset = error.fault.last_offset + 1
                 continue
             if not len(batch):
                 break
-            for part in _without(batch, refused):
+            for part in _without(batch, apart):
                 at = part.first_offset - batch.first_offset - 1
                 if at >= 0:  # what was refused may still have told the decoders something
                     self.decider.witness(
@@ -113,6 +132,17 @@ class Processor:
                     )  # fmt: skip
                 self.decider.decide(part, Decided())
             offset = batch.first_offset + len(batch)
+        return offset
+
+    def _message(self, offset: int) -> Batch | None:
+        """One message of the ledger; None where it is gone or cannot be read."""
+        if offset < self.ledger.first_offset:
+            return None
+        try:
+            batch = self.ledger.read(offset, 1)
+        except UnreadableBatch:
+            return None
+        return batch if len(batch) and batch.first_offset == offset else None
 
     def step(self) -> int:
         """Decides the next messages, at most ``commit_messages``, and commits them.
@@ -123,7 +153,7 @@ class Processor:
         ahead = self._gathered()
         decided = ahead.reached - self.offset
         if decided:
-            due = ahead.reached - self.snapshot_offset >= self.snapshot_messages
+            due = ahead.reached - self.snapshot_offset + self._late >= self.snapshot_messages
             self._commit(ahead, snapshot=due)
         elif ahead.obstacle is not None:
             decided = self._pass_over(*ahead.obstacle)
@@ -185,9 +215,14 @@ class Processor:
     def finish(self) -> None:
         """Commits what was gathered, and a snapshot: the next start has nothing to rebuild."""
         ahead = self._ahead or Ahead(self.offset, Decided(counters=self.counters))
-        if self.snapshot_offset < ahead.reached:
+        if self.snapshot_offset < ahead.reached or self._late:
             self._commit(ahead, snapshot=True)
         self._ahead = None
+
+    def snapshot_now(self) -> int:
+        """Commits a snapshot where there is something new since the last; returns its offset."""
+        self.finish()
+        return self.snapshot_offset
 
     def settle(self) -> None:
         """Commits what would be found if nothing more came, at the end of a capture."""
@@ -228,26 +263,76 @@ class Processor:
         offsets = sorted(
             row.message.ledger_offset
             for row in self.store.quarantine()
-            if row.message.stage in _RETRIED
+            if row.message.stage in RETRIED
             and row.message.ledger_offset >= self.ledger.first_offset
         )
         for at in range(0, len(offsets), _AT_ONCE):
-            self._retry(offsets[at : at + _AT_ONCE])
+            self.retry(offsets[at : at + _AT_ONCE])
             if progress is not None:
                 progress(min(at + _AT_ONCE, len(offsets)), len(offsets))
         # The checks have seen more now: the snapshot goes along.
         self._commit(Ahead(self.offset, Decided(counters=self.counters)), snapshot=True)
         return len(offsets)
 
-    def _retry(self, offsets: list[int]) -> None:
+    def retry(
+        self,
+        offsets: Sequence[int],
+        progress: Reprocessing | None = None,
+        *,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> Reprocessing:
+        """Decides messages again that quarantine holds, and commits what came of them.
+
+        They are judged now, as late ones.  What is still refused, or not in the ledger any more,
+        stays in quarantine.  A restart that has no snapshot of later judges them at the same place
+        again.
+
+        Args:
+            offsets: of messages in quarantine, ascending; not those of a sink.
+            progress: of the order that this is for; the store keeps it with the results.
+            enough: asked after each message, whether to leave the others for another time.
+
+        Returns:
+            The progress after these: ``reached`` is the last message that is done.
+        """
         decided = Decided(counters=msgspec.structs.replace(self.counters))
-        decided.counters.quarantined -= len(offsets)
+        done: list[int] = []
+        taken = 0
         for offset in offsets:
-            self.decider.decide(self.ledger.read(offset, 1), decided)
+            batch = self._message(offset)
+            taken += 1
+            if batch is not None:
+                decided.counters.quarantined -= 1
+                self.decider.decide(batch, decided)
+                done.append(offset)
+            if enough():
+                break
         ahead = Ahead(self.offset, decided)
         self._prepare(ahead)
-        self.store.replace_quarantined(offsets, self._results(ahead, snapshot=False))
+        after = self._progress(progress or Reprocessing(0), offsets[:taken], decided.counters)
+        kept = None if progress is None else after
+        self.store.replace_quarantined(done, self._results(ahead, snapshot=False), kept)
         self.counters = decided.counters
+        self._late += len(done)
+        return after
+
+    def _progress(
+        self, before: Reprocessing, taken: Sequence[int], counters: Counters
+    ) -> Reprocessing:
+        known = self.counters
+        stored = counters.stored - known.stored
+        duplicates = counters.duplicates - known.duplicates
+        ignored = counters.ignored - known.ignored
+        return Reprocessing(
+            number=before.number,
+            reached=taken[-1] if taken else before.reached,
+            decided=before.decided + len(taken),
+            stored=before.stored + stored,
+            duplicates=before.duplicates + duplicates,
+            ignored=before.ignored + ignored,
+            refused=before.refused + len(taken) - stored - duplicates - ignored,
+            readings=before.readings + counters.readings - known.readings,
+        )
 
     def _results(self, ahead: Ahead, *, snapshot: bool) -> Results:
         return Results(
@@ -267,6 +352,7 @@ class Processor:
         self.counters = ahead.decided.counters
         if snapshot:
             self.snapshot_offset = ahead.reached
+            self._late = 0
 
     def _prepare(self, ahead: Ahead) -> None:
         """Has the store take over the readings in its own form."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.assembly import DataDirectory, make_decider, read_devices, read_profiles
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, LedgerLocked, StoreLocked
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.pipeline import Processor
 from gateway.records import Counters
@@ -57,7 +57,7 @@ def reprocess(
         progress: called with messages decided and messages in all.
 
     Raises:
-        ConfigError: there is nothing to reprocess.
+        ConfigError: there is nothing to reprocess, or a gateway has the data.
         GatewayError: profiles, ledger or store fail; the store is as it was.
     """
     directory = DataDirectory(data)
@@ -68,13 +68,23 @@ def reprocess(
             f"--data {data}: no store in it, so nothing in quarantine; without --quarantine-only "
             "it is built from the ledger"
         )
-    devices = read_devices(directory, None)
-    decider = make_decider(read_profiles(profiles), devices, profiles)
     tell = progress or (lambda _done, _all: None)
-    with SqliteLedger(directory.ledger) as ledger:
-        if quarantine_only:
-            return _quarantined(directory, ledger, decider, tell)
-        return _everything(directory, ledger, decider, tell)
+    try:
+        with SqliteLedger(directory.ledger) as ledger:
+            devices = read_devices(directory, None)
+            decider = make_decider(read_profiles(profiles), devices, profiles)
+            if quarantine_only:
+                return _quarantined(directory, ledger, decider, tell)
+            return _everything(directory, ledger, decider, tell)
+    except (LedgerLocked, StoreLocked) as error:
+        hint = (
+            "to decide quarantine again while it runs, reload the profiles (SIGHUP) and use "
+            "'Reprocess these' on the console's page Quarantine, or POST "
+            "/api/v1/quarantine/reprocess"
+            if quarantine_only
+            else "all of the ledger can be decided again only while no gateway runs on it"
+        )
+        raise ConfigError(f"{error}\n{hint}") from None
 
 
 def _everything(

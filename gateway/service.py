@@ -379,6 +379,7 @@ class Service:
             ),
             sinks=report.sinks if report else (),
             alerts=report.alerts if report else (),
+            removed=report.removed if report else {},
         )
 
     def _verdict(self, messages: Balance) -> str:
@@ -409,6 +410,7 @@ def _worker_spec(settings: Settings) -> WorkerSpec:
             )
             for sink in settings.sink
         ),
+        retention=settings.retention.days(),
         store_memory=_MEMORY if settings.api is None else _MEMORY_WITH_QUESTIONS,
         log_level=settings.log.level,
         log_format=settings.log.format,

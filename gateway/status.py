@@ -70,7 +70,7 @@ class Status(msgspec.Struct, frozen=True):
 
     ``received`` and ``appended`` count messages from sources since this start; a message between
     the two is in memory and not acknowledged.  ``readings``, ``flags`` and ``messages`` count
-    since the ledger began.
+    since the ledger began; ``removed`` what retention has removed, by kind and ``quarantine``.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Status(msgspec.Struct, frozen=True):
     sources: tuple[SourceStatus, ...]
     sinks: tuple[SinkState, ...]
     alerts: tuple[AlertState, ...] = ()
+    removed: dict[str, int] = {}
 
 
 def status_topic(name: str) -> str:

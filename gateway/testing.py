@@ -15,7 +15,15 @@ from gateway.errors import StoreError
 from gateway.ledger import Pruned
 from gateway.records import Batch, Checkpoint, Counters
 from gateway.sources import Arrivals
-from gateway.store import DeviceSummary, FlagStates, FlagTail, Prepared, QuarantinedRow, Tail
+from gateway.store import (
+    DeviceSummary,
+    FlagStates,
+    FlagTail,
+    Prepared,
+    QuarantinedRow,
+    Reprocessing,
+    Tail,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
@@ -181,6 +189,8 @@ class ListStore:
         self._quarantine: list[Quarantined] = []
         self._checkpoint = Checkpoint(0, Counters(), 0, None)
         self._sinks: dict[str, int] = {}
+        self._retried: list[tuple[int, int]] = []
+        self._progress: Reprocessing | None = None
 
     @property
     def position(self) -> int:
@@ -210,6 +220,7 @@ class ListStore:
         taken = (self._checkpoint.snapshot_offset, self._checkpoint.snapshot)
         if results.snapshot is not None:
             taken = (results.next_offset, results.snapshot)
+            self._retried = []
         self._checkpoint = Checkpoint(
             results.next_offset, msgspec.structs.replace(results.counters), *taken
         )
@@ -225,7 +236,9 @@ class ListStore:
         self._flags |= latest
         self._quarantine += results.quarantined
 
-    def replace_quarantined(self, offsets: Collection[int], results: Results) -> None:
+    def replace_quarantined(
+        self, offsets: Collection[int], results: Results, progress: Reprocessing | None = None
+    ) -> None:
         """Put results in the place of quarantine rows."""
         if self.failure is not None:
             raise self.failure
@@ -240,6 +253,16 @@ class ListStore:
         self._quarantine = [row for row in self._quarantine if row not in replaced]
         self._insert(results)
         self._checkpoint = msgspec.structs.replace(self._checkpoint, counters=results.counters)
+        self._retried += [(offset, self._checkpoint.next_offset) for offset in sorted(wanted)]
+        self._progress = progress or self._progress
+
+    def retried(self) -> list[tuple[int, int]]:
+        """The messages that were reprocessed since the last snapshot."""
+        return list(self._retried)
+
+    def reprocessing(self) -> Reprocessing | None:
+        """How far the latest order has come."""
+        return self._progress
 
     @property
     def change(self) -> int:

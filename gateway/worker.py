@@ -29,24 +29,28 @@ from gateway.assembly import (
     record_profiles,
 )
 from gateway.checks import CATALOGUE
+from gateway.chores import Clerk
 from gateway.errors import ConfigError, GatewayError, ProfileError, StoreError, StoreLocked
 from gateway.ledger.sqlite import open_reader
 from gateway.pipeline import Processor
 from gateway.profiles import ProfileSet
 from gateway.registry import RegistryError
+from gateway.retention import Retention
+from gateway.retrying import Retrying
 from gateway.store.duckdb import DuckDBStore
 from gateway.store.gate import FlagLog, StoreGate
 from gateway.store.wire import SOCKET
 from gateway.worker_messages import Drain, Failed, Loaded, Reload, Reloaded, Report, SinkState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from multiprocessing.connection import Connection
     from pathlib import Path
 
     from gateway.alerts.running import AlertThread
+    from gateway.chores import Chore
     from gateway.records import Flag, Quarantined, Reading, Results
-    from gateway.store import Prepared
+    from gateway.store import Prepared, Reprocessing
     from gateway.worker_messages import Order, SinkSpec, Word, WorkerSpec
 
 log = structlog.get_logger(__name__)
@@ -76,15 +80,25 @@ class WatchedStore(DuckDBStore):
         self.devices_seen.update([reading.device_id for reading in readings])
         return super().prepare(readings, before)
 
+    def replace_quarantined(
+        self, offsets: Collection[int], results: Results, progress: Reprocessing | None = None
+    ) -> None:
+        """Stores as `DuckDBStore.replace_quarantined`, then counts the flags."""
+        super().replace_quarantined(offsets, results, progress)
+        self._found(results.flags)
+
     def commit(self, results: Results) -> None:
         """Stores as `DuckDBStore.commit`, then counts."""
         super().commit(results)
-        self.flag_log.add(results.flags)
-        for flag in results.flags:
-            self._count(flag)
+        self._found(results.flags)
         for row in results.quarantined:
             self.reasons[row.reason] += 1
             self.recent_quarantined.append(msgspec.structs.replace(row, payload=row.payload[:200]))
+
+    def _found(self, flags: Sequence[Flag]) -> None:
+        self.flag_log.add(flags)
+        for flag in flags:
+            self._count(flag)
 
     def _count(self, flag: Flag) -> None:
         """Counts each flag once, and not any more when it is withdrawn (a gap that was filled)."""
@@ -149,6 +163,7 @@ class Worker:
         self._reload = False
         self._profiles = ProfileSet({})
         self._alerts: AlertThread | None = None
+        self._retention: Retention | None = None
         self._reported = 0.0
 
     def run(self) -> None:
@@ -167,6 +182,7 @@ class Worker:
         store = WatchedStore(data.store, memory_limit=spec.store_memory)
         sinks: list[SinkThread] = []
         gate: StoreGate | None = None
+        clerk = Clerk(spec.data)
         try:
             processor = Processor(
                 ledger,
@@ -182,7 +198,12 @@ class Worker:
             sinks += [SinkThread(each, store) for each in spec.sinks]
             if spec.alerts:
                 self._alerts = _alerts(spec, store)
-            self._follow(processor, store, sinks)
+            self._retention = Retention(store, clerk, spec.retention, processor.snapshot_now)
+            chores = [
+                Retrying(processor, store, clerk, lambda: self._profiles),
+                self._retention,
+            ]
+            self._follow(processor, store, sinks, chores)
             processor.finish()
             self._report(processor, store, sinks, idle=True)
         finally:
@@ -192,10 +213,17 @@ class Worker:
                 sink.stop()
             if gate is not None:
                 gate.close()
+            clerk.close()
             store.close()
             ledger.close()
 
-    def _follow(self, processor: Processor, store: WatchedStore, sinks: list[SinkThread]) -> None:
+    def _follow(
+        self,
+        processor: Processor,
+        store: WatchedStore,
+        sinks: list[SinkThread],
+        chores: Sequence[Chore],
+    ) -> None:
         spec = self._spec
         while not self._finished(processor):
             if self._reload:
@@ -205,7 +233,9 @@ class Worker:
             decided = processor.step()
             if time.monotonic() - self._reported >= REPORT_S:
                 self._report(processor, store, sinks, idle=not decided)
-            if decided >= spec.commit_messages:
+            # A portion of each chore, then the messages that have come meanwhile.
+            turns = [chore.turn() for chore in chores] if self._drain is None else []
+            if any(turns) or decided >= spec.commit_messages:
                 wait = 0.0
             elif decided:
                 wait = max(0.0, began + spec.commit_interval - time.monotonic())
@@ -273,6 +303,7 @@ class Worker:
                     f"{code}: {reason}": count
                     for (code, reason), count in processor.not_judged.items()
                 },
+                removed={} if self._retention is None else dict(self._retention.totals),
                 idle=idle,
             )
         )

@@ -34,6 +34,7 @@ class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
 class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What the worker needs to know; travels to it by pickle.
 
+    ``retention``: days to keep, by kind of readings and ``quarantine``; what is not in it stays.
     ``store_memory`` is what the store may keep in memory, for processing and questions together.
     """
 
@@ -45,6 +46,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_messages: int
     alerts: tuple[AlertSpec, ...] = ()
     sinks: tuple[SinkSpec, ...] = ()
+    retention: dict[str, int] = {}
     store_memory: str = "48MB"
     log_level: Level = "info"
     log_format: Format = "auto"
@@ -99,7 +101,8 @@ class Report(msgspec.Struct, frozen=True):
     """Where processing stands.
 
     ``flags`` counts different flags by code and ``reasons`` quarantined messages by reason, both
-    since this worker started; ``recent`` are the latest of either, newest last.
+    since this worker started; ``recent`` are the latest of either, newest last.  ``removed`` counts
+    what retention has ever removed, by kind and ``quarantine``.
     """
 
     next_offset: int
@@ -113,6 +116,7 @@ class Report(msgspec.Struct, frozen=True):
     sinks: tuple[SinkState, ...]
     alerts: tuple[AlertState, ...]
     not_judged: dict[str, int]
+    removed: dict[str, int]
     idle: bool
 
 

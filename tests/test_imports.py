@@ -29,7 +29,8 @@ ALLOWED = {
     "access": VOCABULARY | {"casebook"},
     "queries": VOCABULARY
     | {"times", "store", "registry", "casebook", "audit", "access", "flags", "quality", "profiles"}
-    | {"ledger", "checks"},
+    | {"ledger", "checks", "orders"},
+    "orders": VOCABULARY | {"store", "registry", "casebook", "audit", "access"},
     "reports": VOCABULARY
     | {"times", "store", "registry", "casebook", "access", "flags", "quality", "profiles"}
     | {"ledger", "checks", "decode", "queries", "messages", "assembly", "spans", "trace", "config"},

@@ -10,7 +10,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from gateway import __version__
-from gateway.api import accounts, lists, pages, problems, reports, streams, system
+from gateway.api import accounts, lists, pages, problems, reports, reprocessing, streams, system
 from gateway.api.guard import Guard
 from gateway.api.live import Live
 from gateway.console import site
@@ -76,6 +76,7 @@ def make_app(
         lists.router,
         pages.router,
         reports.router,
+        reprocessing.router,
         streams.router,
         system.router,
     ):

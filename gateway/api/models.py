@@ -82,6 +82,21 @@ class Decisions(Taken):
     skip_refused: bool = False
 
 
+class Reprocess(Taken):
+    """Which messages in quarantine are to be decided again; all that are seen, without either."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        str_max_length=256,
+        json_schema_extra={"example": {"reason": "missing_field", "profile": "acme-water@1.0.0"}},
+    )
+
+    reason: str | None = Field(default=None, min_length=1)
+    profile: str | None = Field(
+        default=None, min_length=1, description="its name; a version is not looked at"
+    )
+
+
 class Trial(BaseModel):
     """A message to be tried on a profile: as text, or in hexadecimal."""
 

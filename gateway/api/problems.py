@@ -17,6 +17,7 @@ from gateway.access.single_sign_on import ProviderUnavailable
 from gateway.access.throttle import Throttled
 from gateway.errors import ConfigError, GatewayError, StoreUnavailable
 from gateway.flags.states import DecisionConflict, DecisionRefused
+from gateway.orders import OrderRefused
 from gateway.queries.seen import NotFound
 from gateway.store.wire import QuestionTooLarge, StoreBusy
 
@@ -72,6 +73,7 @@ _STATUS: Final[tuple[tuple[type[GatewayError], int, str], ...]] = (
     (TooManyRequests, 429, "too-many-requests"),
     (DecisionConflict, 412, "conflict"),
     (DecisionRefused, 409, "refused"),
+    (OrderRefused, 409, "refused"),
     (QuestionTooLarge, 400, "question-too-large"),
     (StoreBusy, 503, "busy"),
     (Busy, 503, "busy"),

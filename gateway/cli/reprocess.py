@@ -28,8 +28,9 @@ def reprocess_(
     """Decides the ledger again with the profiles and the registry of today.
 
     A new store is built beside the old one and takes its place when it is complete; a fault on
-    the way leaves the old one as it was. The gateway must be stopped. Sinks deliver again: what
-    they write has the same identity, so nothing is there twice.
+    the way leaves the old one as it was. The gateway must be stopped; of one that runs, quarantine
+    can be decided again by its console or by POST /api/v1/quarantine/reprocess. Sinks deliver
+    again: what they write has the same identity, so nothing is there twice.
     """
     logs.configure("warning")
     with progress_bar("messages") as tell:

@@ -3,7 +3,8 @@
 A list of devices has to be filtered by district, searched and sorted within milliseconds, over a
 hundred thousand of them, and half of what is said of a device is in the casebook, half in the
 store.  So one process keeps both: the registry is read again when an import has changed it, and of
-the store only the readings behind the last position are counted (a tenth of a second a million).
+the store only the readings behind the last position are counted (a tenth of a second a million);
+all of them again when retention has removed some, at most every ten minutes.
 """
 # ruff: noqa: S608 - the only names in these statements are our own tables
 
@@ -30,8 +31,13 @@ if TYPE_CHECKING:
     from gateway.store.reading import StoreReader
 
 _FRESH_S: Final = 2.0
+_RECOUNT_S: Final = 600.0
 _KEPT: Final = 64
 _PART: Final = 5_000_000
+_STATE: Final = (
+    "SELECT position, commits, (SELECT coalesce(sum(total), 0)::BIGINT FROM removed) "
+    "FROM checkpoint"
+)
 _SUMMARIES: Final = " UNION ALL ".join(
     f"SELECT device_id, '{kind}', arg_max(profile, position), epoch_ns(min(measured_at)), "
     "epoch_ns(max(measured_at)), epoch_ns(max(received_at)), count(*) "
@@ -73,7 +79,8 @@ class Directory:
         self._lock = threading.Lock()
         self._looked = float("-inf")
         self._audit_id = -1
-        self._position = self._commits = 0
+        self._position = self._commits = self._removed = 0
+        self._counted_all = float("-inf")
         self.registry = Registry()
         self.summaries: dict[str, list[Summary]] = {}
         self.latest_receipt = 0
@@ -110,10 +117,14 @@ class Directory:
         return True
 
     def _count_readings(self) -> None:
-        ((position, commits),) = self._store.ask("SELECT position, commits FROM checkpoint")
-        if position < self._position or commits < self._commits:
-            # Another file: a reprocess has put one in its place.
+        ((position, commits, removed),) = self._store.ask(_STATE)
+        # Another file: a reprocess has put one in its place.
+        other = position < self._position or commits < self._commits
+        now = self._clock()
+        old = removed != self._removed and self._counted_all + _RECOUNT_S <= now
+        if other or old or not self._position:
             self.summaries, self._position, self.latest_receipt = {}, 0, 0
+            self._removed, self._counted_all = removed, now
         self._commits = commits
         # In parts, each of which fits the time that a question has, however many there are.
         while self._position < position:

@@ -3,19 +3,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from array import array
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from gateway.quantities import KINDS
 from gateway.queries import paging
 from gateway.queries.paging import Page
+from gateway.queries.seen import profiles_of
 from gateway.store import rows
 from gateway.store.export import quarantine_record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.access.roles import Scope
+    from gateway.orders import Order
+    from gateway.profiles import ProfileSet
     from gateway.queries.seen import Seen
     from gateway.store import QuarantinedRow
+    from gateway.store.reading import StoreReader
+
+_PART: Final = 50_000
+_OF_PROFILE: Final = "split_part(profile, '@', 1) = ?"
+_RETRIED: Final = " AND stage IN ('decode', 'normalise', 'store')"
 
 
 class QuarantineChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +93,7 @@ def _where(seen: Seen, choice: QuarantineChoice) -> tuple[str, list[Any], list[s
             "reason = ?": choice.reason,
             "stage = ?": choice.stage,
             "device_id = ?": choice.device_id,
-            "split_part(profile, '@', 1) = ?": choice.profile and choice.profile.partition("@")[0],
+            _OF_PROFILE: choice.profile and choice.profile.partition("@")[0],
             rows.time_bound("received_at", ">="): choice.since,
             rows.time_bound("received_at", "<"): choice.until,
         }
@@ -90,16 +102,77 @@ def _where(seen: Seen, choice: QuarantineChoice) -> tuple[str, list[Any], list[s
     chosen = seen.chosen()
     if chosen is None:
         return clause, parameters, None
-    vendor = seen.scope.vendor
-    if vendor is not None and not seen.scope.region:
-        clause += (
-            " AND (device_id IN (SELECT value FROM chosen) OR (device_id IS NULL "
-            "AND split_part(profile, '@', 1) IN (SELECT unnest(?::VARCHAR[]))))"
-        )
-        parameters.append(seen.world.profiles_of(vendor))
-    else:
-        clause += " AND device_id IN (SELECT value FROM chosen)"
-    return clause, parameters, chosen
+    within, more = _within(seen.scope, seen.world.profiles)
+    return clause + within, parameters + more, chosen
+
+
+def _within(scope: Scope, profiles: ProfileSet) -> tuple[str, list[Any]]:
+    """The condition that a row is within a scope whose devices are ``chosen``."""
+    if scope.vendor is None or scope.region:
+        return " AND device_id IN (SELECT value FROM chosen)", []
+    return (
+        " AND (device_id IN (SELECT value FROM chosen) OR (device_id IS NULL "
+        "AND split_part(profile, '@', 1) IN (SELECT unnest(?::VARCHAR[]))))"
+    ), [profiles_of(profiles, scope.vendor)]
+
+
+def retriable(seen: Seen, choice: QuarantineChoice) -> int:
+    """How many messages of a choice could be decided again."""
+    clause, parameters, chosen = _where(seen, choice)
+    ((count,),) = seen.world.store.ask(
+        f"SELECT count(DISTINCT ledger_offset) FROM quarantine{clause}{_RETRIED}",
+        parameters,
+        chosen=chosen,
+    )
+    return int(count)
+
+
+def ordered(
+    store: StoreReader,
+    order: Order,
+    *,
+    devices: list[str] | None,
+    profiles: ProfileSet,
+    after: int,
+) -> Sequence[int]:
+    """The ledger offsets of the messages that an order is for, ascending, a part of them at a time.
+
+    By the same rule as `retriable`, within the scope that the order carries.
+
+    Args:
+        store: of the process that works on it.
+        order: that was taken up.
+        devices: those within its scope; None for all.
+        profiles: those of now.
+        after: the offset behind which messages are still to be done.
+    """
+    clause, parameters = rows.where(
+        {
+            "reason = ?": order.reason,
+            _OF_PROFILE: order.profile,
+            "ledger_offset > ?": after,
+            "ledger_offset < ?": order.below,
+        }
+    )
+    if devices is not None:
+        within_scope, more = _within(order.scope, profiles)
+        clause, parameters = clause + within_scope, parameters + more
+    found = store.ask(
+        f"SELECT DISTINCT ledger_offset FROM quarantine{clause}{_RETRIED} ORDER BY 1 LIMIT {_PART}",
+        parameters,
+        chosen=devices,
+    )
+    return array("q", (offset for (offset,) in found))
+
+
+def still(store: StoreReader, offsets: Sequence[int]) -> list[int]:
+    """Those of these messages that are in quarantine yet, ascending."""
+    found = store.ask(
+        "SELECT DISTINCT ledger_offset FROM quarantine "
+        f"WHERE ledger_offset IN (SELECT unnest(?::BIGINT[])){_RETRIED} ORDER BY 1",
+        [list(offsets)],
+    )
+    return [offset for (offset,) in found]
 
 
 def record(seen: Seen, row: QuarantinedRow) -> dict[str, Any]:

@@ -57,11 +57,16 @@ class World:
 
     def profiles_of(self, vendor: str) -> list[str]:
         """Names of the profiles of a vendor's instruments."""
-        return [
-            profile.model.profile
-            for profile in self.profiles.profiles.values()
-            if profile.model.instrument.vendor == vendor
-        ]
+        return profiles_of(self.profiles, vendor)
+
+
+def profiles_of(profiles: ProfileSet, vendor: str) -> list[str]:
+    """Names of the profiles of a vendor's instruments."""
+    return [
+        profile.model.profile
+        for profile in profiles.profiles.values()
+        if profile.model.instrument.vendor == vendor
+    ]
 
 
 class Seen(msgspec.Struct, frozen=True):

@@ -96,6 +96,28 @@ def read_registry(connection: sa.Connection) -> Registry:
     return Registry(_devices(connection, sa.true()))
 
 
+def read_ids_within(connection: sa.Connection, region: str, vendor: str | None) -> list[str]:
+    """The devices whose latest version lies in a district, and is of a vendor where one is given.
+
+    Args:
+        connection: of the casebook.
+        region: a beginning of a GB/T 2260 code; empty for every registered device.
+        vendor: None for all.
+    """
+    later = DEVICE.alias()
+    latest = (
+        sa.select(sa.func.max(later.c.valid_from))
+        .where(later.c.device_id == DEVICE.c.device_id)
+        .scalar_subquery()
+    )
+    query = sa.select(DEVICE.c.device_id).where(DEVICE.c.valid_from == latest)
+    if region:
+        query = query.where(DEVICE.c.region.startswith(region, autoescape=True))
+    if vendor is not None:
+        query = query.where(DEVICE.c.vendor == vendor)
+    return list(connection.scalars(query))
+
+
 def any_device(connection: sa.Connection) -> bool:
     """Whether at least one device is registered."""
     return connection.scalar(sa.select(DEVICE.c.device_id).limit(1)) is not None

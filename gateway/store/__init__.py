@@ -29,6 +29,8 @@ __all__ = [
     "FlagTail",
     "Prepared",
     "QuarantinedRow",
+    "Removed",
+    "Reprocessing",
     "Sink",
     "Store",
     "Tail",
@@ -93,6 +95,38 @@ class Prepared(msgspec.Struct, frozen=True):
     position: int
     count: int
     held: Any
+
+
+class Reprocessing(msgspec.Struct, frozen=True):
+    """How far an order to decide messages in quarantine again has come, and what came of them.
+
+    ``number`` is the order's; every message of it up to the ledger offset ``reached`` is done.
+    ``decided`` is the sum of the next four: ``stored`` gave readings, ``refused`` are in quarantine
+    still.
+    """
+
+    number: int
+    reached: int = -1
+    decided: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    ignored: int = 0
+    refused: int = 0
+    readings: int = 0
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """What retention has removed of a kind, or of ``quarantine``.
+
+    ``amount`` are rows that were received before ``before`` (ns UTC), ``total`` those and all that
+    went earlier; ``told`` is whether the audit has it.
+    """
+
+    kind: str
+    before: int
+    amount: int
+    total: int
+    told: bool
 
 
 class Readable(Protocol):
@@ -196,15 +230,29 @@ class Store(Readable, Protocol):
         """
         ...
 
-    def replace_quarantined(self, offsets: Collection[int], results: Results) -> None:
+    def replace_quarantined(
+        self, offsets: Collection[int], results: Results, progress: Reprocessing | None = None
+    ) -> None:
         """Puts the results of reprocessed messages in the place of their quarantine rows.
 
-        One transaction.  Counters of ``results`` are the new totals; its ``next_offset`` and
-        ``snapshot`` are not looked at.  Rows that a sink refused are not touched.
+        One transaction, which also takes the ``progress`` of the order that this is for.  Counters
+        of ``results`` are the new totals; its ``next_offset`` and ``snapshot`` are not looked at.
+        Rows that a sink refused are not touched.
 
         Raises:
             StoreError: an offset is not in quarantine (it may have been replaced before).
         """
+        ...
+
+    def retried(self) -> list[tuple[int, int]]:
+        """The messages that were reprocessed since the last snapshot, in that order.
+
+        Each is a ledger offset, and where the checkpoint was then.
+        """
+        ...
+
+    def reprocessing(self) -> Reprocessing | None:
+        """How far the latest order has come; None before the first."""
         ...
 
     def tail(self, after: int, limit: int = 5000) -> Tail:

@@ -15,7 +15,17 @@ import zstandard
 
 from gateway.errors import StoreError, StoreUnavailable
 from gateway.records import Checkpoint, Counters
-from gateway.store import FlagStates, FlagTail, Prepared, columns, rebuild, rows, schema
+from gateway.store import (
+    FlagStates,
+    FlagTail,
+    Prepared,
+    Reprocessing,
+    columns,
+    rebuild,
+    removal,
+    rows,
+    schema,
+)
 from gateway.store.connections import Connections, chosen_table, one, translated
 from gateway.store.reading import StoreReader
 
@@ -28,6 +38,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from gateway.records import Quarantined, Reading, Results
+    from gateway.store import Removed
 
 _PART: Final = 256 * 1024
 _UPSERT: Final = (
@@ -234,7 +245,7 @@ class DuckDBStore(StoreReader):
             ],
         )
         if results.snapshot is not None:
-            writer.execute("DELETE FROM snapshot")
+            writer.execute("DELETE FROM snapshot; DELETE FROM retried")
             # In parts: DuckDB needs several times a value's size in one piece of memory.
             packed = zstandard.compress(results.snapshot, 1)
             for part, start in enumerate(range(0, len(packed), _PART)):
@@ -243,11 +254,14 @@ class DuckDBStore(StoreReader):
                     [results.next_offset, part, packed[start : start + _PART]],
                 )
 
-    def replace_quarantined(self, offsets: Collection[int], results: Results) -> None:
+    def replace_quarantined(
+        self, offsets: Collection[int], results: Results, progress: Reprocessing | None = None
+    ) -> None:
         """Puts the results of reprocessed messages in the place of their quarantine rows.
 
-        One transaction.  Counters of ``results`` are the new totals; its ``next_offset`` and
-        ``snapshot`` are not looked at.  Rows that a sink refused are not touched.
+        One transaction, which also takes the ``progress`` of the order that this is for.  Counters
+        of ``results`` are the new totals; its ``next_offset`` and ``snapshot`` are not looked at.
+        Rows that a sink refused are not touched.
 
         Raises:
             StoreError: an offset is not in quarantine (it may have been replaced before).
@@ -272,6 +286,15 @@ class DuckDBStore(StoreReader):
                     [wanted],
                 )
                 position, change = self._insert(writer, results)
+                writer.execute(
+                    "INSERT INTO retried SELECT unnest(?), ?", [wanted, self._next_offset]
+                )
+                if progress is not None:
+                    writer.execute("DELETE FROM reprocessing")
+                    writer.execute(
+                        "INSERT INTO reprocessing VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                        list(msgspec.structs.astuple(progress)),
+                    )
                 kept = msgspec.structs.replace(
                     results, next_offset=self._next_offset, snapshot=None
                 )
@@ -279,6 +302,32 @@ class DuckDBStore(StoreReader):
             self._commits += 1
             self._position = position
             self._change = change
+
+    def remove(self, kind: str, before: int, *, most: int, below: int | None = None) -> int:
+        """Removes rows of a kind of readings, or of ``quarantine``, received before a time.
+
+        The flags that rest on them stay as they are, and no counter of decisions changes.
+
+        Args:
+            kind: of `KINDS`, or ``quarantine``.
+            before: ns UTC.
+            most: rows of one transaction.
+            below: of quarantine, only messages below this ledger offset.
+
+        Returns:
+            How many were removed; fewer than ``most`` when these were the last.
+        """
+        with self._connections.transaction() as writer:
+            return removal.remove(writer, kind, before, most=most, below=below)
+
+    def removed(self) -> list[Removed]:
+        """What `remove` has removed of each kind."""
+        return removal.read(self._all(removal.ALL))
+
+    def removal_told(self, kind: str) -> None:
+        """Notes that the audit has what was removed of a kind."""
+        with self._connections.transaction() as writer:
+            writer.execute("UPDATE removed SET told = true WHERE kind = ?", [kind])
 
     def copy_before(self, offset: int, other: DuckDBStore) -> None:
         """Fills this empty store with what ``other`` has of messages below ``offset``.
@@ -334,6 +383,19 @@ class DuckDBStore(StoreReader):
         if not parts:
             return Checkpoint(next_offset, totals, 0, None)
         return Checkpoint(next_offset, totals, taken_at, zstandard.decompress(packed))
+
+    def retried(self) -> list[tuple[int, int]]:
+        """The messages that were reprocessed since the last snapshot, in that order.
+
+        Each is a ledger offset, and where the checkpoint was then.
+        """
+        found = self._all("SELECT ledger_offset, decided_at FROM retried ORDER BY rowid")
+        return [(offset, decided_at) for offset, decided_at in found]
+
+    def reprocessing(self) -> Reprocessing | None:
+        """How far the latest order has come; None before the first."""
+        found = self._all(rows.REPROCESSING)
+        return Reprocessing(*found[0]) if found else None
 
     # Sinks
 

@@ -25,6 +25,10 @@ QUARANTINE_COLUMNS: Final = (
     "ledger_offset, epoch_ns(received_at), topic, payload, stage, reason, detail, profile, "
     "device_id, payload_size"
 )
+REPROCESSING: Final = (
+    "SELECT number, reached, decided, stored, duplicates, ignored, refused, readings "
+    "FROM reprocessing"
+)
 _PER_KIND: Final = " UNION ALL ".join(
     f"SELECT device_id, '{kind}' AS kind, ledger_offset, profile, measured_at FROM {table(kind)}"
     for kind in KINDS

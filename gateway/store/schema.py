@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway.quantities import KINDS, Type
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 FIXED: Final[dict[str, str]] = {
     "position": "BIGINT NOT NULL",
@@ -67,12 +67,24 @@ CREATE TABLE sinks (name VARCHAR NOT NULL, position BIGINT NOT NULL);
 CREATE TABLE schema_version (version INTEGER NOT NULL);
 """
 
+_SINCE_3: Final = """
+CREATE TABLE retried (ledger_offset BIGINT NOT NULL, decided_at BIGINT NOT NULL);
+CREATE TABLE reprocessing (
+    number BIGINT NOT NULL, reached BIGINT NOT NULL, decided BIGINT NOT NULL,
+    stored BIGINT NOT NULL, duplicates BIGINT NOT NULL, ignored BIGINT NOT NULL,
+    refused BIGINT NOT NULL, readings BIGINT NOT NULL);
+CREATE TABLE removed (
+    kind VARCHAR NOT NULL, before BIGINT NOT NULL, amount BIGINT NOT NULL,
+    total BIGINT NOT NULL, told BOOLEAN NOT NULL);
+"""
+
 
 UPGRADES: Final = {
     1: (
         "ALTER TABLE flags ADD COLUMN change BIGINT DEFAULT 0; "
         "UPDATE flags SET change = rowid + 1; UPDATE schema_version SET version = 2"
-    )
+    ),
+    2: _SINCE_3 + "UPDATE schema_version SET version = 3",
 }
 """What makes a layout the next one, to be run in one transaction, by the layout's version."""
 
@@ -89,7 +101,7 @@ def statements() -> str:
         columns = [f"{name} {sql}" for name, sql in FIXED.items()]
         columns += [f"{quantity.name} {_SQL_TYPE[quantity.type]}" for quantity in quantities]
         made.append(f"CREATE TABLE {table(kind)} ({', '.join(columns)});")
-    return "".join(made) + _REST + f"INSERT INTO schema_version VALUES ({VERSION});"
+    return "".join(made) + _REST + _SINCE_3 + f"INSERT INTO schema_version VALUES ({VERSION});"
 
 
 def selected(kind: str) -> str:

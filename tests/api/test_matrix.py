@@ -41,6 +41,7 @@ PERMISSION = {
     "report": "places",
     "quarantine": "quarantine",
     "quarantine/counts": "quarantine",
+    "quarantine/reprocess": "quarantine",
     "evidence/{offset}": "evidence",
     "audit": "audit",
     "audit/verification": "audit",
@@ -63,6 +64,7 @@ CHANGES = {
     "post session", "delete session", "put session/password", "post users", "patch users/{name}",
     "post users/{name}/password", "post tokens", "delete tokens/{number}",
     "post flags/{flag_id}/events", "post flags/events", "post profiles/{name}/trial",
+    "post quarantine/reprocess",
 }  # fmt: skip
 
 

@@ -8,6 +8,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from gateway import orders
+from gateway.access.roles import EVERYTHING
+from gateway.store import Reprocessing
 from tests.api.world import REGIONS
 from tests.console.conftest import told
 from tests.store.made import flag, results
@@ -126,6 +129,30 @@ def test_an_inspectors_day(tab, served):
     printed = tab.request.get(to_print)
     assert printed.headers["content-type"] == "application/pdf"
     assert printed.body().startswith(b"%PDF-")
+    _reprocess(tab, served)
+
+
+def _reprocess(tab, served):
+    """What cannot be read is decided again; processing is played by the test."""
+    tab.goto("/quarantine")
+    tab.get_by_role("button", name="Cannot be parsed").first.click()
+    tab.get_by_role("button", name="Reprocess these").click()
+    box = tab.get_by_role("dialog")
+    expect(box).to_contain_text("Cannot be parsed · water-meter-reference@1.0.0 · 5 messages")
+    box.get_by_role("button", name="Reprocess these").click()
+    expect(box).to_have_count(0)
+    expect(tab.locator(".order-waiting")).to_be_visible()
+    book = served.bureau.casebook
+    taken = orders.take_up(book, below=3000, latest=None)
+    expect(tab.locator(".order-running")).to_be_visible()
+    outcome = Reprocessing(taken.order.number, 1004, decided=5, stored=3, refused=2)
+    orders.end(book, taken.order, outcome)
+    expect(tab.locator(".order-done")).to_be_visible()
+    expect(tab.locator(".order-result")).to_contain_text("5 decided")
+    expect(tab.locator(".toast")).to_contain_text("3 read, 2 still refused")
+    tab.get_by_role("button", name="Reprocess these").click()
+    expect(box).to_be_visible()
+    assert _faults(tab, "reprocessing") == []
 
 
 def test_another_district_is_not_there_whatever_the_address(tab, served):
@@ -248,6 +275,8 @@ def test_axe_finds_no_serious_fault_and_nothing_jumps(browser, served, theme, la
     page.goto("/?lang=en")
     faults = _faults(page, "login")
     _enter(page, name, password)
+    order = orders.give(served.bureau.casebook, actor=name, scope=EVERYTHING, messages=9)
+    orders.end(served.bureau.casebook, order, Reprocessing(order.number, 9, 9, 4, 2, 1, 2))
     page.evaluate("name => localStorage.setItem('language', name)", language)
     found = "No text of the language"
     for number, address in enumerate(PAGES):

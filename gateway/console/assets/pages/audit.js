@@ -7,7 +7,7 @@ import { note } from "../router.js";
 import { t, word } from "../texts.js";
 import { button, empty, heading, listing, search, select, table, toast } from "../ui.js";
 
-const FAMILIES = ["flag.", "look.", "user.", "token.", "login", "device.", "certificate."];
+const FAMILIES = ["flag.", "look.", "user.", "token.", "login", "device.", "certificate.", "quarantine.", "retention."];
 
 export async function show(host, at) {
   const chosen = {

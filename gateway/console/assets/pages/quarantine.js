@@ -7,10 +7,12 @@ import { note } from "../router.js";
 import { t, word } from "../texts.js";
 import { button, card, dialog, empty, facts, filled, heading, listing, table } from "../ui.js";
 import { bytesOf, hexDump } from "./evidence.js";
+import { choiceOf, confirm, orders, retriable } from "./reprocess.js";
 
 export async function show(host, at) {
   const chosen = { reason: at.query.get("reason") ?? "", profile: at.query.get("profile") ?? "" };
   const groups = h("div");
+  let found = [];
   const only = h("div", { class: "bulk" });
   const list = listing(
     (cursor) => ask("quarantine", { query: { ...chosen, cursor, limit: 40 }, signal: at.signal }),
@@ -23,24 +25,35 @@ export async function show(host, at) {
     replace(
       only,
       (reason || profile) && [
-        h("span", null, [reason && word("reason", reason), profile].filter(Boolean).join(" · ")),
+        h("span", null, choiceOf(chosen)),
         button(t("flags.reset"), () => pick("", ""), { kind: "quiet" }),
       ],
     );
     list.load();
   }
+  const asked = orders(at.signal, () => Promise.all([group(true), list.load(true)]));
+  const again = button(t("reprocess.do"), () => {
+    const picked = { ...chosen };
+    confirm(picked, retriable(found, picked), asked.look);
+  });
+  again.disabled = true;
+  // First of all: what comes later would push the rest down.
+  await asked.look();
   replace(
     host,
-    heading(t("nav.quarantine")),
+    heading(t("nav.quarantine"), may("decide") && again),
+    asked.node,
     card(t("quarantine.groups"), groups),
     only,
     list.node,
   );
-  await Promise.all([
+  const group = (quiet) =>
     filled(
       groups,
       async () => {
         const { items } = await ask("quarantine/counts", { signal: at.signal });
+        found = items;
+        again.disabled = !items.length;
         if (!items.length) return h("p", { class: "sub" }, t("quarantine.none"));
         return table(
           [
@@ -63,10 +76,9 @@ export async function show(host, at) {
           { caption: t("quarantine.groups") },
         );
       },
-      { lines: 4 },
-    ),
-    pick(chosen.reason, chosen.profile),
-  ]);
+      { lines: 4, quiet },
+    );
+  await Promise.all([group(false), pick(chosen.reason, chosen.profile)]);
 }
 
 function rowsOf(items) {
