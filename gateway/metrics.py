@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from gateway.config import MetricsSettings
+    from gateway.config_api import MetricsSettings
     from gateway.status import Status
 
 log = structlog.get_logger(__name__)

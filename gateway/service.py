@@ -19,7 +19,7 @@ import structlog
 
 from gateway import __version__
 from gateway.api.process import ApiProcess, ApiSpec, FirstAccount, OidcSpec
-from gateway.config import ApiSettings, OidcSettings
+from gateway.config_api import ApiSettings, OidcSettings
 from gateway.errors import LedgerFull, SourceError
 from gateway.identity import identity
 from gateway.intake import CommitSettings, GroupCommit

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import MetricsSettings, Settings, SourceSettings, table
+from gateway.config import Settings, SourceSettings, table
+from gateway.config_api import MetricsSettings
 from gateway.config_load import load
 from gateway.errors import ConfigError
 

@@ -10,7 +10,8 @@ import yaml
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway.config import MetricsSettings, table
+from gateway.config import table
+from gateway.config_api import MetricsSettings
 from gateway.config_load import load
 from tests.brokers import Publisher
 
