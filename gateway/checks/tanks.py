@@ -63,6 +63,22 @@ class Span(msgspec.Struct, array_like=True):
     hides: bool = False
 
 
+class Weighed(NamedTuple):
+    """Two gauge readings, and how what lay between them was weighed.
+
+    ``variance`` is what the gauge rose by plus what was ``sold`` between them, as it was known
+    then; ``span`` and ``book`` (of its day) are the memory's own: what is learned later about sales
+    that were not told changes them.
+    """
+
+    before: Point
+    after: Point
+    sold: float
+    variance: float
+    span: Span
+    book: Book
+
+
 class Tank(msgspec.Struct, array_like=True):
     """What is remembered of one tank.
 
