@@ -119,7 +119,7 @@ class FeederBalance:
     def run(
         self,
         steps: RegisterSteps,
-        _track: Track,
+        _track: Track | None,
         reading: Reading,
         at: int,
         late: bool,
@@ -157,6 +157,13 @@ class FeederBalance:
     def _parent(self, name: str, at: int) -> str | None:
         known = valid_at(self._bound.devices, name, at)
         return next(iter(named_devices(known, "parent")), None) if known else None
+
+    def under_way(self, master: str) -> FeederDay | None:
+        """The day that is not over yet, as far as it is known."""
+        feeder = self._bound.group(CODE, master, Feeder)
+        if not feeder.hours:
+            return None
+        return FeederDay(feeder.day * _DAY, feeder.hours, feeder.master, feeder.loss)
 
     def missing(self, master: str) -> list[str]:
         """The meters that the oldest hour that cannot be compared yet waits for."""

@@ -135,7 +135,7 @@ class Stock:
     def sale(
         self,
         nozzle: Nozzle,
-        _track: Track,
+        _track: Track | None,
         reading: Reading,
         at: int,
         _late: bool,
@@ -177,7 +177,7 @@ class Stock:
     def alive(
         self,
         _nozzle: Nozzle,
-        _track: Track,
+        _track: Track | None,
         reading: Reading,
         at: int,
         _late: bool,
@@ -189,7 +189,7 @@ class Stock:
     def gauge(
         self,
         _nozzle: Nozzle,
-        _track: Track,
+        _track: Track | None,
         reading: Reading,
         at: int,
         late: bool,
@@ -276,6 +276,18 @@ class Stock:
                     ledger_offset=point.offset,
                 )
                 self._take(tank, point, stub, flags)
+
+    def missing(self, found: Place) -> list[str]:
+        """The dispensers whose sales the oldest gauge reading that is not judged yet waits for."""
+        tank = self._tank(found)
+        if not tank.points:
+            return []
+        at = tank.points[0].at
+        return [
+            name
+            for name in self._drawing.get(found, ())
+            if tank.seen.get(name, 0) < at + _LONGEST_SALE and self._draws(name, found, at)
+        ]
 
     def _draws(self, name: str, found: Place, at: int) -> bool:
         relation = self._relation(name, at)

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from gateway.devices import Registry
 from gateway.quantities import KINDS
+from gateway.queries.relations import Relations
 from gateway.registry.tables import DEVICE, read_registry
 from gateway.store.schema import table
 
@@ -82,6 +83,7 @@ class Directory:
         self._position = self._commits = self._removed = 0
         self._counted_all = float("-inf")
         self.registry = Registry()
+        self._relations = Relations(self.registry)
         self.summaries: dict[str, list[Summary]] = {}
         self.latest_receipt = 0
         self._ids: list[str] = []
@@ -146,6 +148,14 @@ class Directory:
         known.last_measured_at = max(known.last_measured_at, last)
         known.last_received_at = max(known.last_received_at, received)
         known.readings += readings
+
+    @property
+    def relations(self) -> Relations:
+        """The registry turned round: who is below, beside and behind each device."""
+        registry = self.registry
+        if self._relations.registry is not registry:
+            self._relations = Relations(registry)
+        return self._relations
 
     def ids(self, scope: Scope) -> list[str]:
         """The devices within a scope, sorted."""

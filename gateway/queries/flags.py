@@ -250,6 +250,28 @@ def _no_flag(ids: Sequence[str]) -> str:
     return f"no flag {ids[0]!r:.128}" if len(ids) == 1 else "one of these flags is not there"
 
 
+def touching(
+    seen: Seen, ids: Sequence[str], codes: Sequence[str], since: int, until: int, *, most: int
+) -> list[dict[str, Any]]:
+    """The flags of some codes and devices that touch a span, those that began last first."""
+    clause, parameters = rows.where(
+        {
+            "code IN (SELECT unnest(?::VARCHAR[]))": list(codes),
+            rows.time_bound("until", ">="): since,
+            rows.time_bound("since", "<"): until,
+        }
+    )
+    found = seen.world.store.ask(
+        f"SELECT {rows.FLAG_COLUMNS} FROM flags{clause} AND status <> 'withdrawn' "
+        "AND device_id IN (SELECT value FROM chosen) "
+        f"ORDER BY flags.since DESC, id LIMIT {most}",
+        parameters,
+        chosen=list(ids),
+    )
+    desk = Desk(seen.world.store, seen.world.casebook, seen.world.directory.registry)
+    return [record(seen, view) for view in desk.viewed([rows.flag(row) for row in found])]
+
+
 def one(seen: Seen, flag_id: str) -> dict[str, Any]:
     """A flag with its history.
 

@@ -13,10 +13,11 @@ from gateway.queries.privacy import Privacy
 from gateway.queries.recent import Recent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from gateway.casebook import Casebook
+    from gateway.checks.overrides import Region
     from gateway.profiles import ProfileSet
     from gateway.records import Device
     from gateway.store.reading import StoreReader
@@ -36,6 +37,7 @@ class World:
         profiles: the device profiles.
         ledger: the directory of the ledger.
         recent: keeps answers for some seconds.
+        regions: what regions set otherwise than the profiles.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class World:
         ledger: Path,
         *,
         recent: Recent | None = None,
+        regions: Sequence[Region] = (),
     ) -> None:
         self.store = store
         self.casebook = casebook
@@ -54,6 +57,7 @@ class World:
         self.profiles = profiles
         self.ledger = ledger
         self.recent = recent or Recent()
+        self.regions = regions
 
     def profiles_of(self, vendor: str) -> list[str]:
         """Names of the profiles of a vendor's instruments."""
