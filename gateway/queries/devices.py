@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from gateway.devices import shown_parameters
+from gateway.devices import named_devices, shown_parameters
 from gateway.queries import paging
 from gateway.queries.paging import Page
 from gateway.store import DeviceSummary
@@ -87,6 +87,8 @@ def one(seen: Seen, device_id: str) -> dict[str, Any]:
         }
         for each in world.directory.summaries.get(device_id, ())
     ]
+    if seen.privacy.places:
+        record |= _related(seen, device_id)
     versions = world.directory.registry.versions(device_id)
     record["versions"] = [seen.privacy.device(registered_record(each)) for each in versions]
     if seen.privacy.exact:
@@ -95,6 +97,17 @@ def one(seen: Seen, device_id: str) -> dict[str, Any]:
             for each in world.casebook.records("certificate", device_id=device_id)
         ]
     return record
+
+
+def _related(seen: Seen, device_id: str) -> dict[str, Any]:
+    """What hangs together with a device: ``members`` and ``tanks`` it heads, its ``parent``."""
+    relations, device = seen.world.directory.relations, seen.device(device_id)
+    parent = next(iter(named_devices(device, "parent")), None) if device is not None else None
+    return {
+        "members": len(relations.members.get(device_id, ())),
+        "tanks": len(relations.tanks.get(device_id, ())),
+        **({} if parent is None or not seen.sees(parent) else {"parent": parent}),
+    }
 
 
 def summary_record(seen: Seen, device_id: str, flags: int) -> dict[str, Any]:

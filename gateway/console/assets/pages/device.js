@@ -21,6 +21,7 @@ import {
   status,
   table,
 } from "../ui.js";
+import { balances } from "./balance.js";
 import { named } from "./evidence.js";
 
 const SPANS = {
@@ -36,6 +37,7 @@ export async function show(host, at, id) {
   const device = await ask(`devices/${encodeURIComponent(id)}`, { signal: at.signal });
   const plots = h("div");
   const business = h("div");
+  const balance = h("div");
   const quality = h("div");
   const flags = h("div");
   const latest = h("div");
@@ -73,7 +75,7 @@ export async function show(host, at, id) {
       h(
         "div",
         { class: "story-main" },
-        may("readings") ? [plots, business, latest] : [flags, may("quality") && quality],
+        may("readings") ? [balance, plots, business, latest] : [flags, may("quality") && quality],
       ),
       h(
         "div",
@@ -85,6 +87,9 @@ export async function show(host, at, id) {
     ),
   );
   await Promise.all([
+    may("readings") &&
+      (device.members > 0 || device.tanks > 0) &&
+      balances(balance, `devices/${encodeURIComponent(id)}`, at, () => null),
     may("readings") && plotAll(plots, device, at),
     may("readings") && BUSINESS[device.kind] && businessTable(business, device, at),
     may("readings") && latestTable(latest, device, at),
@@ -108,6 +113,11 @@ function registered(device) {
       [
         t("device.site"),
         device.site && h("a", { href: `/sites/${encodeURIComponent(device.site)}` }, device.site),
+      ],
+      [
+        t("device.parent"),
+        device.parent &&
+          h("a", { href: `/devices/${encodeURIComponent(device.parent)}` }, device.parent),
       ],
       [t("column.region"), device.region],
       [
