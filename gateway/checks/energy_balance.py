@@ -165,10 +165,10 @@ class FeederBalance:
             return None
         return FeederDay(feeder.day * _DAY, feeder.hours, feeder.master, feeder.loss)
 
-    def missing(self, master: str) -> list[str]:
-        """The meters that the oldest hour that cannot be compared yet waits for."""
+    def missing(self, master: str, patience: int) -> list[str]:
+        """The meters that an hour has waited for, for longer than some nanoseconds."""
         feeder = self._bound.group(CODE, master, Feeder)
-        if not feeder.rows:
+        if not feeder.rows or self._bound.clock - min(feeder.rows) < patience:
             return []
         hour = min(feeder.rows)
         found = [

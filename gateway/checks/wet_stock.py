@@ -277,10 +277,10 @@ class Stock:
                 )
                 self._take(tank, point, stub, flags)
 
-    def missing(self, found: Place) -> list[str]:
-        """The dispensers whose sales the oldest gauge reading that is not judged yet waits for."""
+    def missing(self, found: Place, patience: int) -> list[str]:
+        """The dispensers that a gauge reading has waited for, for longer than some nanoseconds."""
         tank = self._tank(found)
-        if not tank.points:
+        if not tank.points or self._bound.clock - tank.points[0].at < patience:
             return []
         at = tank.points[0].at
         return [

@@ -33,7 +33,19 @@ MOST_FEEDERS: Final = 6
 MOST_MEMBERS: Final = 400
 KEPT_S: Final = 20.0
 CODES: Final = (SURPLUS, LOSS, UNBALANCED)
-_MOST_FLAGS: Final = 100
+_MOST_FLAGS: Final = 200
+_BESIDE: Final[tuple[str, ...]] = (
+    "id",
+    "device_id",
+    "channel",
+    "code",
+    "severity",
+    "from",
+    "to",
+    "title",
+    "status",
+)
+"""What is told of a flag that stands beside a balance."""
 _PLOTTED: Final = 4
 _LEVELS: Final = {
     "electricity_meter": "energy_import", "water_meter": "volume", "gas_meter": "volume",
@@ -129,8 +141,8 @@ def _made(
         return told, []
     begin = end - days * DAY
     told |= {"since": rfc3339(begin), "until": rfc3339(end)}
-    found = touching(seen, [*masters, *{place[0] for place in tanks}], CODES, begin, end,
-                     most=_MOST_FLAGS)  # fmt: skip
+    below = {name for master in masters for name in relations.members[master]}
+    found = touching(seen, sorted(names | below), begin, end, most=_MOST_FLAGS)
     if tanks:
         struck = stock.strike(seen, tanks, begin, end)
         told["tanks"] = [_tank(seen, struck, place) for place in tanks]
@@ -139,14 +151,25 @@ def _made(
     if subject.shown:
         told["levels"] = _levels(seen, subject.shown, begin, end)
     for each in (*told["tanks"], *told["feeders"]):
-        each["flags"] = [
-            flag
-            for flag in (found if flags else ())
-            if flag["device_id"] == each["device_id"] and flag.get("channel") == each.get("channel")
-        ]
-    below = (name for master in masters for name in relations.members[master])
-    looked = dict.fromkeys((*masters, *below, *subject.shown))
-    return told, [name for name in looked if _is_personal(seen, name)]
+        each["flags"], each["beside"] = _flags(each, found if flags else ())
+    looked = (*masters, *sorted(below), *subject.shown)
+    return told, [name for name in dict.fromkeys(looked) if _kind(seen, name) in PERSONAL]
+
+
+def _flags(
+    balance: dict[str, Any], found: Iterable[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Of all flags those that say that a balance is off, and the others of its devices."""
+    own, beside = [], []
+    below = {each["device_id"] for each in balance.get("nozzles", balance.get("members", ()))}
+    head, channel = balance["device_id"], balance.get("channel")
+    for flag in found:
+        if flag["code"] in CODES:
+            if flag["device_id"] == head and flag.get("channel") == channel:
+                own.append(flag)
+        elif flag["device_id"] in below or flag["device_id"] == head:
+            beside.append({name: flag[name] for name in _BESIDE if name in flag})
+    return own, beside
 
 
 class _Balance:
@@ -270,7 +293,3 @@ def _kind(seen: Seen, name: str) -> str:
     summary = seen.world.directory.summary(name)
     device = seen.device(name)
     return summary.kind if summary else (device and device.kind) or "unknown"
-
-
-def _is_personal(seen: Seen, name: str) -> bool:
-    return _kind(seen, name) in PERSONAL

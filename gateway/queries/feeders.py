@@ -47,6 +47,8 @@ _BESIDE: Final = 2 * _HOUR
 """What is read before the first day in any case: where the registers stood."""
 _HOURS: Final = 24
 _AHEAD: Final = 60
+_PATIENCE: Final = 3 * _HOUR
+"""For how long it is usual that some meter has not reported an hour yet."""
 
 
 class Struck(NamedTuple):
@@ -109,7 +111,7 @@ def strike(
     under_way = balance.under_way(master)
     if under_way is not None and under_way.since >= since:
         days.append(under_way)
-    return Struck(since, days, balance.missing(master))
+    return Struck(since, days, balance.missing(master, _PATIENCE))
 
 
 def _readings(

@@ -251,12 +251,15 @@ def _no_flag(ids: Sequence[str]) -> str:
 
 
 def touching(
-    seen: Seen, ids: Sequence[str], codes: Sequence[str], since: int, until: int, *, most: int
+    seen: Seen, ids: Sequence[str], since: int, until: int, *, most: int
 ) -> list[dict[str, Any]]:
-    """The flags of some codes and devices that touch a span, those that began last first."""
+    """Flags of some devices that touch a span and are more than information, the latest first.
+
+    That the devices may be seen is for the caller to know.
+    """
     clause, parameters = rows.where(
         {
-            "code IN (SELECT unnest(?::VARCHAR[]))": list(codes),
+            "severity <> ?": "info",
             rows.time_bound("until", ">="): since,
             rows.time_bound("since", "<"): until,
         }

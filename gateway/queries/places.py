@@ -10,6 +10,7 @@ from gateway.queries.devices import KEPT_S, SILENT_AFTER
 
 if TYPE_CHECKING:
     from gateway.access.roles import Scope
+    from gateway.queries.relations import Relations
     from gateway.queries.seen import Seen
 
 MOST_CELLS: Final = 128
@@ -143,8 +144,9 @@ def _told(seen: Seen, cell: _Cell) -> dict[str, Any]:
 def sites(seen: Seen, *, region: str | None = None) -> list[dict[str, Any]]:
     """Sites by name, with how many devices of each kind, and flags that stand.
 
-    ``heads`` says whether there is a ``station`` (a tank is gauged) or a ``feeder`` (a master has
-    meters below it), ``unbalanced`` whether a flag stands that its balance is off.
+    ``heads`` says whether there is a ``station`` (a tank is gauged), a ``feeder`` (a master has
+    electricity meters below it) or a ``district`` (meters of another kind), ``unbalanced`` whether
+    a flag stands that a balance is off.
 
     Raises:
         AccessDenied: places are not for these eyes.
@@ -176,9 +178,18 @@ def _sites(seen: Seen, scope: Scope) -> list[dict[str, Any]]:
         kind = device.kind or "unknown"
         site["kinds"][kind] = site["kinds"].get(kind, 0) + 1
         site["flags"] += open_flags.get(name, 0)
-        for head, where in (("station", relations.tanks), ("feeder", relations.members)):
-            if name in where:
-                site["unbalanced"] |= name in unbalanced
-                if head not in site["heads"]:
-                    site["heads"].append(head)
+        head = _head(relations, name, kind)
+        if head is not None:
+            site["unbalanced"] |= name in unbalanced
+            if head not in site["heads"]:
+                site["heads"].append(head)
     return sorted(found.values(), key=lambda each: (-each["flags"], each["site"]))
+
+
+def _head(relations: Relations, name: str, kind: str) -> str | None:
+    """What a device heads."""
+    if name in relations.tanks:
+        return "station"
+    if name not in relations.members:
+        return None
+    return "feeder" if kind == "electricity_meter" else "district"

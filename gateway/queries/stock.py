@@ -37,6 +37,8 @@ LEAD: Final = DAY
 """What is read before the first day: where totalisers and gauges stood."""
 _POINTS: Final = 320
 _AHEAD: Final = 60 * SECOND
+_PATIENCE: Final = 3 * 3_600 * SECOND
+"""For how long it is usual that some dispenser has not reported yet."""
 _SALE: Final = ("volume", "started_at", "ended_at", "totaliser_volume", "temperature", "density")
 _GAUGE: Final = ("tank_volume", "tank_temperature")
 _COLUMNS: Final = (
@@ -170,7 +172,7 @@ def record(struck: Struck, place: Place) -> dict[str, Any]:
         "tolerance": tolerance,
         "verdict": verdict(difference, tolerance),
         "judged_until": rfc3339(steps[-1].after.at) if steps else None,
-        "waiting_for": struck.stock.missing(place),
+        "waiting_for": struck.stock.missing(place, _PATIENCE),
         "days": days,
         "deliveries": list(_deliveries(steps)),
         "line": _line(struck.stock, steps),

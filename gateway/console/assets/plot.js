@@ -53,7 +53,17 @@ function drawMarks(u, marks) {
     ctx.fillStyle = `${colour("--bad")}1f`;
     ctx.fillRect(begin - 1, top, Math.max(along(each.to) - begin, 2) + 2, height);
   }
-  drawMoments(ctx, marks.moments ?? [], along, top, height);
+  for (const each of marks.ticks ?? []) {
+    const at = along(each.at);
+    const size = 5 * devicePixelRatio;
+    ctx.fillStyle = colour(`--${each.severity}`);
+    ctx.beginPath();
+    ctx.moveTo(at - size, top + height);
+    ctx.lineTo(at + size, top + height);
+    ctx.lineTo(at, top + height - 1.6 * size);
+    ctx.fill();
+  }
+  drawMoments(ctx, marks.moments ?? [], along, u.bbox);
   if (marks.low !== undefined) {
     const upper = across(marks.high);
     ctx.fillStyle = `${colour("--good")}26`;
@@ -80,7 +90,7 @@ function drawMarks(u, marks) {
 }
 
 // Something that happened at a time, with a word above: a delivery.
-function drawMoments(ctx, moments, along, top, height) {
+function drawMoments(ctx, moments, along, { left, top, width, height }) {
   ctx.save();
   ctx.strokeStyle = colour("--info");
   ctx.fillStyle = colour("--info");
@@ -96,9 +106,10 @@ function drawMoments(ctx, moments, along, top, height) {
     ctx.lineTo(at, top + height);
     ctx.stroke();
     const half = ctx.measureText(each.label).width / 2;
-    if (at - half < free) continue;
-    ctx.fillText(each.label, at, top + 11 * devicePixelRatio);
-    free = at + half + 6 * devicePixelRatio;
+    const centre = Math.min(Math.max(at, left + half), left + width - half);
+    if (centre - half < free) continue;
+    ctx.fillText(each.label, centre, top + 11 * devicePixelRatio);
+    free = centre + half + 6 * devicePixelRatio;
   }
   ctx.restore();
 }
@@ -123,7 +134,8 @@ function range(marks) {
  * lines: [{label, unit, at, mean, min, max}], times RFC 3339.
  * A line may have a `colour` (the name of one of the sheet) and a `dash`; `apart: true` tells its
  * bounds beside the others, as a tolerance does.
- * marks.spans: [{from, to}] that are shaded; marks.moments: [{at, label}] with a line across.
+ * marks.spans: [{from, to}] that are shaded; marks.moments: [{at, label}] with a line across;
+ * marks.ticks: [{at, severity}] that stand on the axis.
  * extent: from when to when the axis goes, in ms; without, where there are readings.
  * zoomed: called with two times (ms) when a span is chosen, with none to see all again.
  */

@@ -2,7 +2,7 @@
 
 import { ask } from "../api.js";
 import { h, replace } from "../dom.js";
-import { clock, count, kind, number, quantity, title, unit } from "../format.js";
+import { clock, count, fixed, kind, number, quantity, title, unit } from "../format.js";
 import { plot } from "../plot.js";
 import { note } from "../router.js";
 import { t, word } from "../texts.js";
@@ -10,11 +10,11 @@ import { badge, card, empty, filled, state, status, table } from "../ui.js";
 
 const SPANS = [7, 31];
 const device = (id) => h("a", { href: `/devices/${encodeURIComponent(id)}` }, id);
-const litres = (value) => number(value, 0);
+const litres = (value) => fixed(value, 0);
 const signed = (value, digits) =>
   value === null || value === undefined
     ? "–"
-    : `${value > 0 ? "+" : ""}${number(Math.abs(value) < 10 ** -digits / 2 ? 0 : value, digits)}`;
+    : `${value > 0 ? "+" : ""}${fixed(Math.abs(value) < 10 ** -digits / 2 ? 0 : value, digits)}`;
 const verdict = (name) =>
   h("span", { class: `chip balance-${name}` }, t(`balance.verdict-${name}`));
 const wrong = (name) => !["balanced", "unknown"].includes(name);
@@ -138,6 +138,33 @@ function flagsOf(told) {
   );
 }
 
+// Flags of the devices that say something else: small on the axis, by name below.
+function beside(told) {
+  if (!told.beside.length) return null;
+  return details(
+    t("balance.beside", { count: count(told.beside.length) }),
+    h(
+      "ul",
+      { class: "feed" },
+      told.beside.map((each) =>
+        h(
+          "li",
+          null,
+          badge(each.severity),
+          h(
+            "div",
+            null,
+            h("a", { href: `/flags/${encodeURIComponent(each.id)}` }, title(each.title, each.code)),
+            h("div", { class: "sub" }, `${each.device_id} · ${clock(each.from, false)}`),
+          ),
+          status(each.status),
+        ),
+      ),
+    ),
+  );
+}
+
+const ticksOf = (told) => told.beside.map((each) => ({ at: each.from, severity: each.severity }));
 const spansOf = (told) => told.flags.map((each) => ({ from: each.from, to: each.to }));
 const cell = (name, detail, ...more) =>
   h(
@@ -187,7 +214,7 @@ function tankCard(told, later) {
       {
         height: 210,
         sync: `tank-${told.device_id}-${told.channel}`,
-        marks: { spans: spansOf(told), moments },
+        marks: { spans: spansOf(told), moments, ticks: ticksOf(told) },
         label: t("balance.plot-tank", {
           name,
           difference: signed(told.difference, 1),
@@ -211,13 +238,13 @@ function tankCard(told, later) {
     h(
       "div",
       { class: "figures" },
-      figure(t("balance.opening"), litres(told.opening)),
-      figure(t("balance.delivered"), `+${litres(told.delivered)}`),
-      figure(t("balance.sold"), `−${litres(told.sold)}`),
-      figure(t("balance.closing"), litres(told.closing)),
+      figure(t("balance.opening"), `${litres(told.opening)} ${unit("L")}`),
+      figure(t("balance.delivered"), `+${litres(told.delivered)} ${unit("L")}`),
+      figure(t("balance.sold"), `−${litres(told.sold)} ${unit("L")}`),
+      figure(t("balance.closing"), `${litres(told.closing)} ${unit("L")}`),
       figure(
         t("balance.difference"),
-        `${signed(told.difference, 1)} ± ${number(told.tolerance, 1)} ${unit("L")}`,
+        `${signed(told.difference, 1)} ± ${fixed(told.tolerance, 1)} ${unit("L")}`,
         wrong(told.verdict) ? "bad" : "good",
       ),
     ),
@@ -226,6 +253,7 @@ function tankCard(told, later) {
     waiting(told),
     daysOfTank(told),
     nozzles(told),
+    beside(told),
   );
 }
 
@@ -235,7 +263,7 @@ const deviation = (row, name, tolerance, digits) =>
     "span",
     { class: wrong(row.verdict) ? "bad-text strong" : "" },
     signed(row[name], digits),
-    tolerance !== null && h("span", { class: "faint" }, ` ± ${number(tolerance, digits)}`),
+    tolerance !== null && h("span", { class: "faint" }, ` ± ${fixed(tolerance, digits)}`),
   );
 
 function daysOfTank(told) {
@@ -257,7 +285,7 @@ function daysOfTank(told) {
     {
       title: t("balance.cumulative"),
       class: "num",
-      cell: (row) => `${signed(row.cumulative, 1)} ± ${number(row.cumulative_tolerance, 1)}`,
+      cell: (row) => `${signed(row.cumulative, 1)} ± ${fixed(row.cumulative_tolerance, 1)}`,
     },
   ];
   return details(
@@ -271,7 +299,7 @@ function nozzles(told) {
     { title: t("balance.nozzle"), cell: (row) => row.nozzle },
     { title: t("balance.dispenser"), class: "grow", cell: (row) => device(row.device_id) },
     { title: t("balance.sales"), class: "num", cell: (row) => count(row.sales) },
-    { title: t("balance.shown"), class: "num", cell: (row) => number(row.sold, 2) },
+    { title: t("balance.shown"), class: "num", cell: (row) => fixed(row.sold, 2) },
     { title: t("filter.state"), cell: (row) => state(row.state) },
   ];
   return details(
@@ -313,8 +341,8 @@ function feederCard(told, later) {
   const at = told.days.map((each) => new Date(Date.parse(each.from) + 43200e3).toISOString());
   const of = (key) => told.days.map((each) => each[key]);
   const amounts = cell(
-    `${named("supplied")} / ${named("used")}`,
-    `${unit(told.unit)} · ${quantity(told.quantity)}`,
+    quantity(told.quantity),
+    unit(told.unit),
     legend([named("supplied"), named("used")]),
   );
   const losses = cell(
@@ -351,7 +379,7 @@ function feederCard(told, later) {
       height: 210,
       extent,
       sync: `feeder-${told.device_id}`,
-      marks: { spans: spansOf(told) },
+      marks: { spans: spansOf(told), ticks: ticksOf(told) },
       label: t("balance.plot-feeder", { name, percent: number(told.loss_percent, 2) }),
     }),
   );
@@ -377,6 +405,7 @@ function feederCard(told, later) {
     waiting(told),
     daysOfFeeder(told, named),
     members,
+    beside(told),
   );
 }
 
@@ -418,7 +447,7 @@ function daysOfFeeder(told, named) {
   const amount = (key) => ({
     title: named(key),
     class: "num",
-    cell: (row) => number(row[key], 2),
+    cell: (row) => fixed(row[key], 2),
   });
   const columns = [
     { title: t("column.date"), class: "when", cell: (row) => clock(row.from).slice(0, 10) },
@@ -432,7 +461,7 @@ function daysOfFeeder(told, named) {
         h(
           "span",
           { class: wrong(row.verdict) ? "bad-text strong" : "" },
-          `${number(row.loss_percent, 2)} %`,
+          `${fixed(row.loss_percent, 2)} %`,
         ),
     },
     told.judged && {
@@ -441,7 +470,7 @@ function daysOfFeeder(told, named) {
       cell: (row) =>
         row.low_percent === null
           ? "–"
-          : `${number(row.low_percent, 2)} … ${number(row.high_percent, 2)} %`,
+          : `${fixed(row.low_percent, 2)} … ${fixed(row.high_percent, 2)} %`,
     },
     { title: t("balance.hours"), class: "num", cell: (row) => number(row.hours, 0) },
   ].filter(Boolean);

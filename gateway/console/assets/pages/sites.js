@@ -141,9 +141,18 @@ async function showSite(host, at, site) {
   ]);
 }
 
-// Registers of what stands at a site and heads no balance: a plot a quantity, a line a device.
+// How registers of what heads no balance grew in the week: a plot a quantity, a line a device.
 function levels(told, later) {
-  const lines = (told.levels ?? []).map((each) => ({ ...each, label: each.device_id }));
+  const lines = (told.levels ?? []).map((each) => {
+    const grown = (values) => values.map((value) => value - each.min[0]);
+    return {
+      ...each,
+      label: each.device_id,
+      mean: grown(each.mean),
+      min: grown(each.min),
+      max: grown(each.max),
+    };
+  });
   if (!lines.length) return h("p", { class: "sub" }, t("device.no-readings"));
   const grid = h("div", { class: "plots wide-plots" });
   for (const name of new Set(lines.map((each) => each.quantity))) {
@@ -151,7 +160,12 @@ function levels(told, later) {
     const cell = h(
       "div",
       { class: "plot-cell" },
-      h("h3", null, quantity(name), h("span", { class: "sub" }, ` ${unit(own[0].unit)}`)),
+      h(
+        "h3",
+        null,
+        quantity(name),
+        h("span", { class: "sub" }, ` ${unit(own[0].unit)} · ${t("sites.grown")}`),
+      ),
       h(
         "div",
         { class: "plot-legend" },
