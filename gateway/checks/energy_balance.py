@@ -97,6 +97,7 @@ class FeederBalance:
         bound: what is judged by.
         registers: what is compared: the first counts, and the second, where there is one, against.
         watch: is told each day of each master.
+        learns: whether good days are learned from.
     """
 
     def __init__(
@@ -104,10 +105,13 @@ class FeederBalance:
         bound: Surroundings,
         registers: tuple[str, ...] = ("energy_import", "energy_export"),
         watch: Callable[[str, FeederDay], None] | None = None,
+        *,
+        learns: bool = True,
     ) -> None:
         names = bound.layout.names
         self._bound = bound
         self._watch = watch
+        self._learns = learns
         self._settings = bound.settings.of(CODE, BalanceSettings)
         self._faces = Faces(bound.layout, tuple(name for name in registers if name in names))
         self.members: dict[str, list[str]] = {}
@@ -259,7 +263,8 @@ class FeederBalance:
             # The first days have no factors to depart from: their residual says nothing.
             known = feeder.learned >= FACTORS
             gone = loss - standing * hours - copper * load if known else 0.0
-            learn(feeder, GoodDay(hours, load, loss, master, gone / master))
+            if self._learns:
+                learn(feeder, GoodDay(hours, load, loss, master, gone / master))
             return
         feeder.off += 1
         if feeder.off == 1:

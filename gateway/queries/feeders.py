@@ -102,7 +102,8 @@ def strike(
     surroundings = Apart(layout, settings or settings_of(seen, known, None, CODE, kind), known)
     if memory is not None:
         surroundings.groups[f"{CODE} {master}"] = memory
-    balance = FeederBalance(surroundings, layout.names, watch)
+    # What the flag's evidence tells has these days in it.
+    balance = FeederBalance(surroundings, layout.names, watch, learns=memory is None)
     steps: dict[str, RegisterSteps] = {name: RegisterSteps() for name in names}
     for reading in _readings(seen, kind, names, since - lead, until):
         surroundings.clock = reading.measured_at
