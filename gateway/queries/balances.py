@@ -84,7 +84,7 @@ def of_site(seen: Seen, site: str, *, days: int, until: int | None, flags: bool)
     """
     seen.narrowed(None, site)
     relations = seen.world.directory.relations
-    here = [name for name in relations.sites.get(site, ()) if seen.sees(name)]
+    here = seen.world.directory.at_site(seen.scope, site)
     if not here:
         raise NotFound(f"no site {site!r:.128}")
     tanks = [*relations.tanks_of(here)]

@@ -53,7 +53,8 @@ def page(seen: Seen, choice: DeviceChoice, *, cursor: str | None, limit: int) ->
     """
     limit = paging.checked_limit(limit)
     after = paging.read(cursor, tuple[str])
-    ids = seen.world.directory.ids(seen.narrowed(choice.region, choice.site))
+    directory, scope = seen.world.directory, seen.narrowed(choice.region, choice.site)
+    ids = directory.ids(scope) if choice.site is None else directory.at_site(scope, choice.site)
     begin = 0 if after is None else bisect_right(ids, after[0])
     found: list[str] = []
     for place in range(begin, len(ids)):

@@ -83,7 +83,7 @@ class Directory:
         self._position = self._commits = self._removed = 0
         self._counted_all = float("-inf")
         self.registry = Registry()
-        self._relations = Relations(self.registry)
+        self.relations = Relations(self.registry)
         self.summaries: dict[str, list[Summary]] = {}
         self.latest_receipt = 0
         self._ids: list[str] = []
@@ -113,7 +113,8 @@ class Directory:
             latest = connection.scalar(sa.select(sa.func.max(DEVICE.c.audit_id))) or 0
             if latest == self._audit_id:
                 return False
-            self.registry = read_registry(connection)
+            registry = read_registry(connection)
+        self.registry, self.relations = registry, Relations(registry)
         self._audit_id = latest
         self._kept.clear()
         return True
@@ -149,17 +150,13 @@ class Directory:
         known.last_received_at = max(known.last_received_at, received)
         known.readings += readings
 
-    @property
-    def relations(self) -> Relations:
-        """The registry turned round: who is below, beside and behind each device."""
-        registry = self.registry
-        if self._relations.registry is not registry:
-            self._relations = Relations(registry)
-        return self._relations
-
     def ids(self, scope: Scope) -> list[str]:
         """The devices within a scope, sorted."""
         return self._ids if scope.everything else self._of(scope)[0]
+
+    def at_site(self, scope: Scope, site: str) -> list[str]:
+        """The devices within a scope that are registered at a site now, sorted."""
+        return sorted(name for name in self.relations.sites.get(site, ()) if self.sees(scope, name))
 
     def sees(self, scope: Scope, device_id: str) -> bool:
         """Whether a device is within a scope, by what is registered of it now."""

@@ -154,10 +154,11 @@ def levels(
     found = seen.world.store.ask(
         f"SELECT device_id, epoch_ns(measured_at) // {width} AS bucket, min({quantity})::DOUBLE, "
         f"max({quantity})::DOUBLE, avg({quantity})::DOUBLE FROM {schema.table(kind)} "
-        "WHERE device_id IN (SELECT value FROM chosen) AND (channel IS NULL OR channel = 'total') "
+        "WHERE device_id IN (SELECT value FROM chosen) AND device_id BETWEEN ? AND ? "
+        "AND (channel IS NULL OR channel = 'total') "
         f"AND {quantity} IS NOT NULL AND measured_at >= make_timestamp_ns(?) "
         "AND measured_at < make_timestamp_ns(?) GROUP BY device_id, bucket ORDER BY 1, 2",
-        list(span),
+        [min(ids), max(ids), *span],
         chosen=list(ids),
     )
     unit = BY_NAME[kind][quantity].unit

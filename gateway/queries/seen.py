@@ -125,17 +125,14 @@ class Seen(msgspec.Struct, frozen=True):
             return [device_id] if self.world.directory.sees(scope, device_id) else []
         if scope.everything and site is None and vendor is None:
             return None
-        ids: Iterable[str] = self.world.directory.ids(scope)
-        if site is not None or vendor is not None:
-            registry = self.world.directory.registry
+        directory = self.world.directory
+        ids: Iterable[str] = (
+            directory.ids(scope) if site is None else directory.at_site(scope, site)
+        )
+        if vendor is not None:
+            registry = directory.registry
             known = ((name, registry.get(name)) for name in ids)
-            ids = [
-                name
-                for name, device in known
-                if device is not None
-                and site in (None, device.site)
-                and vendor in (None, device.vendor)
-            ]
+            ids = [name for name, device in known if device is not None and device.vendor == vendor]
         return list(ids)
 
 

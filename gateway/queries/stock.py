@@ -48,7 +48,8 @@ _COLUMNS: Final = (
 )
 _READ: Final = (
     f"SELECT {_COLUMNS} FROM {table(KIND)} WHERE device_id IN (SELECT value FROM chosen) "
-    "AND event IN ('transaction', 'periodic') AND measured_at >= make_timestamp_ns(?) "
+    "AND device_id BETWEEN ? AND ? AND event IN ('transaction', 'periodic') "
+    "AND measured_at >= make_timestamp_ns(?) "
     f"AND measured_at < make_timestamp_ns(?) ORDER BY measured_at DESC, position DESC "
     f"LIMIT {MOST_ROWS}"
 )
@@ -82,7 +83,7 @@ def strike(seen: Seen, places: Sequence[Place], since: int, until: int) -> Struc
     relations = seen.world.directory.relations
     dispensers = {name for place in places for name in relations.drawing.get(place, ())}
     names = sorted(dispensers | {place[0] for place in places})
-    found = seen.world.store.ask(_READ, [since - LEAD, until], chosen=names)
+    found = seen.world.store.ask(_READ, [names[0], names[-1], since - LEAD, until], chosen=names)
     found.reverse()
     if len(found) == MOST_ROWS:
         since = max(since, (found[0][3] // DAY + 2) * DAY)

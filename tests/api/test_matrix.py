@@ -33,6 +33,8 @@ PERMISSION = {
     "devices/{device_id}": "devices",
     "devices/{device_id}/readings": "readings",
     "devices/{device_id}/series": "readings",
+    "devices/{device_id}/balance": "readings",
+    "sites/{site}/balance": "readings",
     "overview": "devices",
     "flags": "flags",
     "flags/{flag_id}": "flags",
@@ -105,8 +107,13 @@ def hidden_marks(name: str) -> list[str]:
 def requests(path: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - a table
     """The addresses to ask for a route: with the id of every device, flag and message there is."""
     match path:
-        case "devices/{device_id}" | "devices/{device_id}/readings" | "devices/{device_id}/series":
+        case (
+            "devices/{device_id}" | "devices/{device_id}/readings" | "devices/{device_id}/series"
+            | "devices/{device_id}/balance"
+        ):  # fmt: skip
             return [path.replace("{device_id}", each) for each in SAMPLE]
+        case "sites/{site}/balance":
+            return [f"sites/site {place}/balance?days=31" for place in REGIONS]
         case "flags/{flag_id}":
             return [f"flags/flag-{each}" for each in SAMPLE]
         case "flags/{flag_id}/events":
@@ -224,6 +231,7 @@ def test_a_role_reads_what_it_may_and_nothing_else(bureau, name):
             .replace("{flag_id}", f"flag-{mine}")
             .replace("{offset}", str(EVERY_DEVICE.index(mine) * EACH))
             .replace("{name}", "water-meter-reference")
+            .replace("{site}", f"site {mine.split('-')[1]}")
         )
         if path == "quality":
             address += "?since=2023-11-14"
