@@ -91,7 +91,9 @@ def one(seen: Seen, device_id: str) -> dict[str, Any]:
     if seen.privacy.places:
         record |= _related(seen, device_id)
     versions = world.directory.registry.versions(device_id)
-    record["versions"] = [seen.privacy.device(registered_record(each)) for each in versions]
+    record["versions"] = [
+        seen.named(seen.privacy.device(registered_record(each))) for each in versions
+    ]
     if seen.privacy.exact:
         record["certificates"] = [
             _certificate(each)
@@ -129,7 +131,10 @@ def summary_record(seen: Seen, device_id: str, flags: int) -> dict[str, Any]:
     record["state"] = state_of(seen, device_id)
     if summary is not None:
         record["last_received_at"] = rfc3339(summary.last_received_at)
-    return seen.privacy.device({key: value for key, value in record.items() if value != ""})
+    shown = seen.privacy.device({key: value for key, value in record.items() if value != ""})
+    if "parameters" in shown:
+        shown["parameters"] = seen.named(shown["parameters"])
+    return shown
 
 
 def state_of(seen: Seen, device_id: str) -> State:

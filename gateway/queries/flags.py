@@ -18,7 +18,6 @@ from gateway.flags.states import STATES, STATUSES
 from gateway.quantities import KINDS
 from gateway.queries import paging
 from gateway.queries.paging import Page
-from gateway.queries.privacy import without_others
 from gateway.queries.seen import NotFound
 from gateway.store import rows
 
@@ -296,8 +295,7 @@ def happened(seen: Seen, view: FlagView) -> list[dict[str, Any]]:
 def record(seen: Seen, view: FlagView) -> dict[str, Any]:
     """A flag's record, as far as it may be seen."""
     line = view_line(view, TITLES)
-    if not seen.scope.everything:
-        line["evidence"] = without_others(line["evidence"], seen.sees, seen.world.directory)
+    line["evidence"] = seen.named(line["evidence"])
     return seen.privacy.flag(line)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gateway.access.roles import AccessDenied, Scope
 from gateway.errors import GatewayError
 from gateway.queries.directory import Directory
-from gateway.queries.privacy import Privacy
+from gateway.queries.privacy import Privacy, without_others
 from gateway.queries.recent import Recent
 
 if TYPE_CHECKING:
@@ -92,6 +92,12 @@ class Seen(msgspec.Struct, frozen=True):
         """
         if device_id not in self.world.directory or not self.sees(device_id):
             raise NotFound(f"no device {device_id!r:.128}")
+
+    def named(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """JSON, such as a device's parameters, in which no device of elsewhere is named."""
+        if self.scope.everything:
+            return value
+        return without_others(value, self.sees, self.world.directory)
 
     def device(self, device_id: str) -> Device | None:
         """What is registered of a device now."""

@@ -209,7 +209,7 @@ def _days(stock: Stock, steps: Iterable[Weighed]) -> Iterator[dict[str, Any]]:
     for day, group in groupby(steps, _day):
         of_day = list(group)
         book = of_day[-1].book
-        whole = Book(day, 0.0, whole.sold + book.sold, whole.ends + book.ends - 1)
+        whole = _added(whole, book)
         difference = sum(map(_difference, of_day))
         cumulative += difference
         tolerance = stock.tolerance(book)
@@ -226,6 +226,17 @@ def _days(stock: Stock, steps: Iterable[Weighed]) -> Iterator[dict[str, Any]]:
             "cumulative_tolerance": stock.tolerance(whole),
             "hours": sum(step.after.at - step.before.at for step in of_day) / (3_600 * SECOND),
         }
+
+
+def _added(one: Book, other: Book) -> Book:
+    """Two books as one, as the check adds up days: the gauge's noise enters at both ends only."""
+    return Book(
+        other.day,
+        one.variance + other.variance,
+        one.sold + other.sold,
+        one.ends + other.ends - 1,
+        one.untold + other.untold,
+    )
 
 
 def _deliveries(steps: Iterable[Weighed]) -> Iterator[dict[str, Any]]:
@@ -245,11 +256,10 @@ def _line(stock: Stock, steps: Sequence[Weighed]) -> dict[str, list[Any]]:
     line: dict[str, list[Any]] = {"at": [], "stock": [], "difference": [], "tolerance": []}
     every = -(-len(steps) // _POINTS) or 1
     difference = sold = 0.0
-    ends, before, book = 1, 1, None
+    before, book = Book(), Book()
     for place, step in enumerate(steps):
         if book is not step.book:
-            before, book = ends, step.book
-        ends = before + step.book.ends - 1
+            before, book, sold = _added(before, book), step.book, 0.0
         difference += _difference(step)
         sold += 0.0 if step.span.hides else _sold(step)
         if place % every and place != len(steps) - 1 and not step.span.hides:
@@ -257,5 +267,6 @@ def _line(stock: Stock, steps: Sequence[Weighed]) -> dict[str, list[Any]]:
         line["at"].append(rfc3339(step.after.at))
         line["stock"].append(round(step.after.volume, 1))
         line["difference"].append(round(difference, 2))
-        line["tolerance"].append(round(stock.tolerance(Book(0, 0.0, sold, ends)), 2))
+        so_far = msgspec.structs.replace(book, sold=min(sold, book.sold))
+        line["tolerance"].append(round(stock.tolerance(_added(before, so_far)), 2))
     return line

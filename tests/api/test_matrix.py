@@ -368,3 +368,9 @@ def test_every_look_at_what_tells_of_people_is_in_the_audit(bureau):
         client.get(f"{V1}/{address}")
         new = looks()[: len(looks()) - len(before)]
         assert new == ([] if expected is None else [("zhang", *expected)]), address
+    before = looks()
+    client.get(f"{V1}/sites/site 330106/balance")
+    assert set(looks()[: len(looks()) - len(before)]) == {
+        ("zhang", "look.balance", "w-330106-acme"),
+        ("zhang", "look.balance", "w-330106-borg"),
+    }

@@ -41,6 +41,9 @@ export async function show(host, at, id) {
   const quality = h("div");
   const flags = h("div");
   const latest = h("div");
+  // What stands below a balance appears when its height is known, so that nothing jumps.
+  const heads = may("readings") && (device.members > 0 || device.tanks > 0);
+  const below = h("div", { hidden: heads }, plots, business, latest);
   replace(quality, card(t("device.quality"), skeleton(4)));
   replace(
     host,
@@ -75,7 +78,7 @@ export async function show(host, at, id) {
       h(
         "div",
         { class: "story-main" },
-        may("readings") ? [balance, plots, business, latest] : [flags, may("quality") && quality],
+        may("readings") ? [balance, below] : [flags, may("quality") && quality],
       ),
       h(
         "div",
@@ -87,9 +90,10 @@ export async function show(host, at, id) {
     ),
   );
   await Promise.all([
-    may("readings") &&
-      (device.members > 0 || device.tanks > 0) &&
-      balances(balance, `devices/${encodeURIComponent(id)}`, at, () => null),
+    heads &&
+      balances(balance, `devices/${encodeURIComponent(id)}`, at, () => null).then(
+        () => (below.hidden = false),
+      ),
     may("readings") && plotAll(plots, device, at),
     may("readings") && BUSINESS[device.kind] && businessTable(business, device, at),
     may("readings") && latestTable(latest, device, at),

@@ -83,23 +83,25 @@ async function showSite(host, at, site) {
   const balance = h("div");
   const devices = h("div");
   const flags = h("div");
+  // What stands below appears when it is known how high the balance is, so that nothing jumps.
+  const below = h(
+    "div",
+    { class: "story", hidden: may("readings") },
+    h("div", { class: "story-main" }, card(t("nav.devices"), devices)),
+    h("div", { class: "story-side" }, may("flags") && card(t("nav.flags"), flags)),
+  );
   replace(
     host,
     crumbs("/sites", t("nav.sites")),
     heading(site),
     may("readings") && balance,
-    h(
-      "div",
-      { class: "story" },
-      h("div", { class: "story-main" }, card(t("nav.devices"), devices)),
-      h("div", { class: "story-side" }, may("flags") && card(t("nav.flags"), flags)),
-    ),
+    below,
   );
   await Promise.all([
     may("readings") &&
       balances(balance, `sites/${encodeURIComponent(site)}`, at, (told, later) =>
         card(t("sites.week"), levels(told, later)),
-      ),
+      ).then(() => (below.hidden = false)),
     filled(
       devices,
       async () => {
