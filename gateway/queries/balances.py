@@ -49,7 +49,7 @@ _BESIDE: Final[tuple[str, ...]] = (
 _PLOTTED: Final = 4
 _LEVELS: Final = {
     "electricity_meter": "energy_import", "water_meter": "volume", "gas_meter": "volume",
-    "heat_meter": "energy", "ev_charger": "energy_import",
+    "heat_meter": "energy", "ev_charger": "energy_import", "fuel_dispenser": "tank_volume",
 }  # fmt: skip
 
 

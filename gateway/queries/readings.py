@@ -146,29 +146,32 @@ def series(
 def levels(
     seen: Seen, ids: Sequence[str], kind: str, quantity: str, *, span: tuple[int, int]
 ) -> list[dict[str, Any]]:
-    """One register of several devices for one plot, a line a device, in one question.
+    """One quantity of several devices for one plot, a line a device, in one question.
 
-    Readings of tariffs are left out; that the devices may be seen is for the caller to know.
+    Of meters the tariffs are left out; of tanks each is a line.  That the devices may be seen is
+    for the caller to know.
     """
+    whole = "" if quantity == "tank_volume" else "(channel IS NULL OR channel = 'total') AND "
     width = bucket(*span, _LEVEL_POINTS)
     found = seen.world.store.ask(
-        f"SELECT device_id, epoch_ns(measured_at) // {width} AS bucket, min({quantity})::DOUBLE, "
+        f"SELECT device_id, channel, epoch_ns(measured_at) // {width} AS bucket, "
+        f"min({quantity})::DOUBLE, "
         f"max({quantity})::DOUBLE, avg({quantity})::DOUBLE FROM {schema.table(kind)} "
         "WHERE device_id IN (SELECT value FROM chosen) AND device_id BETWEEN ? AND ? "
-        "AND (channel IS NULL OR channel = 'total') "
-        f"AND {quantity} IS NOT NULL AND measured_at >= make_timestamp_ns(?) "
-        "AND measured_at < make_timestamp_ns(?) GROUP BY device_id, bucket ORDER BY 1, 2",
+        f"AND {whole}{quantity} IS NOT NULL AND measured_at >= make_timestamp_ns(?) "
+        "AND measured_at < make_timestamp_ns(?) GROUP BY device_id, channel, bucket "
+        "ORDER BY 1, 2, 3",
         [min(ids), max(ids), *span],
         chosen=list(ids),
     )
     unit = BY_NAME[kind][quantity].unit
-    lines: dict[str, dict[str, Any]] = {}
-    for name, number, *values in found:
+    lines: dict[tuple[str, str | None], dict[str, Any]] = {}
+    for name, channel, number, *values in found:
         line = lines.setdefault(
-            name,
-            {"device_id": name, "quantity": quantity, "unit": unit, "at": [], "min": [],
-             "max": [], "mean": []},
-        )  # fmt: skip
+            (name, channel),
+            {"device_id": name, "channel": channel, "quantity": quantity, "unit": unit}
+            | {column: [] for column in ("at", "min", "max", "mean")},
+        )
         line["at"].append(rfc3339(number * width))
         for column, value in zip(("min", "max", "mean"), values, strict=True):
             line[column].append(value)

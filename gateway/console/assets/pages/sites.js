@@ -10,6 +10,9 @@ import { badge, card, crumbs, empty, filled, heading, search, table } from "../u
 import { balances } from "./balance.js";
 import { rowsOf } from "./devices.js";
 
+const LEVEL = "tank_volume";
+const MOST_LINES = 6;
+
 export async function show(host, at) {
   if (at.rest.length) return showSite(host, at, at.rest[0]);
   const body = h("div");
@@ -143,13 +146,15 @@ async function showSite(host, at, site) {
   ]);
 }
 
-// How registers of what heads no balance grew in the week: a plot a quantity, a line a device.
+// How registers of what heads no balance grew in the week, and how full tanks were that nobody is
+// known to draw from: a plot a quantity, a line a device.
 function levels(told, later) {
-  const lines = (told.levels ?? []).map((each) => {
-    const grown = (values) => values.map((value) => value - each.min[0]);
+  const lines = (told.levels ?? []).slice(0, MOST_LINES).map((each) => {
+    const begin = each.quantity === LEVEL ? 0 : each.min[0];
+    const grown = (values) => values.map((value) => value - begin);
     return {
       ...each,
-      label: each.device_id,
+      label: [each.device_id, each.quantity === LEVEL && each.channel].filter(Boolean).join(" "),
       mean: grown(each.mean),
       min: grown(each.min),
       max: grown(each.max),
@@ -166,7 +171,11 @@ function levels(told, later) {
         "h3",
         null,
         quantity(name),
-        h("span", { class: "sub" }, ` ${unit(own[0].unit)} · ${t("sites.grown")}`),
+        h(
+          "span",
+          { class: "sub" },
+          ` ${[unit(own[0].unit), name !== LEVEL && t("sites.grown")].filter(Boolean).join(" · ")}`,
+        ),
       ),
       h(
         "div",
