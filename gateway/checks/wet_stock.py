@@ -30,6 +30,7 @@ from gateway.checks.tanks import (
     Span,
     Tank,
     Weighed,
+    is_busy,
     remember,
     untold,
 )
@@ -48,8 +49,6 @@ SURPLUS: Final = "wet_stock_surplus"
 LOSS: Final = "wet_stock_loss"
 _SECOND: Final = 10**9
 _HOUR: Final = 3_600 * _SECOND
-_QUIET: Final = 60 * _SECOND
-"""Nanoseconds around a sale in which the gauge is not believed."""
 _LONGEST_SALE: Final = 1_800 * _SECOND
 _WINDOWS: Final = (1, 3, 7)
 _MOST_POINTS: Final = 96
@@ -295,7 +294,7 @@ class Stock:
 
     def _take(self, tank: Tank, point: Point, reading: Reading, flags: list[Flag]) -> None:
         """One gauge reading, in order."""
-        if any(s.started_at - _QUIET <= point.at <= s.ended_at + _QUIET for s in tank.sales):
+        if is_busy(tank.sales, point.at):
             return
         sold = sum(sale.volume for sale in tank.sales if sale.ended_at < point.at)
         tank.sales = [sale for sale in tank.sales if sale.ended_at >= point.at]

@@ -45,7 +45,7 @@ STATION = range(90, 94)
 """The devices of a station: the gauge of its three tanks, and three dispensers."""
 SITE = "station"
 _MONTH = 31 * 86_400
-_PAUSE = 200
+_PAUSE = 400
 """Seconds between two sales of a dispenser."""
 VALUES = {
     "energy_import": "100000 - j * 0.1 + i % 7",
