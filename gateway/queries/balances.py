@@ -116,49 +116,50 @@ def _answer(
 ) -> Answer:
     if not 1 <= days <= MOST_DAYS:
         raise ConfigError(f"days: from 1 to {MOST_DAYS}, got {days}")
-    key = ("balance", seen.scope, seen.privacy, subject, days, until, flags)
-    told, personal = seen.world.recent.get(
-        key, KEPT_S, lambda: _made(seen, subject, days=days, until=until, flags=flags)
-    )
-    return Answer(head | told, personal)
-
-
-def _made(
-    seen: Seen, subject: Subject, *, days: int, until: int | None, flags: bool
-) -> tuple[dict[str, Any], list[str]]:
     relations = seen.world.directory.relations
     balance = _Balance(seen)
     tanks = [each for each in subject.tanks[:MOST_TANKS] if balance.takes_tank(each)]
     masters = [each for each in subject.masters[:MOST_FEEDERS] if balance.takes_master(each)]
     names = {name for place in tanks for name in (place[0], *relations.drawing[place])}
     names.update(masters, subject.shown)
-    end = _end(seen, names, until)
-    told: dict[str, Any] = {"days": days, "since": None, "until": None, "tanks": [], "feeders": []}
+    told = head | {"days": days, "since": None, "until": None, "tanks": [], "feeders": []}
     told["left_out"] = balance.left_out
     if len(subject.tanks) > MOST_TANKS or len(subject.masters) > MOST_FEEDERS:
         told["left_out"].append({"device_id": None, "reason": "too_many"})
+    end = _end(seen, names, until)
     if end is None:
-        return told, []
-    begin = end - days * DAY
-    told |= {"since": rfc3339(begin), "until": rfc3339(end)}
+        return Answer(told, [])
     below = {name for master in masters for name in relations.members[master]}
-    found = touching(seen, sorted(names | below), begin, end, most=_MOST_FLAGS)
-    if tanks:
-        struck = stock.strike(seen, tanks, begin, end)
-        told["tanks"] = [_tank(seen, struck, place) for place in tanks]
-        told["since"] = rfc3339(struck.since)
-    told["feeders"] = [_feeder(seen, name, begin, end, found) for name in masters]
-    if subject.shown:
-        told["levels"] = _levels(seen, subject.shown, begin, end)
-    for each in (*told["tanks"], *told["feeders"]):
-        each["flags"], each["beside"] = _flags(each, found if flags else ())
+    taken = Subject(tuple(tanks), tuple(masters), subject.shown)
+    span = (end - days * DAY, end)
+    # What people decide about flags shows at once; the balances may be some seconds old.
+    found = touching(seen, sorted(names | below), *span, most=_MOST_FLAGS)
+    key = ("balance", seen.scope, seen.privacy, taken, span)
+    struck = seen.world.recent.get(key, KEPT_S, lambda: _struck(seen, taken, span, found))
+    told |= struck
+    for part in ("tanks", "feeders"):
+        told[part] = [each | _flags(each, found if flags else ()) for each in struck[part]]
     looked = (*masters, *sorted(below), *subject.shown)
-    return told, [name for name in dict.fromkeys(looked) if _kind(seen, name) in PERSONAL]
+    return Answer(told, [name for name in dict.fromkeys(looked) if _kind(seen, name) in PERSONAL])
 
 
-def _flags(
-    balance: dict[str, Any], found: Iterable[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _struck(
+    seen: Seen, subject: Subject, span: tuple[int, int], flags: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """The balances of a span; the flags are those that touch it."""
+    since, until = span
+    told: dict[str, Any] = {"since": rfc3339(since), "until": rfc3339(until), "tanks": []}
+    if subject.tanks:
+        struck = stock.strike(seen, subject.tanks, since, until)
+        told["tanks"] = [_tank(seen, struck, place) for place in subject.tanks]
+        told["since"] = rfc3339(struck.since)
+    told["feeders"] = [_feeder(seen, name, since, until, flags) for name in subject.masters]
+    if subject.shown:
+        told["levels"] = _levels(seen, subject.shown, since, until)
+    return told
+
+
+def _flags(balance: dict[str, Any], found: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Of all flags those that say that a balance is off, and the others of its devices."""
     own, beside = [], []
     below = {each["device_id"] for each in balance.get("nozzles", balance.get("members", ()))}
@@ -169,7 +170,7 @@ def _flags(
                 own.append(flag)
         elif flag["device_id"] in below or flag["device_id"] == head:
             beside.append({name: flag[name] for name in _BESIDE if name in flag})
-    return own, beside
+    return {"flags": own, "beside": beside}
 
 
 class _Balance:
