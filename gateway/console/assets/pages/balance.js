@@ -14,7 +14,7 @@ const litres = (value) => fixed(value, 0);
 const signed = (value, digits) =>
   value === null || value === undefined
     ? "–"
-    : `${value > 0 ? "+" : ""}${fixed(Math.abs(value) < 10 ** -digits / 2 ? 0 : value, digits)}`;
+    : `${Math.abs(value) < 10 ** -digits / 2 ? "±" : value > 0 ? "+" : "−"}${fixed(Math.abs(value), digits)}`;
 const verdict = (name) =>
   h("span", { class: `chip balance-${name}` }, t(`balance.verdict-${name}`));
 const wrong = (name) => !["balanced", "unknown"].includes(name);

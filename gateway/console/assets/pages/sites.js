@@ -55,6 +55,25 @@ function list(items) {
         cell: (each) =>
           h("a", { class: "strong", href: `/sites/${encodeURIComponent(each.site)}` }, each.site),
       },
+      {
+        title: t("sites.balance"),
+        cell: (each) =>
+          each.heads.map((name) => {
+            // No check judges a district of water or gas.
+            const judged = name !== "district";
+            const off = judged && each.unbalanced;
+            return h(
+              "span",
+              { class: `chip balance-${off ? "unbalanced" : judged ? "quiet" : "unknown"}` },
+              [
+                t(`sites.head-${name}`),
+                judged && t(off ? "sites.unbalanced" : "sites.no-finding"),
+              ]
+                .filter(Boolean)
+                .join(" · "),
+            );
+          }),
+      },
       { title: t("column.region"), cell: (each) => each.region ?? "–" },
       {
         title: t("nav.devices"),
@@ -63,17 +82,6 @@ function list(items) {
           Object.entries(each.kinds)
             .map(([name, value]) => `${kind(name)} ${count(value)}`)
             .join(" · "),
-      },
-      {
-        title: t("sites.balance"),
-        cell: (each) =>
-          each.heads.map((name) =>
-            h(
-              "span",
-              { class: `chip balance-${each.unbalanced ? "unbalanced" : "quiet"}` },
-              `${t(`sites.head-${name}`)} · ${t(each.unbalanced ? "sites.unbalanced" : "sites.no-finding")}`,
-            ),
-          ),
       },
       { title: t("sites.flags"), class: "num", cell: (each) => count(each.flags) },
     ],
