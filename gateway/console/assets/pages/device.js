@@ -1,7 +1,7 @@
 // One device: plots of every quantity, its transactions, quality, certificate, parameters, flags.
 
 import { ask, may } from "../api.js";
-import { h, replace } from "../dom.js";
+import { append, h, replace } from "../dom.js";
 import { clock, count, day, kind, number, quantity, time, title, unit } from "../format.js";
 import { linesOf, plot } from "../plot.js";
 import { note } from "../router.js";
@@ -44,6 +44,7 @@ export async function show(host, at, id) {
   // What stands below a balance appears when its height is known, so that nothing jumps.
   const heads = may("readings") && (device.members > 0 || device.tanks > 0);
   const below = h("div", { hidden: heads }, plots, business, latest);
+  const story = h("div", { class: heads ? "story waits" : "story" });
   replace(quality, card(t("device.quality"), skeleton(4)));
   replace(
     host,
@@ -71,9 +72,7 @@ export async function show(host, at, id) {
           .join(" · "),
       ),
     ),
-    h(
-      "div",
-      { class: "story" },
+    append(story, [
       // Who may not see readings has the quality of them in their place.
       h(
         "div",
@@ -87,13 +86,14 @@ export async function show(host, at, id) {
         may("readings") && [flags, may("quality") && quality],
         history(device),
       ),
-    ),
+    ]),
   );
   await Promise.all([
     heads &&
-      balances(balance, `devices/${encodeURIComponent(id)}`, at, () => null).then(
-        () => (below.hidden = false),
-      ),
+      balances(balance, `devices/${encodeURIComponent(id)}`, at, () => null).then(() => {
+        below.hidden = false;
+        story.classList.remove("waits");
+      }),
     may("readings") && plotAll(plots, device, at),
     may("readings") && BUSINESS[device.kind] && businessTable(business, device, at),
     may("readings") && latestTable(latest, device, at),
