@@ -271,12 +271,21 @@ class Casebook:
 
     def record(self, *, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
         """Adds a row to the audit."""
-        row = {
-            "at": self._clock(), "actor": actor, "action": action, "subject": subject,
-            "detail": detail,
-        }  # fmt: skip
+        self.record_each(actor=actor, action=action, subjects=[subject], detail=detail)
+
+    def record_each(
+        self, *, actor: str, action: str, subjects: Sequence[str], detail: dict[str, Any]
+    ) -> None:
+        """Adds a row to the audit for each of some subjects: all of them or none."""
+        if not subjects:
+            return
+        at = self._clock()
+        rows = [
+            {"at": at, "actor": actor, "action": action, "subject": each, "detail": detail}
+            for each in subjects
+        ]
         with self.transaction() as connection:
-            append(connection, [row])
+            self.audited(connection, rows)
 
     def verify_audit(self, kept: Head | None = None) -> Verdict:
         """Whether the audit is what was written; see `gateway.audit.verify`."""

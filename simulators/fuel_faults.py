@@ -136,23 +136,26 @@ class PulsesInjected(BoardFault):
     """The encoder gives 4 to 6 % too many pulses: all that the dispenser tells is coherent.
 
     Only the tank balance shows it, once enough is missing; asked for no sooner.
+
+    Attributes:
+        short_by: part of what is shown that does not come out.
     """
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
-        self._short_by = case.rng.uniform(0.04, 0.06)
+        self.short_by = case.rng.uniform(0.04, 0.06)
         self._missing: dict[str, float] = {}
 
     def alter(self, draft: Draft) -> bool:
         """Less comes out than is shown."""
-        draft.short = self._short_by
+        draft.short = self.short_by
         return True
 
     def told(self, body: Body) -> None:
         """Adds up what is missing by product."""
         super().told(body)
         product = body["product"]
-        missing = body["volume"] * self._short_by
+        missing = body["volume"] * self.short_by
         self._missing[product] = self._missing.get(product, 0.0) + missing
 
     def finish(self, until: int) -> None:

@@ -23,7 +23,7 @@ from gateway.queries.seen import Seen
 from gateway.times import nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from gateway.access.roles import Permission
     from gateway.access.single_sign_on import SingleSignOn
@@ -79,10 +79,18 @@ class Api:
 
         It is written before anything is answered: what cannot be noted is not shown.
         """
+        self.looked_at_all(caller, what, [subject], **detail)
+
+    def looked_at_all(
+        self, caller: Principal, what: str, subjects: Sequence[str], **detail: object
+    ) -> None:
+        """The same of several at once, an entry each: all of them or none."""
         told = {key: value for key, value in detail.items() if value is not None}
         if caller.token_id is not None:
             told["token"] = caller.token_id
-        self.casebook.record(actor=caller.name, action=f"look.{what}", subject=subject, detail=told)
+        self.casebook.record_each(
+            actor=caller.name, action=f"look.{what}", subjects=subjects, detail=told
+        )
 
 
 def api_of(request: Request) -> Api:

@@ -8,16 +8,16 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from gateway.api import models, stages
-from gateway.api.context import Caller, Context, answer, export_cost, seen_by
-from gateway.api.lists import Word, shown_profiles
+from gateway.api.context import Caller, Context, answer, export_cost, moment, seen_by
+from gateway.api.lists import DeviceId, Until, Word, shown_profiles
 from gateway.checks.catalogue import CATALOGUE, CheckInfo
 from gateway.checks.catalogue.spoken import LANGUAGES, clause, clauses, meaning
 from gateway.errors import ConfigError
 from gateway.flags.states import ACTIONS, STATUSES
 from gateway.profiles.doc import page as documented
 from gateway.quantities import EVENTS, KINDS, export_key
+from gateway.queries import balances, places
 from gateway.queries import evidence as evidence_queries
-from gateway.queries import places
 from gateway.queries import readings as reading_queries
 from gateway.queries.seen import NotFound
 from gateway.times import nanoseconds
@@ -99,6 +99,52 @@ def list_sites(request: Request, api: Context, caller: Caller, region: Word = No
     """Sites with their devices by kind; those with most flags first."""
     seen = seen_by(api, caller, "devices")
     return answer(request, {"items": places.sites(seen, region=region)})
+
+
+Days = Annotated[int, Query(ge=1, le=balances.MOST_DAYS, description="of midnight to midnight UTC")]
+
+
+# A site's name may have a slash in it.
+@router.get("/sites/{site:path}/balance", tags=["devices"], response_model=models.Anything)
+def get_site_balance(
+    request: Request,
+    *,
+    api: Context,
+    caller: Caller,
+    site: Annotated[str, Path(max_length=256)],
+    days: Days = 7,
+    until: Until = None,
+) -> Response:
+    """Tanks against what was sold from them, feeders against their meters, by day.
+
+    As the checks of wet stock and of feeders strike them, in litres at 20 °C and in kWh. A look at
+    meters of households is in the audit.
+    """
+    seen = seen_by(api, caller, "readings")
+    made = balances.of_site(
+        seen, site, days=days, until=moment(until, "until"), flags=caller.may("flags")
+    )
+    api.looked_at_all(caller, "balance", made.personal, days=days, until=until)
+    return answer(request, made.told)
+
+
+@router.get("/devices/{device_id}/balance", tags=["devices"], response_model=models.Anything)
+def get_device_balance(
+    request: Request,
+    *,
+    api: Context,
+    caller: Caller,
+    device_id: DeviceId,
+    days: Days = 7,
+    until: Until = None,
+) -> Response:
+    """The same of the tanks that a device gauges, and of the meters below it."""
+    seen = seen_by(api, caller, "readings")
+    made = balances.of_device(
+        seen, device_id, days=days, until=moment(until, "until"), flags=caller.may("flags")
+    )
+    api.looked_at_all(caller, "balance", made.personal, days=days, until=until)
+    return answer(request, made.told)
 
 
 @router.get("/evidence/{offset}/stages", tags=["evidence"], response_model=models.Anything)

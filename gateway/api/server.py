@@ -23,7 +23,7 @@ from gateway.api.app import make_app
 from gateway.api.context import Api
 from gateway.api.guard import Rates
 from gateway.api.process import FirstAccount, Listening, Refused
-from gateway.assembly import read_profiles
+from gateway.assembly import all_regions, read_profiles
 from gateway.casebook import Casebook
 from gateway.errors import ConfigError, GatewayError, StoreError
 from gateway.queries import devices
@@ -78,6 +78,7 @@ def main(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
     try:
         listener = listen(spec)
         profiles = read_profiles(spec.profiles)
+        regions = all_regions([path for path in spec.profiles if path.is_dir()])
         casebook = Casebook(spec.data)
     except GatewayError as error:
         _say(pipe, Refused(str(error)))
@@ -87,7 +88,10 @@ def main(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
         told = Told()
         directory = Directory(store, casebook)
         recent = Recent(beside=worker())
-        world = World(store, casebook, directory, profiles, spec.data / "ledger", recent=recent)
+        world = World(
+            store, casebook, directory, profiles, spec.data / "ledger", recent=recent,
+            regions=regions,
+        )  # fmt: skip
         api = Api(
             world,
             status=lambda: told.status,

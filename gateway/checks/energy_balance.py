@@ -13,15 +13,27 @@ for models of equal size, are the confidence that the evidence gives.
 
 from __future__ import annotations
 
-from math import exp, log
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from pydantic import Field
 
 from gateway.checks.balances import version_of
+from gateway.checks.feeders import (
+    FACTORS,
+    Feeder,
+    FeederDay,
+    GoodDay,
+    enter,
+    factors,
+    forget,
+    gather,
+    gather_anew,
+    learn,
+    suspects,
+)
 from gateway.checks.findings import finding
-from gateway.checks.lasting import Lasting, begin, end, go_on
+from gateway.checks.lasting import begin, end, go_on
 from gateway.checks.parameters import NotNegative, Positive, Settings
 from gateway.checks.register_steps import RegisterSteps, whole_hours
 from gateway.checks.series import Series, SeriesCheck
@@ -30,20 +42,18 @@ from gateway.devices import having, named_devices, valid_at
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from gateway.checks.bound import Bound, Track
+    from gateway.checks.surroundings import Surroundings
     from gateway.records import Flag, Reading
 
 CODE: Final = "energy_balance_mismatch"
 _HOUR: Final = 3_600 * 10**9
 _DAY: Final = 24 * _HOUR
-_MOST_ROWS: Final = 72
 _LEAST_HOURS: Final = 12
-_FACTORS: Final = 3
-"""Days from which on two factors are known well enough to have residuals."""
 _MASTER: Final = ""
 """The name of the master among the columns; no device has it."""
-_WHOLE: Final = "*"
-"""The name of the model that blames nobody: the feeder's whole load."""
 
 
 class BalanceSettings(Settings):
@@ -68,66 +78,41 @@ class BalanceSettings(Settings):
     noise: NotNegative = 5.0
 
 
-class Sums(msgspec.Struct, array_like=True):
-    """Of a member's hours: energy, its square, and its product with the unexplained loss."""
-
-    energy: float = 0.0
-    square: float = 0.0
-    product: float = 0.0
-
-
-class Feeder(msgspec.Struct, array_like=True):
-    """What is remembered of one feeder.
-
-    ``rows`` are the registers at whole hours that are not complete yet, ``at`` and ``row`` the last
-    complete ones.  ``day`` gathers the intervals of a day: hours, master, loss, sum of P^2 t.  The
-    technical loss is learned as the normal equations of two factors, with the residuals' squares.
-    """
-
-    rows: dict[int, dict[str, tuple[float, int]]] = {}
-    at: int = 0
-    row: dict[str, tuple[float, int]] = {}
-    offset: int = 0
-    profile: str = ""
-    day: int = 0
-    hours: float = 0.0
-    master: float = 0.0
-    loss: float = 0.0
-    load: float = 0.0
-    learned: int = 0
-    normal: list[float] = msgspec.field(default_factory=lambda: [0.0] * 5)
-    residuals: float = 0.0
-    off: int = 0
-    first_off: int = 0
-    beyond: float = 0.0
-    count: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    members: dict[str, Sums] = {}
-    lasting: Lasting = msgspec.field(default_factory=Lasting)
-
-
 def _make(bound: Bound) -> SeriesCheck | None:
     names = bound.layout.names
     if bound.layout.event != "periodic" or "energy_import" not in names:
         return None
-    balance = _Balance(bound)
+    balance = FeederBalance(bound)
     if not balance.members:
         return None
     return SeriesCheck(CODE, RegisterSteps, per_channel=True, run=balance.run)
 
 
-class _Balance:
+class FeederBalance:
     """The feeders of a registry, for one layout.
 
     ``members`` are by master those that any version of the registry names below it.
+
+    Args:
+        bound: what is judged by.
+        registers: what is compared: the first counts, and the second, where there is one, against.
+        watch: is told each day of each master.
+        learns: whether good days are learned from.
     """
 
-    def __init__(self, bound: Bound) -> None:
+    def __init__(
+        self,
+        bound: Surroundings,
+        registers: tuple[str, ...] = ("energy_import", "energy_export"),
+        watch: Callable[[str, FeederDay], None] | None = None,
+        *,
+        learns: bool = True,
+    ) -> None:
         names = bound.layout.names
         self._bound = bound
+        self._watch = watch
+        self._learns = learns
         self._settings = bound.settings.of(CODE, BalanceSettings)
-        registers = ("energy_import", "energy_export")
         self._faces = Faces(bound.layout, tuple(name for name in registers if name in names))
         self.members: dict[str, list[str]] = {}
         self._having = having(bound.devices, "parent")
@@ -138,7 +123,7 @@ class _Balance:
     def run(
         self,
         steps: RegisterSteps,
-        _track: Track,
+        _track: Track | None,
         reading: Reading,
         at: int,
         late: bool,
@@ -157,7 +142,7 @@ class _Balance:
         feeders = self._feeders(own, parent, reading)
         for hour, net, epoch in whole_hours(steps, self._faces, at, registers, version):
             for name, column, feeder in feeders:
-                _enter(feeder, hour, column, (net, epoch))
+                enter(feeder, hour, column, (net, epoch))
                 self._consume(name, feeder, reading, flags)
 
     def _feeders(
@@ -176,6 +161,26 @@ class _Balance:
     def _parent(self, name: str, at: int) -> str | None:
         known = valid_at(self._bound.devices, name, at)
         return next(iter(named_devices(known, "parent")), None) if known else None
+
+    def under_way(self, master: str) -> FeederDay | None:
+        """The day that is not over yet, as far as it is known."""
+        feeder = self._bound.group(CODE, master, Feeder)
+        if not feeder.hours:
+            return None
+        return FeederDay(feeder.day * _DAY, feeder.hours, feeder.master, feeder.loss)
+
+    def missing(self, master: str, patience: int) -> list[str]:
+        """The meters that an hour has waited for, for longer than some nanoseconds."""
+        feeder = self._bound.group(CODE, master, Feeder)
+        if not feeder.rows or self._bound.clock - min(feeder.rows) < patience:
+            return []
+        hour = min(feeder.rows)
+        found = [
+            name
+            for name in self.members.get(master, ())
+            if name not in feeder.rows[hour] and self._parent(name, hour) == master
+        ]
+        return [*([] if _MASTER in feeder.rows[hour] else [master]), *found]
 
     def _consume(self, master: str, feeder: Feeder, reading: Reading, flags: list[Flag]) -> None:
         """Takes the hours that are complete, oldest first; one that stays incomplete is left."""
@@ -226,8 +231,8 @@ class _Balance:
         feeder.loss += master - used
         feeder.load += used * used / span
         if feeder.learned >= self._settings.learn and span <= 1.0:
-            standing, copper = _factors(feeder)
-            _gather(feeder, master - used - standing - copper * used * used, energies, used)
+            standing, copper = factors(feeder)
+            gather(feeder, master - used - standing - copper * used * used, energies, used)
         if hour % _DAY == 0:
             self._judge_day(feeder, reading, flags)
 
@@ -235,32 +240,36 @@ class _Balance:
         settings = self._settings
         hours, master, loss, load = feeder.hours, feeder.master, feeder.loss, feeder.load
         feeder.hours = feeder.master = feeder.loss = feeder.load = 0.0
-        if hours < _LEAST_HOURS or master <= 0:
+        known = hours >= _LEAST_HOURS and master > 0
+        if self._watch is not None:
+            told = FeederDay(feeder.day * _DAY, hours, master, loss)
+            within = self._within(feeder, told, load) if known else {}
+            self._watch(reading.device_id, told._replace(**within))
+        if not known:
             self._bound.not_judged(CODE, "less than half a day in which all meters are known")
             return
-        standing, copper = _factors(feeder)
+        standing, copper = factors(feeder)
         learned = feeder.learned >= settings.learn
         expected = standing * hours + copper * load if learned else 0.0
+        tolerance = self._tolerance(feeder, master)
         beyond = loss - expected
         if learned:
-            spread = (feeder.residuals / feeder.learned) ** 0.5
-            tolerance = master * max(settings.tolerance, settings.noise * spread)
             wrong = abs(beyond) > tolerance
         else:
-            tolerance = settings.most * master
             wrong = loss > tolerance or loss < -settings.tolerance * master
         if not wrong:
             end(feeder.lasting, flags)
-            _forget(feeder)
+            forget(feeder)
             # The first days have no factors to depart from: their residual says nothing.
-            known = feeder.learned >= _FACTORS
+            known = feeder.learned >= FACTORS
             gone = loss - standing * hours - copper * load if known else 0.0
-            _learn(feeder, _Day(hours, load, loss, master, gone / master))
+            if self._learns:
+                learn(feeder, GoodDay(hours, load, loss, master, gone / master))
             return
         feeder.off += 1
         if feeder.off == 1:
             # It began within this day: its hours before that would speak for the guilty.
-            _gather_anew(feeder)
+            gather_anew(feeder)
         feeder.first_off = feeder.first_off or feeder.day * _DAY
         feeder.beyond += beyond
         if feeder.off < settings.days:
@@ -281,7 +290,7 @@ class _Balance:
                 "learned_days": feeder.learned,
             },
             "beyond": feeder.beyond,
-            "suspects": _suspects(feeder, settings),
+            "suspects": suspects(feeder, settings.confidence),
         }
         until = (feeder.day + 1) * _DAY
         if feeder.lasting.flag is None:
@@ -298,104 +307,49 @@ class _Balance:
         else:
             go_on(feeder.lasting, until, evidence, flags)
 
+    def _tolerance(self, feeder: Feeder, master: float) -> float:
+        """How far a day's loss may be beyond the expected one."""
+        settings = self._settings
+        if feeder.learned < settings.learn:
+            return settings.most * master
+        spread: float = (feeder.residuals / feeder.learned) ** 0.5
+        return master * max(settings.tolerance, settings.noise * spread)
 
-def _forget(feeder: Feeder) -> None:
-    """A good day: what the days before it said against the feeder is over."""
-    feeder.off, feeder.first_off, feeder.beyond = 0, 0, 0.0
-    _gather_anew(feeder)
-
-
-def _gather_anew(feeder: Feeder) -> None:
-    feeder.count, feeder.total, feeder.squares, feeder.members = 0, 0.0, 0.0, {}
-
-
-def _enter(feeder: Feeder, hour: int, name: str, register: tuple[float, int]) -> None:
-    if hour > feeder.at:
-        feeder.rows.setdefault(hour, {})[name] = register
-        if len(feeder.rows) > _MOST_ROWS:
-            del feeder.rows[min(feeder.rows)]
-
-
-def _gather(feeder: Feeder, unexplained: float, energies: dict[str, float], used: float) -> None:
-    """Adds an hour to the regressions of the days that are off."""
-    feeder.count += 1
-    feeder.total += unexplained
-    feeder.squares += unexplained * unexplained
-    for name, energy in ((_WHOLE, used), *energies.items()):
-        sums = feeder.members.setdefault(name, Sums())
-        sums.energy += energy
-        sums.square += energy * energy
-        sums.product += energy * unexplained
-
-
-def _factors(feeder: Feeder) -> tuple[float, float]:
-    """Standing loss in kWh/h and copper loss in 1/kW, by least squares, neither below zero."""
-    tt, tp, pp, tl, pl = feeder.normal
-    determinant = tt * pp - tp * tp
-    if determinant > 1e-9 * tt * pp:
-        standing = (pp * tl - tp * pl) / determinant
-        copper = (tt * pl - tp * tl) / determinant
-        if standing >= 0 and copper >= 0:
-            return standing, copper
-    # The better of the two alone.
-    if pp and pl > 0 and (not tt or pl * pl / pp >= tl * tl / tt):
-        return 0.0, pl / pp
-    return (max(0.0, tl / tt) if tt else 0.0), 0.0
-
-
-class _Day(NamedTuple):
-    """A day's hours, sum of P^2 t, loss and master energy; what is unexplained, as share."""
-
-    hours: float
-    load: float
-    loss: float
-    master: float
-    residual: float
-
-
-def _learn(feeder: Feeder, day: _Day) -> None:
-    """A good day; older ones weigh less and less, so that a feeder that grows is followed."""
-    hours, load, loss, master, residual = day
-    if feeder.learned >= 30:
-        feeder.normal = [kept * (1 - 1 / 30) for kept in feeder.normal]
-        feeder.residuals *= 1 - 1 / 30
-        feeder.learned = 29
-    weight = 1 / (master * master)
-    for index, product in enumerate(
-        (hours * hours, hours * load, load * load, hours * loss, load * loss)
-    ):
-        feeder.normal[index] += product * weight
-    feeder.residuals += residual * residual
-    feeder.learned += 1
-
-
-def _suspects(feeder: Feeder, settings: BalanceSettings) -> list[dict[str, Any]]:
-    """Members whose own series tells the unexplained loss best, with confidence, best first."""
-    count = feeder.count
-    if count < 24:
-        return []
-    mean = feeder.total / count
-    spread = feeder.squares - count * mean * mean
-    scores: dict[str, tuple[float, float]] = {}
-    for name, sums in feeder.members.items():
-        centre = sums.energy / count
-        variance = sums.square - count * centre * centre
-        slope = (sums.product - count * centre * mean) / variance if variance > 1e-12 else 0.0
-        left = spread - max(0.0, slope) ** 2 * max(0.0, variance) if slope > 0 else spread
-        scores[name] = -count / 2 * log(max(left, 1e-12 * max(spread, 1e-12))), slope
-    best = max(score for score, _ in scores.values())
-    weights = {name: exp(score - best) for name, (score, _) in scores.items()}
-    whole = sum(weights.values())
-    told: list[dict[str, Any]] = [
-        {
-            "device_id": name,
-            "confidence": round(weight / whole, 4),
-            "share": round(scores[name][1], 4),
+    def _within(self, feeder: Feeder, day: FeederDay, load: float) -> dict[str, Any]:
+        """Between which losses a day is no finding."""
+        tolerance = self._tolerance(feeder, day.master)
+        if feeder.learned < self._settings.learn:
+            low = -self._settings.tolerance * day.master
+            return {"expected": 0.0, "low": low, "high": tolerance}
+        standing, copper = factors(feeder)
+        expected = standing * day.hours + copper * load
+        return {
+            "expected": expected,
+            "low": expected - tolerance,
+            "high": expected + tolerance,
+            "learned": True,
         }
-        for name, weight in sorted(weights.items(), key=lambda item: (-item[1], item[0]))
-        if name != _WHOLE and weight / whole >= min(0.05, settings.confidence)
-    ]
-    return told[:3]
+
+
+def as_flagged(evidence: Mapping[str, Any], settings: BalanceSettings) -> Feeder | None:
+    """What was remembered of a feeder's technical loss when a flag was made, by its evidence.
+
+    While a flag stands nothing is learned, so these are the factors by which its days were judged.
+    None where the flag came before anything was learned.
+    """
+    inputs = evidence["inputs"]
+    learned, master, hours = inputs["learned_days"], inputs["master"], inputs["hours"]
+    if learned < settings.learn or master <= 0:
+        return None
+    # Normal equations that give these factors, as heavy as the days that they were learned from.
+    time, load = (learned * (each / master) ** 2 for each in (hours, inputs["sum_p2t"]))
+    share = evidence["tolerance"] / master
+    spread = share / settings.noise if settings.noise and share > settings.tolerance else 0.0
+    return Feeder(
+        learned=learned,
+        normal=[time, 0.0, load, time * inputs["c0"], load * inputs["c2"]],
+        residuals=learned * spread**2,
+    )
 
 
 ENERGY_BALANCE: Final = Series(CODE, BalanceSettings, _make)

@@ -5,7 +5,7 @@ Levels and sales are in litres at 20 Cel.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,6 +14,8 @@ from gateway.checks.lasting import Lasting
 from gateway.records import Flag
 
 DAY: Final = 86_400 * 10**9
+_QUIET: Final = 60 * 10**9
+"""Nanoseconds around a sale in which the gauge is not believed."""
 _MOST_SPANS: Final = 64
 _NOISES: Final = 3.0
 """Times the gauge's noise that a level must be too low to tell of a sale."""
@@ -63,6 +65,22 @@ class Span(msgspec.Struct, array_like=True):
     hides: bool = False
 
 
+class Weighed(NamedTuple):
+    """Two gauge readings, and how what lay between them was weighed.
+
+    ``variance`` is what the gauge rose by plus what was ``sold`` between them, as it was known
+    then; ``span`` and ``book`` (of its day) are the memory's own: what is learned later about sales
+    that were not told changes them.
+    """
+
+    before: Point
+    after: Point
+    sold: float
+    variance: float
+    span: Span
+    book: Book
+
+
 class Tank(msgspec.Struct, array_like=True):
     """What is remembered of one tank.
 
@@ -85,6 +103,19 @@ class Tank(msgspec.Struct, array_like=True):
     sudden: Flag | None = None
     surplus: Lasting = msgspec.field(default_factory=Lasting)
     loss: Lasting = msgspec.field(default_factory=Lasting)
+
+
+def is_busy(sales: list[Sale], at: int) -> bool:
+    """Whether a time is in or beside a sale, of those by beginning.
+
+    The last ones are looked at first: at a busy tank, where many wait, one of them it mostly is.
+    """
+    end = bisect_right(sales, at + _QUIET, key=_started)
+    return any(sales[place].ended_at + _QUIET >= at for place in range(end - 1, -1, -1))
+
+
+def _started(sale: Sale) -> int:
+    return sale.started_at
 
 
 def remember(tank: Tank, span: Span) -> None:

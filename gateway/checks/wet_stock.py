@@ -10,37 +10,47 @@ deliveries the gauge's noise enters at both ends only.
 from __future__ import annotations
 
 from bisect import insort
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from pydantic import Field
 
+from gateway.checks.drawing import Place, Relation, nozzles_of, poured_back, relation_of, tank_of
 from gateway.checks.findings import finding, renewed
 from gateway.checks.lasting import begin, end, go_on
 from gateway.checks.parameters import Positive, Settings
 from gateway.checks.petroleum import at_20
 from gateway.checks.series import Series, SeriesCheck
-from gateway.checks.tanks import DAY, UNTOLD, Book, Point, Sale, Span, Tank, remember, untold
-from gateway.devices import having, valid_at, versions_of
+from gateway.checks.tanks import (
+    DAY,
+    UNTOLD,
+    Book,
+    Point,
+    Sale,
+    Span,
+    Tank,
+    Weighed,
+    is_busy,
+    remember,
+    untold,
+)
+from gateway.devices import having, valid_at
 from gateway.records import Flag
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.checks.bound import Bound, Track
-    from gateway.records import Device, Reading
+    from gateway.checks.surroundings import Surroundings
+    from gateway.records import Reading
 
 SURPLUS: Final = "wet_stock_surplus"
 LOSS: Final = "wet_stock_loss"
 _SECOND: Final = 10**9
 _HOUR: Final = 3_600 * _SECOND
-_QUIET: Final = 60 * _SECOND
-"""Nanoseconds around a sale in which the gauge is not believed."""
 _LONGEST_SALE: Final = 1_800 * _SECOND
-_TEST: Final = 3 * _HOUR
-"""Before a verification: test sales are poured back."""
 _WINDOWS: Final = (1, 3, 7)
-_MEASURES: Final = (5.0, 10.0, 20.0, 50.0, 100.0)
-"""Litres that test measures hold (JJG 443), filled to 1 %."""
 _MOST_POINTS: Final = 96
 _MOST_SALES: Final = 4_096
 _SETTLING: Final = 6 * _HOUR
@@ -81,7 +91,7 @@ def _make(bound: Bound) -> SeriesCheck | None:
     names = bound.layout.names
     if not having(bound.devices, "tank_channel"):
         return None
-    stock = _Stock(bound)
+    stock = Stock(bound)
     if bound.layout.event == "transaction" and {"volume", "started_at", "ended_at"} <= set(names):
         return SeriesCheck(SURPLUS, Nozzle, per_channel=True, run=stock.sale)
     if bound.layout.event == "periodic":
@@ -97,26 +107,34 @@ def _make_loss(bound: Bound) -> SeriesCheck | None:
     return _make(bound) if SURPLUS in bound.settings.off else None
 
 
-class _Stock:
-    """The tanks of a registry, for one layout."""
+class Stock:
+    """The tanks of a registry, for one layout.
 
-    def __init__(self, bound: Bound) -> None:
+    Args:
+        bound: what is judged by.
+        watch: is told what lay between two gauge readings, of which tank.
+    """
+
+    def __init__(
+        self, bound: Surroundings, watch: Callable[[Place, Weighed], None] | None = None
+    ) -> None:
         self._bound = bound
+        self._watch = watch
         self._index = {name: index for index, name in enumerate(bound.layout.names)}
         self._settings = bound.settings.of(SURPLUS, WetStockSettings)
-        self._drawing: dict[tuple[str, str], list[str]] = {}
-        self._relations: dict[tuple[str, int | None], _Relation] = {}
+        self._drawing: dict[Place, list[str]] = {}
+        self._relations: dict[tuple[str, int | None], Relation] = {}
         for name, versions in having(bound.devices, "tank_channel").items():
             for version in versions:
-                for nozzle in _nozzles(version):
-                    tank = _tank_of(version, nozzle)
+                for nozzle in nozzles_of(version):
+                    tank = tank_of(version, nozzle)
                     if tank is not None and name not in self._drawing.setdefault(tank, []):
                         self._drawing[tank].append(name)
 
     def sale(
         self,
         nozzle: Nozzle,
-        _track: Track,
+        _track: Track | None,
         reading: Reading,
         at: int,
         _late: bool,
@@ -150,7 +168,7 @@ class _Stock:
                     span = (nozzle.ended_at, started)
                     untold(tank, span, more * factor, self._settings.gauge_noise)
                 nozzle.totaliser, nozzle.ended_at = total, ended
-            if not _poured_back(relation, ended, volume):
+            if not poured_back(relation, ended, volume):
                 insort(tank.sales, Sale(started, ended, volume * factor))
             del tank.sales[:-_MOST_SALES]
         self._seen(relation, reading, at, flags)
@@ -158,7 +176,7 @@ class _Stock:
     def alive(
         self,
         _nozzle: Nozzle,
-        _track: Track,
+        _track: Track | None,
         reading: Reading,
         at: int,
         _late: bool,
@@ -170,7 +188,7 @@ class _Stock:
     def gauge(
         self,
         _nozzle: Nozzle,
-        _track: Track,
+        _track: Track | None,
         reading: Reading,
         at: int,
         late: bool,
@@ -200,17 +218,17 @@ class _Stock:
         value = reading.values[self._index[name]]
         return value if isinstance(value, int) else None
 
-    def _tank(self, found: tuple[str, str]) -> Tank:
+    def _tank(self, found: Place) -> Tank:
         return self._bound.group(SURPLUS, "\t".join(found), Tank)
 
-    def _density(self, found: tuple[str, str]) -> float | None:
+    def _density(self, found: Place) -> float | None:
         gauge = self._bound.devices.get(found[0])
         tanks = gauge.parameters.get("tanks") if gauge else None
         told = tanks.get(found[1]) if isinstance(tanks, dict) else None
         density = told.get("density_15") if isinstance(told, dict) else None
         return float(density) if isinstance(density, int | float) else None
 
-    def _relation(self, name: str, at: int) -> _Relation | None:
+    def _relation(self, name: str, at: int) -> Relation | None:
         """What a device draws from, by its registry as of then."""
         device = valid_at(self._bound.devices, name, at)
         if device is None:
@@ -218,16 +236,11 @@ class _Stock:
         key = (name, device.valid_from)
         relation = self._relations.get(key)
         if relation is None:
-            by_nozzle = {nozzle: _tank_of(device, nozzle) for nozzle in _nozzles(device)}
-            drawn = {nozzle: tank for nozzle, tank in by_nozzle.items() if tank is not None}
-            verified = [v.verified_at for v in versions_of(self._bound.devices, name)]
-            relation = self._relations[key] = _Relation(
-                drawn, tuple(sorted(set(drawn.values()))), [at for at in verified if at is not None]
-            )
+            relation = self._relations[key] = relation_of(device, self._bound.devices)
         return relation
 
     def _seen(
-        self, relation: _Relation | None, reading: Reading, at: int, flags: list[Flag]
+        self, relation: Relation | None, reading: Reading, at: int, flags: list[Flag]
     ) -> None:
         """The device has told of all its sales up to now."""
         for found in relation.tanks if relation is not None else ():
@@ -237,9 +250,7 @@ class _Stock:
             if tank.points and tank.points[0].at + _LONGEST_SALE <= at:
                 self._judge(found, tank, reading, flags)
 
-    def _judge(
-        self, found: tuple[str, str], tank: Tank, reading: Reading, flags: list[Flag]
-    ) -> None:
+    def _judge(self, found: Place, tank: Tank, reading: Reading, flags: list[Flag]) -> None:
         """Takes the gauge readings up to which all sales are known."""
         while tank.points:
             point = tank.points[0]
@@ -265,13 +276,25 @@ class _Stock:
                 )
                 self._take(tank, point, stub, flags)
 
-    def _draws(self, name: str, found: tuple[str, str], at: int) -> bool:
+    def missing(self, found: Place, patience: int) -> list[str]:
+        """The dispensers that a gauge reading has waited for, for longer than some nanoseconds."""
+        tank = self._tank(found)
+        if not tank.points or self._bound.clock - tank.points[0].at < patience:
+            return []
+        at = tank.points[0].at
+        return [
+            name
+            for name in self._drawing.get(found, ())
+            if tank.seen.get(name, 0) < at + _LONGEST_SALE and self._draws(name, found, at)
+        ]
+
+    def _draws(self, name: str, found: Place, at: int) -> bool:
         relation = self._relation(name, at)
         return relation is not None and found in relation.tanks
 
     def _take(self, tank: Tank, point: Point, reading: Reading, flags: list[Flag]) -> None:
         """One gauge reading, in order."""
-        if any(s.started_at - _QUIET <= point.at <= s.ended_at + _QUIET for s in tank.sales):
+        if is_busy(tank.sales, point.at):
             return
         sold = sum(sale.volume for sale in tank.sales if sale.ended_at < point.at)
         tank.sales = [sale for sale in tank.sales if sale.ended_at >= point.at]
@@ -279,8 +302,23 @@ class _Stock:
         anchor, tank.anchor = tank.anchor, point
         if anchor is None or point.at <= anchor.at:
             return
-        settings = self._settings
         variance = point.volume - anchor.volume + sold
+        self._weigh(tank, (anchor, variance, sold), reading, flags)
+        if self._watch is not None:
+            moved = Weighed(anchor, point, sold, variance, tank.spans[-1], tank.today)
+            self._watch((reading.device_id, reading.channel or ""), moved)
+
+    def _weigh(
+        self,
+        tank: Tank,
+        step: tuple[Point, float, float],
+        reading: Reading,
+        flags: list[Flag],
+    ) -> None:
+        """What lay between two gauge readings: a delivery, much that is gone, or what counts."""
+        settings = self._settings
+        _, variance, sold = step
+        at = reading.measured_at
         if variance > settings.delivery:
             # The spans beside may have a part of it.
             self._count(tank, -tank.latest[0], -tank.latest[1])
@@ -288,18 +326,18 @@ class _Stock:
             tank.today.ends += 1
             if tank.spans:
                 tank.spans[-1].counted, tank.spans[-1].hides = False, True
-            remember(tank, Span(point.at, 0.0, counted=False, hides=True))
+            remember(tank, Span(at, 0.0, counted=False, hides=True))
         elif tank.settling:
             tank.settling = False
-            remember(tank, Span(point.at, 0.0, counted=False, hides=True))
+            remember(tank, Span(at, 0.0, counted=False, hides=True))
         elif variance < -settings.sudden - settings.share * sold:
             tank.today.ends += 1
-            remember(tank, Span(point.at, variance, counted=False))
-            self._sudden(tank, (anchor, variance, sold), reading, flags)
+            remember(tank, Span(at, variance, counted=False))
+            self._sudden(tank, step, reading, flags)
             return
         else:
             self._count(tank, variance, sold)
-            remember(tank, Span(point.at, variance, counted=True))
+            remember(tank, Span(at, variance, counted=True))
         tank.sudden = None
 
     def _turn(self, tank: Tank, point: Point, reading: Reading, flags: list[Flag]) -> None:
@@ -377,7 +415,7 @@ class _Stock:
                 1 + sum(day.ends - 1 for day in days),
                 sum(day.untold for day in days),
             )
-            tolerance = self._tolerance(book)
+            tolerance = self.tolerance(book)
             if abs(book.variance) > tolerance:
                 code = SURPLUS if book.variance > 0 else LOSS
                 found.setdefault(code, self._evidence(book, tolerance, window))
@@ -404,7 +442,8 @@ class _Stock:
             for flag in own:
                 self._bound.emit(flag, flags)
 
-    def _tolerance(self, book: Book) -> float:
+    def tolerance(self, book: Book) -> float:
+        """L that the variance of a day, or of several, may be off by."""
         settings = self._settings
         noise: float = settings.gauge_noise * (2 * book.ends) ** 0.5
         return settings.share * book.sold + settings.noises * noise + book.untold
@@ -429,41 +468,11 @@ class _Stock:
         }
 
 
-class _Relation(NamedTuple):
-    """What a device draws from: tanks by nozzle, all of them, and when it was verified."""
-
-    by_nozzle: dict[str, tuple[str, str]]
-    tanks: tuple[tuple[str, str], ...]
-    verified: list[int]
-
-
-def _poured_back(relation: _Relation, ended: int, volume: float) -> bool:
-    """Whether it is a test sale of a verification."""
-    return any(0 <= verified - ended <= _TEST for verified in relation.verified) and any(
-        abs(volume - full) <= full / 100 for full in _MEASURES
-    )
-
-
 def _told(nozzle: Nozzle, started: int, total: float | None) -> bool:
     """Whether a sale left the tank before: told twice, or in what the totaliser stepped by."""
     if started == nozzle.started_at:
         return True
     return started < nozzle.started_at and total is not None and total <= nozzle.totaliser
-
-
-def _nozzles(device: Device) -> list[str]:
-    told = device.parameters.get("tank_channel")
-    return list(told) if isinstance(told, dict) else []
-
-
-def _tank_of(device: Device, nozzle: str) -> tuple[str, str] | None:
-    """Gauge and channel of a nozzle's tank; the dispenser's own gauge where none is told."""
-    channels, gauges = device.parameters.get("tank_channel"), device.parameters.get("tank")
-    channel = channels.get(nozzle) if isinstance(channels, dict) else None
-    gauge = gauges.get(nozzle) if isinstance(gauges, dict) else gauges
-    if channel is None:
-        return None
-    return str(gauge) if isinstance(gauge, str) else device.device_id, str(channel)
 
 
 WET_STOCK_SURPLUS: Final = Series(SURPLUS, WetStockSettings, _make)

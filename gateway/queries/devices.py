@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from gateway.devices import shown_parameters
+from gateway.devices import named_devices, shown_parameters
 from gateway.queries import paging
 from gateway.queries.paging import Page
 from gateway.store import DeviceSummary
@@ -53,7 +53,8 @@ def page(seen: Seen, choice: DeviceChoice, *, cursor: str | None, limit: int) ->
     """
     limit = paging.checked_limit(limit)
     after = paging.read(cursor, tuple[str])
-    ids = seen.world.directory.ids(seen.narrowed(choice.region, choice.site))
+    directory, scope = seen.world.directory, seen.narrowed(choice.region, choice.site)
+    ids = directory.ids(scope) if choice.site is None else directory.at_site(scope, choice.site)
     begin = 0 if after is None else bisect_right(ids, after[0])
     found: list[str] = []
     for place in range(begin, len(ids)):
@@ -87,14 +88,29 @@ def one(seen: Seen, device_id: str) -> dict[str, Any]:
         }
         for each in world.directory.summaries.get(device_id, ())
     ]
+    if seen.privacy.places:
+        record |= _related(seen, device_id)
     versions = world.directory.registry.versions(device_id)
-    record["versions"] = [seen.privacy.device(registered_record(each)) for each in versions]
+    record["versions"] = [
+        seen.named(seen.privacy.device(registered_record(each))) for each in versions
+    ]
     if seen.privacy.exact:
         record["certificates"] = [
             _certificate(each)
             for each in world.casebook.records("certificate", device_id=device_id)
         ]
     return record
+
+
+def _related(seen: Seen, device_id: str) -> dict[str, Any]:
+    """What hangs together with a device: ``members`` and ``tanks`` it heads, its ``parent``."""
+    relations, device = seen.world.directory.relations, seen.device(device_id)
+    parent = next(iter(named_devices(device, "parent")), None) if device is not None else None
+    return {
+        "members": len(relations.members.get(device_id, ())),
+        "tanks": len(relations.tanks.get(device_id, ())),
+        **({} if parent is None or not seen.sees(parent) else {"parent": parent}),
+    }
 
 
 def summary_record(seen: Seen, device_id: str, flags: int) -> dict[str, Any]:
@@ -115,7 +131,10 @@ def summary_record(seen: Seen, device_id: str, flags: int) -> dict[str, Any]:
     record["state"] = state_of(seen, device_id)
     if summary is not None:
         record["last_received_at"] = rfc3339(summary.last_received_at)
-    return seen.privacy.device({key: value for key, value in record.items() if value != ""})
+    shown = seen.privacy.device({key: value for key, value in record.items() if value != ""})
+    if "parameters" in shown:
+        shown["parameters"] = seen.named(shown["parameters"])
+    return shown
 
 
 def state_of(seen: Seen, device_id: str) -> State:

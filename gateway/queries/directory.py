@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from gateway.devices import Registry
 from gateway.quantities import KINDS
+from gateway.queries.relations import Relations
 from gateway.registry.tables import DEVICE, read_registry
 from gateway.store.schema import table
 
@@ -82,6 +83,7 @@ class Directory:
         self._position = self._commits = self._removed = 0
         self._counted_all = float("-inf")
         self.registry = Registry()
+        self.relations = Relations(self.registry)
         self.summaries: dict[str, list[Summary]] = {}
         self.latest_receipt = 0
         self._ids: list[str] = []
@@ -111,7 +113,8 @@ class Directory:
             latest = connection.scalar(sa.select(sa.func.max(DEVICE.c.audit_id))) or 0
             if latest == self._audit_id:
                 return False
-            self.registry = read_registry(connection)
+            registry = read_registry(connection)
+        self.registry, self.relations = registry, Relations(registry)
         self._audit_id = latest
         self._kept.clear()
         return True
@@ -150,6 +153,10 @@ class Directory:
     def ids(self, scope: Scope) -> list[str]:
         """The devices within a scope, sorted."""
         return self._ids if scope.everything else self._of(scope)[0]
+
+    def at_site(self, scope: Scope, site: str) -> list[str]:
+        """The devices within a scope that are registered at a site now, sorted."""
+        return sorted(name for name in self.relations.sites.get(site, ()) if self.sees(scope, name))
 
     def sees(self, scope: Scope, device_id: str) -> bool:
         """Whether a device is within a scope, by what is registered of it now."""

@@ -18,7 +18,6 @@ from gateway.flags.states import STATES, STATUSES
 from gateway.quantities import KINDS
 from gateway.queries import paging
 from gateway.queries.paging import Page
-from gateway.queries.privacy import without_others
 from gateway.queries.seen import NotFound
 from gateway.store import rows
 
@@ -250,6 +249,31 @@ def _no_flag(ids: Sequence[str]) -> str:
     return f"no flag {ids[0]!r:.128}" if len(ids) == 1 else "one of these flags is not there"
 
 
+def touching(
+    seen: Seen, ids: Sequence[str], since: int, until: int, *, most: int
+) -> list[dict[str, Any]]:
+    """Flags of some devices that touch a span and are more than information, the latest first.
+
+    That the devices may be seen is for the caller to know.
+    """
+    clause, parameters = rows.where(
+        {
+            "severity <> ?": "info",
+            rows.time_bound("until", ">="): since,
+            rows.time_bound("since", "<"): until,
+        }
+    )
+    found = seen.world.store.ask(
+        f"SELECT {rows.FLAG_COLUMNS} FROM flags{clause} AND status <> 'withdrawn' "
+        "AND device_id IN (SELECT value FROM chosen) "
+        f"ORDER BY flags.since DESC, id LIMIT {most}",
+        parameters,
+        chosen=list(ids),
+    )
+    desk = Desk(seen.world.store, seen.world.casebook, seen.world.directory.registry)
+    return [record(seen, view) for view in desk.viewed([rows.flag(row) for row in found])]
+
+
 def one(seen: Seen, flag_id: str) -> dict[str, Any]:
     """A flag with its history.
 
@@ -271,8 +295,7 @@ def happened(seen: Seen, view: FlagView) -> list[dict[str, Any]]:
 def record(seen: Seen, view: FlagView) -> dict[str, Any]:
     """A flag's record, as far as it may be seen."""
     line = view_line(view, TITLES)
-    if not seen.scope.everything:
-        line["evidence"] = without_others(line["evidence"], seen.sees, seen.world.directory)
+    line["evidence"] = seen.named(line["evidence"])
     return seen.privacy.flag(line)
 
 

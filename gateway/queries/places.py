@@ -10,6 +10,7 @@ from gateway.queries.devices import KEPT_S, SILENT_AFTER
 
 if TYPE_CHECKING:
     from gateway.access.roles import Scope
+    from gateway.queries.relations import Relations
     from gateway.queries.seen import Seen
 
 MOST_CELLS: Final = 128
@@ -19,6 +20,10 @@ _OPEN: Final = "SELECT device_id, count(*) FROM flags WHERE status = 'open' GROU
 _OPEN_OF: Final = (
     "SELECT device_id, count(*) FROM flags WHERE status = 'open' "
     "AND device_id IN (SELECT value FROM chosen) GROUP BY device_id"
+)
+_UNBALANCED: Final = (
+    "SELECT DISTINCT device_id FROM flags WHERE status = 'open' AND code IN "
+    "('wet_stock_surplus', 'wet_stock_loss', 'energy_balance_mismatch')"
 )
 _MOST_SITES: Final = 2_000
 
@@ -139,6 +144,10 @@ def _told(seen: Seen, cell: _Cell) -> dict[str, Any]:
 def sites(seen: Seen, *, region: str | None = None) -> list[dict[str, Any]]:
     """Sites by name, with how many devices of each kind, and flags that stand.
 
+    ``heads`` says whether there is a ``station`` (a tank is gauged), a ``feeder`` (a master has
+    electricity meters below it) or a ``district`` (meters of another kind), ``unbalanced`` whether
+    a flag stands that a balance is off.
+
     Raises:
         AccessDenied: places are not for these eyes.
     """
@@ -151,6 +160,8 @@ def sites(seen: Seen, *, region: str | None = None) -> list[dict[str, Any]]:
 def _sites(seen: Seen, scope: Scope) -> list[dict[str, Any]]:
     directory = seen.world.directory
     open_flags = _standing(seen, scope)
+    unbalanced = {name for (name,) in seen.world.store.ask(_UNBALANCED)}
+    relations = directory.relations
     found: dict[str, dict[str, Any]] = {}
     for name in directory.ids(scope):
         device = directory.registry.get(name)
@@ -160,9 +171,25 @@ def _sites(seen: Seen, scope: Scope) -> list[dict[str, Any]]:
         if site is None:
             if len(found) == _MOST_SITES:
                 continue
-            site = {"site": device.site, "region": device.region, "kinds": {}, "flags": 0}
-            found[device.site] = site
+            site = found[device.site] = {
+                "site": device.site, "region": device.region, "kinds": {}, "flags": 0,
+                "heads": [], "unbalanced": False,
+            }  # fmt: skip
         kind = device.kind or "unknown"
         site["kinds"][kind] = site["kinds"].get(kind, 0) + 1
         site["flags"] += open_flags.get(name, 0)
+        head = _head(relations, name, kind)
+        if head is not None:
+            site["unbalanced"] |= name in unbalanced
+            if head not in site["heads"]:
+                site["heads"].append(head)
     return sorted(found.values(), key=lambda each: (-each["flags"], each["site"]))
+
+
+def _head(relations: Relations, name: str, kind: str) -> str | None:
+    """What a device heads."""
+    if name in relations.tanks:
+        return "station"
+    if name not in relations.members:
+        return None
+    return "feeder" if kind == "electricity_meter" else "district"

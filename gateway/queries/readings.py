@@ -17,11 +17,14 @@ from gateway.store.export import DEFAULT_CURRENCY, reading_record, rfc3339
 from gateway.times import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.queries.seen import Seen
 
 Order = Literal["newest", "oldest"]
 
 MOST_POINTS: Final = 4_000
+_LEVEL_POINTS: Final = 200
 _STEPS_S: Final = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200,
     86_400, 172_800, 604_800, 1_209_600, 2_592_000,
@@ -138,6 +141,41 @@ def series(
         device_id, kind, rfc3339(since), rfc3339(until), width // SECOND,
         _columns(kind, wanted, found, width),
     )  # fmt: skip
+
+
+def levels(
+    seen: Seen, ids: Sequence[str], kind: str, quantity: str, *, span: tuple[int, int]
+) -> list[dict[str, Any]]:
+    """One quantity of several devices for one plot, a line a device, in one question.
+
+    Of meters the tariffs are left out; of tanks each is a line.  That the devices may be seen is
+    for the caller to know.
+    """
+    whole = "" if quantity == "tank_volume" else "(channel IS NULL OR channel = 'total') AND "
+    width = bucket(*span, _LEVEL_POINTS)
+    found = seen.world.store.ask(
+        f"SELECT device_id, channel, epoch_ns(measured_at) // {width} AS bucket, "
+        f"min({quantity})::DOUBLE, "
+        f"max({quantity})::DOUBLE, avg({quantity})::DOUBLE FROM {schema.table(kind)} "
+        "WHERE device_id IN (SELECT value FROM chosen) AND device_id BETWEEN ? AND ? "
+        f"AND {whole}{quantity} IS NOT NULL AND measured_at >= make_timestamp_ns(?) "
+        "AND measured_at < make_timestamp_ns(?) GROUP BY device_id, channel, bucket "
+        "ORDER BY 1, 2, 3",
+        [min(ids), max(ids), *span],
+        chosen=list(ids),
+    )
+    unit = BY_NAME[kind][quantity].unit
+    lines: dict[tuple[str, str | None], dict[str, Any]] = {}
+    for name, channel, number, *values in found:
+        line = lines.setdefault(
+            (name, channel),
+            {"device_id": name, "channel": channel, "quantity": quantity, "unit": unit}
+            | {column: [] for column in ("at", "min", "max", "mean")},
+        )
+        line["at"].append(rfc3339(number * width))
+        for column, value in zip(("min", "max", "mean"), values, strict=True):
+            line[column].append(value)
+    return list(lines.values())
 
 
 def bucket(since: int, until: int, points: int) -> int:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gateway.access.roles import AccessDenied, Scope
 from gateway.errors import GatewayError
 from gateway.queries.directory import Directory
-from gateway.queries.privacy import Privacy
+from gateway.queries.privacy import Privacy, without_others
 from gateway.queries.recent import Recent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from gateway.casebook import Casebook
+    from gateway.checks.overrides import Region
     from gateway.profiles import ProfileSet
     from gateway.records import Device
     from gateway.store.reading import StoreReader
@@ -36,6 +37,7 @@ class World:
         profiles: the device profiles.
         ledger: the directory of the ledger.
         recent: keeps answers for some seconds.
+        regions: what regions set otherwise than the profiles.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class World:
         ledger: Path,
         *,
         recent: Recent | None = None,
+        regions: Sequence[Region] = (),
     ) -> None:
         self.store = store
         self.casebook = casebook
@@ -54,6 +57,7 @@ class World:
         self.profiles = profiles
         self.ledger = ledger
         self.recent = recent or Recent()
+        self.regions = regions
 
     def profiles_of(self, vendor: str) -> list[str]:
         """Names of the profiles of a vendor's instruments."""
@@ -89,6 +93,12 @@ class Seen(msgspec.Struct, frozen=True):
         if device_id not in self.world.directory or not self.sees(device_id):
             raise NotFound(f"no device {device_id!r:.128}")
 
+    def named(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """JSON, such as a device's parameters, in which no device of elsewhere is named."""
+        if self.scope.everything:
+            return value
+        return without_others(value, self.sees, self.world.directory)
+
     def device(self, device_id: str) -> Device | None:
         """What is registered of a device now."""
         return self.world.directory.registry.get(device_id)
@@ -121,17 +131,14 @@ class Seen(msgspec.Struct, frozen=True):
             return [device_id] if self.world.directory.sees(scope, device_id) else []
         if scope.everything and site is None and vendor is None:
             return None
-        ids: Iterable[str] = self.world.directory.ids(scope)
-        if site is not None or vendor is not None:
-            registry = self.world.directory.registry
+        directory = self.world.directory
+        ids: Iterable[str] = (
+            directory.ids(scope) if site is None else directory.at_site(scope, site)
+        )
+        if vendor is not None:
+            registry = directory.registry
             known = ((name, registry.get(name)) for name in ids)
-            ids = [
-                name
-                for name, device in known
-                if device is not None
-                and site in (None, device.site)
-                and vendor in (None, device.vendor)
-            ]
+            ids = [name for name, device in known if device is not None and device.vendor == vendor]
         return list(ids)
 
 

@@ -187,7 +187,7 @@ def _device(request: Request, view: FlagView, texts: Texts) -> Iterator[Block]:
         rows += _named(seen, device, texts)
     yield Facts(rows)
     yield from _certificate(seen, device, view.flag.since, texts)
-    parameters = record.get("parameters")
+    parameters = seen.named(record.get("parameters"))
     if parameters:
         used = {key: each for key, each in parameters.items() if len(_plain(each)) <= 400}
         yield Text(texts("evidence.parameters"))

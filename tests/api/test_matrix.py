@@ -33,6 +33,8 @@ PERMISSION = {
     "devices/{device_id}": "devices",
     "devices/{device_id}/readings": "readings",
     "devices/{device_id}/series": "readings",
+    "devices/{device_id}/balance": "readings",
+    "sites/{site}/balance": "readings",
     "overview": "devices",
     "flags": "flags",
     "flags/{flag_id}": "flags",
@@ -105,8 +107,13 @@ def hidden_marks(name: str) -> list[str]:
 def requests(path: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - a table
     """The addresses to ask for a route: with the id of every device, flag and message there is."""
     match path:
-        case "devices/{device_id}" | "devices/{device_id}/readings" | "devices/{device_id}/series":
+        case (
+            "devices/{device_id}" | "devices/{device_id}/readings" | "devices/{device_id}/series"
+            | "devices/{device_id}/balance"
+        ):  # fmt: skip
             return [path.replace("{device_id}", each) for each in SAMPLE]
+        case "sites/{site}/balance":
+            return [f"sites/site {place}/balance?days=31" for place in REGIONS]
         case "flags/{flag_id}":
             return [f"flags/flag-{each}" for each in SAMPLE]
         case "flags/{flag_id}/events":
@@ -224,6 +231,7 @@ def test_a_role_reads_what_it_may_and_nothing_else(bureau, name):
             .replace("{flag_id}", f"flag-{mine}")
             .replace("{offset}", str(EVERY_DEVICE.index(mine) * EACH))
             .replace("{name}", "water-meter-reference")
+            .replace("{site}", f"site {mine.split('-')[1]}")
         )
         if path == "quality":
             address += "?since=2023-11-14"
@@ -360,3 +368,9 @@ def test_every_look_at_what_tells_of_people_is_in_the_audit(bureau):
         client.get(f"{V1}/{address}")
         new = looks()[: len(looks()) - len(before)]
         assert new == ([] if expected is None else [("zhang", *expected)]), address
+    before = looks()
+    client.get(f"{V1}/sites/site 330106/balance")
+    assert set(looks()[: len(looks()) - len(before)]) == {
+        ("zhang", "look.balance", "w-330106-acme"),
+        ("zhang", "look.balance", "w-330106-borg"),
+    }

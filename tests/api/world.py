@@ -50,6 +50,14 @@ PEOPLE: dict[str, tuple[str, str, str | None]] = {
 }
 """Role, region and vendor of each account of the tests."""
 
+RELATIONS: dict[str, dict[str, Any]] = {
+    "w-330106-borg": {"parent": "w-330106-acme"},
+    "w-310101-acme": {"parent": "w-330108-borg"},
+    "w-310101-borg": {"parent": "w-330108-borg"},
+    "f-330106-acme": {"tank_channel": {"1": "T"}, "tanks": {"T": {"product": "92"}}},
+}
+"""A master with its member, one whose members are in another district, and a dispenser's tank."""
+
 PROFILE = PROFILES / "water_meter" / "water-meter-reference.yaml"
 EACH = 12
 """Readings of a device."""
@@ -86,7 +94,8 @@ def devices() -> list[Device]:
                     "dlms_key": "00112233",
                     "note": f"in {region}",
                     "firmware_checksum": firmware(vendor),
-                },
+                }
+                | RELATIONS.get(device_id(letter, region, vendor), {}),
             )
         )
     return made

@@ -51,6 +51,8 @@ PAGES = {
     "device": "/devices/d-000000",
     "sites": "/sites",
     "site": "/sites/site 91",
+    "station": f"/sites/{district.SITE}",
+    "feeder": f"/devices/{district.device_id(district.FEEDER)}",
     "quarantine": "/quarantine",
     "quality": "/quality",
     "reports": "/reports",

@@ -38,6 +38,15 @@ KINDS = (
     ("taximeter", 5),
 )
 PASSWORD = "a sentence of my own"
+FEEDER = 20
+"""The master of a feeder: one of those with a year of readings; the twelve behind it are below."""
+MEMBERS = range(FEEDER + 1, FEEDER + 13)
+STATION = range(90, 94)
+"""The devices of a station: the gauge of its three tanks, and three dispensers."""
+SITE = "station"
+_MONTH = 31 * 86_400
+_PAUSE = 400
+"""Seconds between two sales of a dispenser."""
 VALUES = {
     "energy_import": "100000 - j * 0.1 + i % 7",
     "power_active": "0.5 + sin(j / 10.0) * 0.3 + random() * 0.1",
@@ -103,14 +112,28 @@ def _devices(size: Size, now: int, live: list[Instrument], rng: random.Random) -
             model=f"Model {i % 31}",
             serial_number=f"S{i}",
             owner=f"Owner {i % 500}",
-            site=f"site {i % 1500}",
+            site=SITE if i in STATION else f"site {i % 1500}",
             region=f"33{1 + i % 9:02d}{1 + i // 1000 % 9:02d}",
             longitude=118 + 3 * rng.random(),
             latitude=28 + 2.5 * rng.random(),
             verified_until=now + 10**9 * SECOND,
+            parameters=_relations(i),
         )
         for i, (identity, kind) in enumerate(known)
     ]
+
+
+def _relations(number: int) -> dict[str, object]:
+    """What a device draws from, or which is above it."""
+    if number in MEMBERS:
+        return {"parent": device_id(FEEDER)}
+    if number in STATION[1:]:
+        gauge = device_id(STATION[0])
+        return {
+            "tank": dict.fromkeys("12", gauge),
+            "tank_channel": {"1": "1", "2": str(1 + number % 3)},
+        }
+    return {}
 
 
 def _flags(size: Size, now: int, begin: int, rng: random.Random) -> list[object]:
@@ -167,6 +190,33 @@ def _readings(store: Path, size: Size, now: int) -> None:
             connection.execute(f"INSERT INTO {table(kind)} SELECT {picked} FROM {long} {come_in}")
         connection.execute(f"INSERT INTO {table(kind)} SELECT {picked} FROM {everybody} {come_in}")
         first += share
+    _station(connection, size, now)
     connection.execute(f"UPDATE checkpoint SET position = {size.readings * 2}")
     connection.execute("CHECKPOINT")
     connection.close()
+
+
+def _station(connection: duckdb.DuckDBPyConnection, size: Size, now: int) -> None:
+    """A month of sales of the station's dispensers, and of gauge readings of its tanks."""
+    gauge, *dispensers = STATION
+    of_sales = (
+        f"SELECT printf('d-%06d', i) AS device, 'transaction' AS event, (1 + j % 2)::VARCHAR, "
+        f"{now} - j * {_PAUSE} - i AS moment, 30.0, NULL::DOUBLE "
+        f"FROM range({dispensers[0]}, {dispensers[-1] + 1}) a(i), range({_MONTH // _PAUSE}) b(j)"
+    )
+    of_gauge = (
+        f"SELECT '{device_id(gauge)}', 'periodic', i::VARCHAR, {now} - j * {QUARTER}, NULL, "
+        f"15000.0 + j % 96 * 90 FROM range(1, 4) a(i), range({_MONTH // QUARTER}) b(j)"
+    )
+    connection.execute(
+        f"INSERT INTO {table('fuel_dispenser')} (position, device_id, event, channel, measured_at, "
+        "received_at, sequence, quality, currency, profile, ledger_offset, volume, started_at, "
+        "ended_at, tank_volume) "
+        f"SELECT row_number() OVER () + {size.readings}, device, event, channel, "
+        "make_timestamp_ns(moment * 1000000000), make_timestamp_ns((moment + 2) * 1000000000), "
+        "1, 'raw', "
+        f"'CNY', 'fuel-dispenser-reference@1.0.0', moment % {size.readings}, volume, "
+        "make_timestamp_ns((moment - 60) * 1000000000), make_timestamp_ns(moment * 1000000000), "
+        "level "
+        f"FROM ({of_sales} UNION ALL {of_gauge}) x(device, event, channel, moment, volume, level)"
+    )

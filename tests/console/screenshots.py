@@ -51,6 +51,7 @@ PAGES: dict[str, str] = {
     "dispenser": "/devices/{dispenser}",
     "sites": "/sites",
     "site": "/sites/{site}",
+    "station": "/sites/{station}",
     "quarantine": "/quarantine",
     "quality": "/quality",
     "reports": "/reports",
@@ -198,11 +199,14 @@ def _names(page: Page) -> dict[str, str]:
         return dict(told["items"][0])
 
     flag = first("flags?limit=1&code=amount_mismatch")
+    sites = page.evaluate("fetch('/api/v1/sites').then((r) => r.json())")["items"]
+    station = next(each["site"] for each in sites if "station" in each["heads"])
     return {
         "flag": flag["id"],
         "dispenser": flag["device_id"],
         "meter": first("devices?limit=1&kind=electricity_meter")["device_id"],
         "site": first("sites")["site"],
+        "station": station,
     }
 
 

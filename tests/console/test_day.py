@@ -120,6 +120,12 @@ def test_an_inspectors_day(tab, served):
     last = served.bureau.casebook.audit(limit=1)[0]
     assert (last.actor, last.action, last.subject) == ("li", "flag.confirm", "new-1")
 
+    tab.goto(f"/sites/site {REGIONS[0]}")
+    expect(tab.locator(".balance-head")).to_be_visible()
+    expect(tab.locator(".main")).to_contain_text(f"Master meter {MINE}")
+    expect(tab.locator(".main .plot canvas")).to_have_count(2)
+    tab.go_back()
+
     with tab.expect_popup() as opened:
         tab.get_by_role("link", name="Web page").click()
     paper = opened.value

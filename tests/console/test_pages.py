@@ -61,6 +61,49 @@ def test_sites_are_those_of_the_district(bureau):
     assert {each["site"] for each in every} == {f"site {region}" for region in REGIONS}
 
 
+def test_sites_say_what_they_are_and_whether_a_balance_is_off(bureau):
+    told = {each["site"]: each for each in bureau.client("root").get(f"{V1}/sites").json()["items"]}
+    assert sorted(told[f"site {REGIONS[0]}"]["heads"]) == ["district", "station"]
+    assert told[f"site {REGIONS[1]}"]["heads"] == ["district"]
+    assert told[f"site {REGIONS[2]}"]["heads"] == []
+    assert not any(each["unbalanced"] for each in told.values())
+
+
+def test_a_balance_adds_up_what_is_below_and_is_told_to_who_sees_all_of_it(bureau):
+    root = bureau.client("root")
+    (told,) = root.get(f"{V1}/devices/w-330108-borg/balance").json()["feeders"]
+    # Each meter counts 4 m3 an hour, and two are below; one whole hour is known.
+    assert (told["unit"], told["judged"], told["verdict"]) == ("m3", False, "unknown")
+    assert [day["hours"] for day in told["days"]] == [1.0]
+    assert told["supplied"] == pytest.approx(4.0)
+    assert told["used"] == pytest.approx(8.0)
+    assert told["loss_percent"] == pytest.approx(-100.0)
+    assert {each["device_id"] for each in told["members"]} == {"w-310101-acme", "w-310101-borg"}
+    chief = bureau.client("chief").get(f"{V1}/devices/w-330108-borg/balance").json()
+    assert chief["feeders"] == []
+    assert chief["left_out"] == [{"device_id": "w-330108-borg", "reason": "outside"}]
+    assert bureau.client("wang").get(f"{V1}/devices/w-330108-borg/balance").status_code == 404
+    assert root.get(f"{V1}/sites/no/such/balance").status_code == 404
+    assert root.get(f"{V1}/sites/site {REGIONS[0]}/balance?days=32").status_code == 422
+
+
+def test_a_site_without_a_balance_tells_how_its_registers_grew(bureau):
+    told = bureau.client("wang").get(f"{V1}/sites/site {REGIONS[2]}/balance").json()
+    assert told["tanks"] == told["feeders"] == []
+    assert {each["device_id"] for each in told["levels"]} == {"w-310101-acme", "w-310101-borg"}
+    assert all(each["max"][-1] - each["min"][0] == EACH - 1 for each in told["levels"])
+
+
+def test_a_device_says_what_it_heads_and_what_is_above(bureau):
+    client = bureau.client("zhang")
+    assert client.get(f"{V1}/devices/w-330106-acme").json()["members"] == 1
+    assert client.get(f"{V1}/devices/w-330106-borg").json()["parent"] == "w-330106-acme"
+    assert client.get(f"{V1}/devices/f-330106-acme").json()["tanks"] == 1
+    elsewhere = bureau.client("wang").get(f"{V1}/devices/w-310101-acme").json()
+    assert "parent" not in elsewhere
+    assert elsewhere["parameters"]["parent"] == "(elsewhere)"
+
+
 def test_the_vocabulary_is_that_of_the_gateway(bureau):
     told = bureau.client("acme").get(f"{V1}/vocabulary").json()
     assert set(told["codes"]) == set(CATALOGUE)

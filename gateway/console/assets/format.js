@@ -29,6 +29,15 @@ export function number(value, digits = 6) {
   return new Intl.NumberFormat(locale, { maximumFractionDigits: whole }).format(value);
 }
 
+// With so many digits behind the point, for columns of numbers.
+export const fixed = (value, digits) =>
+  value === null || value === undefined
+    ? "–"
+    : new Intl.NumberFormat(locale, {
+        minimumFractionDigits: digits,
+        maximumFractionDigits: digits,
+      }).format(value);
+
 export const count = (value) => new Intl.NumberFormat(locale).format(value ?? 0);
 
 export function short(value) {

@@ -6,6 +6,7 @@ import { clock, number, unit } from "./format.js";
 const LINES = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5", "--line-6"];
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const seconds = (at) => Date.parse(at) / 1000;
+const strokeOf = (line, place) => colour(line.colour ?? LINES[place % LINES.length]);
 
 function columns(lines) {
   const tables = lines.map((line) => [line.at.map(seconds), line.mean, line.min, line.max]);
@@ -15,15 +16,16 @@ function columns(lines) {
 function seriesOf(lines) {
   const many = lines.length > 1;
   return lines.flatMap((line, place) => {
-    const stroke = colour(LINES[place % LINES.length]);
+    const stroke = strokeOf(line, place);
     const told = (u, value) =>
       value === null || value === undefined ? "–" : `${number(value)} ${unit(line.unit)}`;
     const mean = {
       label: line.label,
       stroke,
-      width: 1.6,
+      width: line.dash ? 1 : 1.6,
+      dash: line.dash,
       value: told,
-      points: { show: line.at.length < 120 || undefined, size: 5, fill: stroke },
+      points: { show: line.dash ? false : line.at.length < 120 || undefined, size: 5, fill: stroke },
     };
     const edge = { stroke: "transparent", points: { show: false }, label: "" };
     return many ? [mean, { ...edge }, { ...edge }] : [mean, { ...edge }, { ...edge }];
@@ -31,9 +33,9 @@ function seriesOf(lines) {
 }
 
 const bandsOf = (lines) =>
-  lines.map((_, place) => ({
+  lines.map((line, place) => ({
     series: [3 * place + 3, 3 * place + 2],
-    fill: `${colour(LINES[place % LINES.length])}2e`,
+    fill: `${strokeOf(line, place)}2e`,
   }));
 
 // What is drawn over the lines: from when to when, the values that are right, what was seen.
@@ -46,11 +48,22 @@ function drawMarks(u, marks) {
   ctx.beginPath();
   ctx.rect(left, top, width, height);
   ctx.clip();
-  if (marks.from) {
-    const begin = along(marks.from);
+  for (const each of [...(marks.from ? [marks] : []), ...(marks.spans ?? [])]) {
+    const begin = along(each.from);
     ctx.fillStyle = `${colour("--bad")}1f`;
-    ctx.fillRect(begin - 1, top, Math.max(along(marks.to) - begin, 2) + 2, height);
+    ctx.fillRect(begin - 1, top, Math.max(along(each.to) - begin, 2) + 2, height);
   }
+  for (const each of marks.ticks ?? []) {
+    const at = along(each.at);
+    const size = 5 * devicePixelRatio;
+    ctx.fillStyle = colour(`--${each.severity}`);
+    ctx.beginPath();
+    ctx.moveTo(at - size, top + height);
+    ctx.lineTo(at + size, top + height);
+    ctx.lineTo(at, top + height - 1.6 * size);
+    ctx.fill();
+  }
+  drawMoments(ctx, marks.moments ?? [], along, u.bbox);
   if (marks.low !== undefined) {
     const upper = across(marks.high);
     ctx.fillStyle = `${colour("--good")}26`;
@@ -76,6 +89,31 @@ function drawMarks(u, marks) {
   ctx.restore();
 }
 
+// Something that happened at a time, with a word above: a delivery.
+function drawMoments(ctx, moments, along, { left, top, width, height }) {
+  ctx.save();
+  ctx.strokeStyle = colour("--info");
+  ctx.fillStyle = colour("--info");
+  ctx.lineWidth = devicePixelRatio;
+  ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textAlign = "center";
+  ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+  let free = -Infinity;
+  for (const each of moments) {
+    const at = along(each.at);
+    ctx.beginPath();
+    ctx.moveTo(at, top + 16 * devicePixelRatio);
+    ctx.lineTo(at, top + height);
+    ctx.stroke();
+    const half = ctx.measureText(each.label).width / 2;
+    const centre = Math.min(Math.max(at, left + half), left + width - half);
+    if (centre - half < free) continue;
+    ctx.fillText(each.label, centre, top + 11 * devicePixelRatio);
+    free = centre + half + 6 * devicePixelRatio;
+  }
+  ctx.restore();
+}
+
 function range(marks) {
   return (u, least, most) => {
     if (least === null) return [0, 1];
@@ -94,6 +132,10 @@ function range(marks) {
 /*
  * A plot in `host`.
  * lines: [{label, unit, at, mean, min, max}], times RFC 3339.
+ * A line may have a `colour` (the name of one of the sheet) and a `dash`; `apart: true` tells its
+ * bounds beside the others, as a tolerance does.
+ * marks.spans: [{from, to}] that are shaded; marks.moments: [{at, label}] with a line across;
+ * marks.ticks: [{at, severity}] that stand on the axis.
  * extent: from when to when the axis goes, in ms; without, where there are readings.
  * zoomed: called with two times (ms) when a span is chosen, with none to see all again.
  */
@@ -160,9 +202,9 @@ export function plot(host, lines, { height = 220, marks = {}, zoomed, sync, labe
     note.hidden = place === null || place === undefined;
     if (note.hidden) return;
     const values = lines
-      .map((line, i) => [line, u.data[3 * i + 1]?.[place]])
+      .map((line, i) => [line, u.data[3 * i + 1]?.[place], i])
       .filter(([, v]) => v !== null && v !== undefined);
-    note.textContent = `${clock(u.data[0][place] * 1000)}  ${values.map(([line, v]) => `${lines.length > 1 ? `${line.label} ` : ""}${number(v)} ${unit(line.unit)}`).join("  ")}`;
+    note.textContent = `${clock(u.data[0][place] * 1000)}  ${values.map(([line, v, i]) => `${lines.length > 1 ? `${line.label} ` : ""}${line.apart ? [2, 3].map((edge) => number(u.data[3 * i + edge][place], 2)).join(" … ") : number(v)} ${unit(line.unit)}`).join("  ")}`;
   }
   let made = null;
   function draw() {

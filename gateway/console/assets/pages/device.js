@@ -1,7 +1,7 @@
 // One device: plots of every quantity, its transactions, quality, certificate, parameters, flags.
 
 import { ask, may } from "../api.js";
-import { h, replace } from "../dom.js";
+import { append, h, replace } from "../dom.js";
 import { clock, count, day, kind, number, quantity, time, title, unit } from "../format.js";
 import { linesOf, plot } from "../plot.js";
 import { note } from "../router.js";
@@ -21,6 +21,7 @@ import {
   status,
   table,
 } from "../ui.js";
+import { balances } from "./balance.js";
 import { named } from "./evidence.js";
 
 const SPANS = {
@@ -36,9 +37,14 @@ export async function show(host, at, id) {
   const device = await ask(`devices/${encodeURIComponent(id)}`, { signal: at.signal });
   const plots = h("div");
   const business = h("div");
+  const balance = h("div");
   const quality = h("div");
   const flags = h("div");
   const latest = h("div");
+  // What stands below a balance appears when its height is known, so that nothing jumps.
+  const heads = may("readings") && (device.members > 0 || device.tanks > 0);
+  const below = h("div", { hidden: heads }, plots, business, latest);
+  const story = h("div", { class: heads ? "story waits" : "story" });
   replace(quality, card(t("device.quality"), skeleton(4)));
   replace(
     host,
@@ -66,14 +72,12 @@ export async function show(host, at, id) {
           .join(" · "),
       ),
     ),
-    h(
-      "div",
-      { class: "story" },
+    append(story, [
       // Who may not see readings has the quality of them in their place.
       h(
         "div",
         { class: "story-main" },
-        may("readings") ? [plots, business, latest] : [flags, may("quality") && quality],
+        may("readings") ? [balance, below] : [flags, may("quality") && quality],
       ),
       h(
         "div",
@@ -82,9 +86,14 @@ export async function show(host, at, id) {
         may("readings") && [flags, may("quality") && quality],
         history(device),
       ),
-    ),
+    ]),
   );
   await Promise.all([
+    heads &&
+      balances(balance, `devices/${encodeURIComponent(id)}`, at, () => null).then(() => {
+        below.hidden = false;
+        story.classList.remove("waits");
+      }),
     may("readings") && plotAll(plots, device, at),
     may("readings") && BUSINESS[device.kind] && businessTable(business, device, at),
     may("readings") && latestTable(latest, device, at),
@@ -108,6 +117,11 @@ function registered(device) {
       [
         t("device.site"),
         device.site && h("a", { href: `/sites/${encodeURIComponent(device.site)}` }, device.site),
+      ],
+      [
+        t("device.parent"),
+        device.parent &&
+          h("a", { href: `/devices/${encodeURIComponent(device.parent)}` }, device.parent),
       ],
       [t("column.region"), device.region],
       [

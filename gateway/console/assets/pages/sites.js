@@ -1,23 +1,17 @@
-// Sites: stations and feeders with what stands there; of a station the levels of its tanks.
+// Sites: stations and feeders with what stands there, and their balances.
 
 import { ask, may } from "../api.js";
 import { h, replace } from "../dom.js";
-import { clock, count, kind, quantity, title } from "../format.js";
-import { linesOf, plot } from "../plot.js";
+import { clock, count, kind, quantity, title, unit } from "../format.js";
+import { plot } from "../plot.js";
 import { go } from "../router.js";
 import { t } from "../texts.js";
-import { badge, card, crumbs, empty, filled, heading, search, skeleton, table } from "../ui.js";
+import { badge, card, crumbs, empty, filled, heading, search, table } from "../ui.js";
+import { balances } from "./balance.js";
 import { rowsOf } from "./devices.js";
 
-const LEVELS = { tank_volume: 6, energy_import: 6, volume: 6 };
-const OF_KIND = {
-  fuel_dispenser: "tank_volume",
-  electricity_meter: "energy_import",
-  water_meter: "volume",
-  gas_meter: "volume",
-};
-const PLOTTED = 4;
-const SUMS = new Set([null, undefined, "", "total"]);
+const LEVEL = "tank_volume";
+const MOST_LINES = 6;
 
 export async function show(host, at) {
   if (at.rest.length) return showSite(host, at, at.rest[0]);
@@ -61,6 +55,25 @@ function list(items) {
         cell: (each) =>
           h("a", { class: "strong", href: `/sites/${encodeURIComponent(each.site)}` }, each.site),
       },
+      {
+        title: t("sites.balance"),
+        cell: (each) =>
+          each.heads.map((name) => {
+            // No check judges a district of water or gas.
+            const judged = name !== "district";
+            const off = judged && each.unbalanced;
+            return h(
+              "span",
+              { class: `chip balance-${off ? "unbalanced" : judged ? "quiet" : "unknown"}` },
+              [
+                t(`sites.head-${name}`),
+                judged && t(off ? "sites.unbalanced" : "sites.no-finding"),
+              ]
+                .filter(Boolean)
+                .join(" · "),
+            );
+          }),
+      },
       { title: t("column.region"), cell: (each) => each.region ?? "–" },
       {
         title: t("nav.devices"),
@@ -78,32 +91,36 @@ function list(items) {
 }
 
 async function showSite(host, at, site) {
+  const balance = h("div");
   const devices = h("div");
-  const levels = h("div");
   const flags = h("div");
+  // What stands below appears when it is known how high the balance is, so that nothing jumps.
+  const below = h(
+    "div",
+    { class: "story", hidden: may("readings") },
+    h("div", { class: "story-main" }, card(t("nav.devices"), devices)),
+    h("div", { class: "story-side" }, may("flags") && card(t("nav.flags"), flags)),
+  );
   replace(
     host,
     crumbs("/sites", t("nav.sites")),
     heading(site),
-    may("readings") && card(t("sites.week"), levels),
-    h(
-      "div",
-      { class: "story" },
-      h("div", { class: "story-main" }, card(t("nav.devices"), devices)),
-      h("div", { class: "story-side" }, may("flags") && card(t("nav.flags"), flags)),
-    ),
-  );
-  replace(levels, skeleton(1, true));
-  let items = [];
-  await filled(
-    devices,
-    async () => {
-      items = (await ask("devices", { query: { site, limit: 100 }, signal: at.signal })).items;
-      return items.length ? rowsOf(items, { places: false }) : empty(t("devices.none"));
-    },
-    { lines: 5 },
+    may("readings") && balance,
+    below,
   );
   await Promise.all([
+    may("readings") &&
+      balances(balance, `sites/${encodeURIComponent(site)}`, at, (told, later) =>
+        card(t("sites.week"), levels(told, later)),
+      ).then(() => (below.hidden = false)),
+    filled(
+      devices,
+      async () => {
+        const { items } = await ask("devices", { query: { site, limit: 100 }, signal: at.signal });
+        return items.length ? rowsOf(items, { places: false }) : empty(t("devices.none"));
+      },
+      { lines: 5 },
+    ),
     may("flags") &&
       filled(
         flags,
@@ -134,70 +151,48 @@ async function showSite(host, at, site) {
         },
         { lines: 5 },
       ),
-    may("readings") && plotLevels(levels, items, at),
   ]);
 }
 
-// One plot a quantity with a line a device: of a station its tanks against what the nozzles sold.
-async function plotLevels(host, items, at) {
-  const first = (each) => (each.kind === "fuel_dispenser" ? 0 : 1);
-  const chosen = items
-    .filter((each) => each.readings && OF_KIND[each.kind])
-    .sort((a, b) => first(a) - first(b))
-    .slice(0, PLOTTED);
-  if (!chosen.length) return replace(host, h("p", { class: "sub" }, t("device.no-readings")));
-  const last = Math.max(...chosen.map((each) => Date.parse(each.last_measured_at)));
-  const told = await Promise.all(
-    chosen.map((each) =>
-      ask(`devices/${encodeURIComponent(each.device_id)}/series`, {
-        query: {
-          quantity: OF_KIND[each.kind],
-          since: new Date(last - 7 * 86400e3).toISOString(),
-          until: new Date(last + 1000).toISOString(),
-          points: 400,
-        },
-        signal: at.signal,
-      }).catch(() => null),
-    ),
-  );
+// How registers of what heads no balance grew in the week, and how full tanks were that nobody is
+// known to draw from: a plot a quantity, a line a device.
+function levels(told, later) {
+  const lines = (told.levels ?? []).slice(0, MOST_LINES).map((each) => {
+    const begin = each.quantity === LEVEL ? 0 : each.min[0];
+    const grown = (values) => values.map((value) => value - begin);
+    return {
+      ...each,
+      label: [each.device_id, each.quantity === LEVEL && each.channel].filter(Boolean).join(" "),
+      mean: grown(each.mean),
+      min: grown(each.min),
+      max: grown(each.max),
+    };
+  });
+  if (!lines.length) return h("p", { class: "sub" }, t("device.no-readings"));
   const grid = h("div", { class: "plots wide-plots" });
-  const undo = [];
-  for (const [name, most] of Object.entries(LEVELS)) {
-    const lines = told
-      .flatMap((each) =>
-        each
-          ? linesOf(each, name)
-              .filter(
-                (line) =>
-                  name === "tank_volume" ||
-                  (each.kind !== "fuel_dispenser" && SUMS.has(line.channel)),
-              )
-              .map((line) => ({
-                ...line,
-                label: [each.device_id, line.channel].filter(Boolean).join(" "),
-              }))
-          : [],
-      )
-      .slice(0, most);
-    if (!lines.length) continue;
+  for (const name of new Set(lines.map((each) => each.quantity))) {
+    const own = lines.filter((each) => each.quantity === name);
     const cell = h(
       "div",
       { class: "plot-cell" },
-      h("h3", null, quantity(name)),
+      h(
+        "h3",
+        null,
+        quantity(name),
+        h(
+          "span",
+          { class: "sub" },
+          ` ${[unit(own[0].unit), name !== LEVEL && t("sites.grown")].filter(Boolean).join(" · ")}`,
+        ),
+      ),
       h(
         "div",
         { class: "plot-legend" },
-        lines.map((line, place) => h("span", { class: `line-${place + 1}` }, line.label)),
+        own.map((line, place) => h("span", { class: `line-${place + 1}` }, line.label)),
       ),
     );
     grid.append(cell);
-    requestAnimationFrame(() =>
-      undo.push(plot(cell, lines, { height: 190, sync: "site", label: quantity(name) })),
-    );
+    later(() => plot(cell, own, { height: 190, sync: "site", label: quantity(name) }));
   }
-  at.off(() => undo.forEach((each) => each()));
-  return replace(
-    host,
-    grid.children.length ? grid : h("p", { class: "sub" }, t("flag.no-readings")),
-  );
+  return grid;
 }
