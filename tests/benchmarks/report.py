@@ -75,20 +75,30 @@ def target(text: str, met: bool) -> tuple[str, bool]:
     return text, met
 
 
-def write_json(path: Path, results: list[Result], faults: list[str]) -> None:
+def write_json(path: Path, results: list[Result], faults: list[str] | None) -> None:
     """Writes the machine's form."""
     found = {
         "machine": proc.machine(),
-        "audit": {"passed": not faults, "faults": faults},
+        "audit": None if faults is None else {"passed": not faults, "faults": faults},
         "results": [result.as_json() for result in results],
     }
     path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
 
-def show(results: list[Result], faults: list[str]) -> None:
-    """Prints the figures as a table, and under it where the time goes."""
+def show(
+    results: list[Result],
+    faults: list[str] | None,
+    title: str = "Medians; the subjects took turns in one run",
+) -> None:
+    """Prints the figures as a table, and under it where the time goes.
+
+    Args:
+        results: the figures.
+        faults: what the audit found; None where nothing was audited.
+        title: over the table.
+    """
     out = Console(width=None if Console().is_terminal else 118)
-    table = Table(title="Medians; the subjects took turns in one run", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for name in ("figure", "value", "range", "beside", "ratio", "figure to reach"):
         table.add_column(name, justify="right" if name in ("value", "range", "ratio") else "left")
     for result in results:
@@ -114,9 +124,9 @@ def show(results: list[Result], faults: list[str]) -> None:
             f"[yellow]Other processes used up to {max(noise):.1f} cores meanwhile: these figures "
             "say less than those of a quiet machine.[/]"
         )
-    for fault in faults:
+    for fault in faults or ():
         out.print(f"[red]audit: {fault}[/]")
-    if not faults:
+    if faults == []:
         out.print("[green]Audit passed: what went in is in the store, once each.[/]")
 
 
