@@ -149,7 +149,7 @@ def _flags(size: Size, now: int, begin: int, rng: random.Random) -> list[object]
             flag(
                 i, id=f"flag-{i}", device_id=device_id(number), kind=kinds[number % 100],
                 code=info.code, severity=info.severity, since=since, until=since + 3600 * SECOND,
-                measured_at=since, ledger_offset=begin + i % 1000,
+                measured_at=since, ledger_offset=begin + i,
             )
         )  # fmt: skip
     return made

@@ -2,7 +2,7 @@
 
 import { me } from "./api.js";
 import { append, h, icon, replace, s } from "./dom.js";
-import { number } from "./format.js";
+import { clock, number, title } from "./format.js";
 import { t, word } from "./texts.js";
 
 export const badge = (severity) =>
@@ -239,6 +239,32 @@ export const profileLink = (id) =>
 export function json(value) {
   return h("pre", { class: "code", tabindex: "0" }, JSON.stringify(value, null, 2));
 }
+
+// Flags, a line each; of one device its name goes without saying, and how far it is is said.
+export const flagFeed = (items, { ofOne = false } = {}) =>
+  h(
+    "ul",
+    { class: ofOne ? "feed" : "feed two" },
+    items.map((each) =>
+      h(
+        "li",
+        null,
+        badge(each.severity),
+        h(
+          "div",
+          null,
+          h("a", { href: `/flags/${encodeURIComponent(each.id)}` }, title(each.title, each.code)),
+          h(
+            "div",
+            { class: "sub" },
+            !ofOne && `${each.device_id} · `,
+            clock(each.from, false),
+          ),
+        ),
+        ofOne && status(each.status),
+      ),
+    ),
+  );
 
 // A list that goes on by cursor.
 export function listing(load, render, { none }) {

@@ -2,23 +2,22 @@
 
 import { ask, may } from "../api.js";
 import { append, h, replace } from "../dom.js";
-import { clock, count, day, kind, number, quantity, time, title, unit } from "../format.js";
+import { clock, count, day, kind, number, quantity, time, unit } from "../format.js";
 import { linesOf, plot } from "../plot.js";
 import { note } from "../router.js";
 import { t, word } from "../texts.js";
 import {
-  badge,
   card,
   crumbs,
   empty,
   facts,
   filled,
+  flagFeed,
   json,
   listing,
   profileLink,
   skeleton,
   state,
-  status,
   table,
 } from "../ui.js";
 import { balances } from "./balance.js";
@@ -396,28 +395,7 @@ async function flagList(host, device, at) {
       });
       if (!items.length) return h("p", { class: "sub" }, t("device.no-flags"));
       return [
-        h(
-          "ul",
-          { class: "feed" },
-          items.map((each) =>
-            h(
-              "li",
-              null,
-              badge(each.severity),
-              h(
-                "div",
-                null,
-                h(
-                  "a",
-                  { href: `/flags/${encodeURIComponent(each.id)}` },
-                  title(each.title, each.code),
-                ),
-                h("div", { class: "sub" }, clock(each.from, false)),
-              ),
-              status(each.status),
-            ),
-          ),
-        ),
+        flagFeed(items, { ofOne: true }),
         h(
           "p",
           null,

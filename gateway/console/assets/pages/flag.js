@@ -25,6 +25,7 @@ import {
   empty,
   facts,
   filled,
+  flagFeed,
   json,
   profileLink,
   status,
@@ -464,36 +465,14 @@ async function similarFlags(host, flag, at) {
         ask("flags", { query: { device_id: flag.device_id, limit: 6 }, signal: at.signal }),
         ask("flags", { query: { code: flag.code, kind: flag.kind, limit: 8 }, signal: at.signal }),
       ]);
-      const rows = (items) =>
-        h(
-          "ul",
-          { class: "feed two" },
-          items.map((each) =>
-            h(
-              "li",
-              null,
-              badge(each.severity),
-              h(
-                "div",
-                null,
-                h(
-                  "a",
-                  { href: `/flags/${encodeURIComponent(each.id)}` },
-                  title(each.title, each.code),
-                ),
-                h("div", { class: "sub" }, `${each.device_id} · ${clock(each.from, false)}`),
-              ),
-            ),
-          ),
-        );
       const mine = same.items.filter((each) => each.id !== flag.id).slice(0, 4);
       const elsewhere = others.items
         .filter((each) => each.id !== flag.id && each.device_id !== flag.device_id)
         .slice(0, 4);
       if (!mine.length && !elsewhere.length) return h("p", { class: "sub" }, t("flag.no-similar"));
       return [
-        mine.length > 0 && [h("h3", null, t("flag.same-device")), rows(mine)],
-        elsewhere.length > 0 && [h("h3", null, t("flag.same-code")), rows(elsewhere)],
+        mine.length > 0 && [h("h3", null, t("flag.same-device")), flagFeed(mine)],
+        elsewhere.length > 0 && [h("h3", null, t("flag.same-code")), flagFeed(elsewhere)],
         h(
           "p",
           null,

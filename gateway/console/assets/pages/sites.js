@@ -2,11 +2,11 @@
 
 import { ask, may } from "../api.js";
 import { h, replace } from "../dom.js";
-import { clock, count, kind, quantity, title, unit } from "../format.js";
+import { count, kind, quantity, unit } from "../format.js";
 import { plot } from "../plot.js";
 import { go } from "../router.js";
 import { t } from "../texts.js";
-import { badge, card, crumbs, empty, filled, heading, search, table } from "../ui.js";
+import { card, crumbs, empty, filled, flagFeed, heading, search, table } from "../ui.js";
 import { balances } from "./balance.js";
 import { rowsOf } from "./devices.js";
 
@@ -127,27 +127,7 @@ async function showSite(host, at, site) {
         async () => {
           const told = await ask("flags", { query: { site, limit: 12 }, signal: at.signal });
           if (!told.items.length) return h("p", { class: "sub" }, t("device.no-flags"));
-          return h(
-            "ul",
-            { class: "feed two" },
-            told.items.map((each) =>
-              h(
-                "li",
-                null,
-                badge(each.severity),
-                h(
-                  "div",
-                  null,
-                  h(
-                    "a",
-                    { href: `/flags/${encodeURIComponent(each.id)}` },
-                    title(each.title, each.code),
-                  ),
-                  h("div", { class: "sub" }, `${each.device_id} · ${clock(each.from, false)}`),
-                ),
-              ),
-            ),
-          );
+          return flagFeed(told.items);
         },
         { lines: 5 },
       ),
