@@ -189,8 +189,13 @@ def _begun(casebook: Casebook, row: sa.Row[Any], address: str, detail: dict[str,
     return Session(key, csrf_of(key), expires, principal)
 
 
-def of_session(casebook: Casebook, key: str) -> Principal:
+def of_session(casebook: Casebook, key: str, *, used: bool = True) -> Principal:
     """Who a session is of.
+
+    Args:
+        casebook: where sessions are kept.
+        key: of the session.
+        used: whether somebody asks for something, which keeps it from ending.
 
     Raises:
         NotKnown: it is none, or has expired.
@@ -210,7 +215,7 @@ def of_session(casebook: Casebook, key: str) -> Principal:
         or now >= row.used_at + IDLE_S * _SECOND
     ):
         raise NotKnown("the session has ended: log in again")
-    if now >= row.used_at + _NOTED_S * _SECOND:
+    if used and now >= row.used_at + _NOTED_S * _SECOND:
         with casebook.transaction() as connection:
             connection.execute(sa.update(SESSION).where(SESSION.c.hash == kept).values(used_at=now))
     person = person_of(row)

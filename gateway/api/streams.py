@@ -11,21 +11,24 @@ from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
+from gateway.access.roles import AccessDenied
 from gateway.access.sessions import NotKnown
 from gateway.api.context import (
     Caller,
     Context,
-    authenticated,
+    api_of,
     export_cost,
+    identified,
     moment,
     seen_by,
 )
 from gateway.api.lists import Since, Until, Word
-from gateway.api.live import Listener, Live
+from gateway.api.live import Listener, Live, Told
 from gateway.api.problems import Busy
 from gateway.errors import GatewayError
 from gateway.queries import exports
 from gateway.queries.exports import ExportChoice, Format, What
+from gateway.queries.privacy import privacy_of
 from gateway.queries.seen import Seen
 
 log = structlog.get_logger(__name__)
@@ -218,6 +221,20 @@ def _write(  # noqa: PLR0917 - the target of a thread
         chunks.end(fault)
 
 
+def permitted(request: Request) -> Told | None:
+    """What a listener may be told now; None: nothing any more.
+
+    It hangs neither on how often he asks nor on the store: neither keeps an old right alive.
+    """
+    try:
+        caller = identified(request)
+        caller.need("flags")
+    except (NotKnown, AccessDenied):
+        return None
+    seen = Seen(api_of(request).world, caller.scope, privacy_of(caller.permissions))
+    return None if caller.must_change else Told(seen, caller.may("ingest"))
+
+
 @router.get(
     "/live",
     tags=["live"],
@@ -235,16 +252,7 @@ async def live(request: Request, api: Context, caller: Caller) -> Response:
     hub: Live = request.app.state.live
     hub.admit(caller.name)
     seen = await to_thread.run_sync(seen_by, api, caller, "flags")
-
-    def permitted() -> Seen | None:
-        try:
-            return seen_by(api, authenticated(request), "flags")
-        except NotKnown:
-            return None
-        except GatewayError:
-            return seen
-
-    listener = Listener(seen, permitted, ingest=caller.may("ingest"))
+    listener = Listener(Told(seen, caller.may("ingest")), lambda: permitted(request))
     return StreamingResponse(
         hub.stream(listener, caller.name),
         media_type="text/event-stream",
