@@ -2,6 +2,7 @@
 
 # No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -288,13 +289,25 @@ def list_quarantine(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Response:
-    """Messages that gave no reading, the latest first, with the reason and their bytes."""
+    """Messages that gave no reading, the latest first, with the reason and their bytes.
+
+    A look at bytes that may tell of people is in the audit.
+    """
     seen = seen_by(api, caller, "quarantine")
     choice = QuarantineChoice(
         reason=reason, stage=stage, device_id=device_id, profile=profile,
         since=moment(since, "since"), until=moment(until, "until"),
     )  # fmt: skip
-    return _paged(request, quarantine_queries.page(seen, choice, cursor=cursor, limit=limit))
+    page = quarantine_queries.page(seen, choice, cursor=cursor, limit=limit)
+    if quarantine_queries.tells_of_people(seen, page.items):
+        devices = {each.get("device_id") for each in page.items}
+        (one,) = devices if len(devices) == 1 else (None,)
+        offsets = [each["ledger_offset"] for each in page.items]
+        api.looked(
+            caller, "quarantine", one or "quarantine", device_id=one, messages=len(offsets),
+            first_offset=min(offsets), last_offset=max(offsets),
+        )  # fmt: skip
+    return _paged(request, page)
 
 
 @router.get("/quarantine/counts", tags=["quarantine"], response_model=models.Records)
@@ -321,10 +334,22 @@ def get_evidence(
     """
     seen = seen_by(api, caller, "evidence")
     record, devices = evidence_queries.evidence(seen, offset)
+    looked_at_message(api, caller, seen, devices, offset)
+    return answer(request, record)
+
+
+def looked_at_message(
+    api: Api, caller: Caller, seen: Seen, devices: Sequence[str], offset: int
+) -> None:
+    """Has the audit say that somebody looked at a message that may tell of people.
+
+    One of no known device may be anybody's.
+    """
     for device_id in devices:
         if reading_queries.is_personal(seen, device_id):
             api.looked(caller, "evidence", device_id, device_id=device_id, ledger_offset=offset)
-    return answer(request, record)
+    if not devices:
+        api.looked(caller, "evidence", f"message {offset}", ledger_offset=offset)
 
 
 # --- audit

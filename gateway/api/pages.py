@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from gateway.api import models, stages
 from gateway.api.context import Caller, Context, answer, export_cost, seen_by
-from gateway.api.lists import Word, shown_profiles
+from gateway.api.lists import Word, looked_at_message, shown_profiles
 from gateway.checks.catalogue import CATALOGUE, CheckInfo
 from gateway.checks.catalogue.spoken import LANGUAGES, clause, clauses, meaning
 from gateway.errors import ConfigError
@@ -18,7 +18,6 @@ from gateway.profiles.doc import page as documented
 from gateway.quantities import EVENTS, KINDS, export_key
 from gateway.queries import evidence as evidence_queries
 from gateway.queries import places
-from gateway.queries import readings as reading_queries
 from gateway.queries.seen import NotFound
 from gateway.times import nanoseconds
 
@@ -113,9 +112,7 @@ def get_stages(
     seen = seen_by(api, caller, "evidence")
     caller.need("exact")
     record, devices = evidence_queries.evidence(seen, offset)
-    for device_id in devices:
-        if reading_queries.is_personal(seen, device_id):
-            api.looked(caller, "evidence", device_id, device_id=device_id, ledger_offset=offset)
+    looked_at_message(api, caller, seen, devices, offset)
     payload = (
         base64.b64decode(record["payload_base64"])
         if "payload_base64" in record

@@ -14,8 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from pypdf import PdfReader
 
-from gateway.access.roles import ALLOWED
+from gateway.access.roles import ALLOWED, EVERYTHING
+from gateway.ledger.sqlite import SqliteLedger
+from gateway.queries.privacy import EXACT
+from gateway.queries.readings import is_personal
+from gateway.queries.seen import Seen
+from gateway.records import Batch
 from tests.api.world import EACH, KIND_OF, PEOPLE, REGIONS, VENDORS, devices, firmware
+from tests.store.made import START
 
 pytestmark = pytest.mark.xdist_group("api-matrix")
 V1 = "/api/v1"
@@ -350,6 +356,10 @@ def test_every_look_at_what_tells_of_people_is_in_the_audit(bureau):
         ("devices/t-330106-acme/readings", ("look.readings", "t-330106-acme")),
         ("devices/w-330106-acme/series", ("look.readings", "w-330106-acme")),
         ("evidence/0", ("look.evidence", "w-330106-acme")),
+        ("quarantine?device_id=w-330106-acme", ("look.quarantine", "w-330106-acme")),
+        ("quarantine", ("look.quarantine", "quarantine")),
+        ("quarantine?reason=none", None),
+        ("quarantine/counts", None),
         ("export/readings", ("look.export.readings", "export")),
         ("export/flags?device=t-330106-acme", ("look.export.flags", "t-330106-acme")),
         ("devices/f-330106-acme/readings", None),
@@ -360,3 +370,24 @@ def test_every_look_at_what_tells_of_people_is_in_the_audit(bureau):
         client.get(f"{V1}/{address}")
         new = looks()[: len(looks()) - len(before)]
         assert new == ([] if expected is None else [("zhang", *expected)]), address
+
+
+def test_a_look_at_a_message_of_nobody_known_is_in_the_audit(bureau):
+    client = bureau.client("root")
+    ledger = SqliteLedger(bureau.folder / "ledger")
+    ledger.append(Batch(["meters/x"], [b"of somebody"], [START]))
+    ledger.close()
+    offset = len(EVERY_DEVICE) * EACH
+    for address in (f"evidence/{offset}", f"evidence/{offset}/stages"):
+        before = bureau.casebook.audit(limit=1)[0].id
+        assert client.get(f"{V1}/{address}").status_code == 200
+        entry = bureau.casebook.audit(limit=1)[0]
+        assert (entry.id, entry.action) == (before + 1, "look.evidence"), address
+        assert entry.subject == f"message {offset}"
+
+
+def test_what_comes_of_a_device_of_no_known_kind_may_tell_of_people(bureau):
+    seen = Seen(bureau.api.world, EVERYTHING, EXACT)
+    assert is_personal(seen, "nobody")
+    assert is_personal(seen, "w-330106-acme")
+    assert not is_personal(seen, "f-330106-acme")
