@@ -15,16 +15,29 @@ import pytest
 from pypdf import PdfReader
 
 from gateway.access.roles import ALLOWED, EVERYTHING
+from gateway.assembly import read_profiles
+from gateway.cases import cases_of, payload_of
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.queries.privacy import EXACT
 from gateway.queries.readings import is_personal
 from gateway.queries.seen import Seen
-from gateway.records import Batch
-from tests.api.world import EACH, KIND_OF, PEOPLE, REGIONS, VENDORS, devices, firmware
-from tests.store.made import START
+from gateway.records import Batch, Device
+from tests.api.world import (
+    EACH,
+    KIND_OF,
+    PEOPLE,
+    REGIONS,
+    VENDORS,
+    Bureau,
+    devices,
+    firmware,
+)
+from tests.compiled import PROFILES
+from tests.store.made import START, reading, results
 
 pytestmark = pytest.mark.xdist_group("api-matrix")
 V1 = "/api/v1"
+CONTROLLER = PROFILES / "fuel_dispenser" / "jsonpts-pump-transaction.yaml"
 DEVICES = {device.device_id: device for device in devices()}
 EVERY_DEVICE = [*DEVICES, "stranger"]
 SAMPLE = (
@@ -391,3 +404,33 @@ def test_what_comes_of_a_device_of_no_known_kind_may_tell_of_people(bureau):
     assert is_personal(seen, "nobody")
     assert is_personal(seen, "w-330106-acme")
     assert not is_personal(seen, "f-330106-acme")
+
+
+@pytest.mark.parametrize(("name", "status"), [("zhang", 404), ("chief", 404), ("root", 200)])
+def test_a_message_that_tells_of_another_districts_device_is_not_shown(own, name, status):
+    """What it says of the other one had come before, so that the store has it by another offset."""
+    bureau = Bureau(own)
+    bureau.add_people()
+    bureau.api.world.profiles = read_profiles([CONTROLLER])
+    (case, *_) = cases_of(bureau.api.world.profiles.profiles["jsonpts-pump-transaction"])
+    both = payload_of(bureau.api.world.profiles.profiles["jsonpts-pump-transaction"], case[1])
+    registered = [
+        Device(device_id="0001-1-2", kind="fuel_dispenser", region="330106"),
+        Device(device_id="0001-T3", kind="fuel_dispenser", region="310101"),
+    ]
+    bureau.casebook.import_devices(registered, source="registry.csv", actor="root")
+    ledger = SqliteLedger(bureau.folder / "ledger")
+    ledger.append(Batch(["pts/0001/upload"], [both], [START]))
+    ledger.close()
+    offset = len(EVERY_DEVICE) * EACH
+    mine = reading(
+        offset, device_id="0001-1-2", kind="fuel_dispenser", quantities={"volume": 20.5},
+        profile="jsonpts-pump-transaction@1.0.0",
+    )  # fmt: skip
+    bureau.store.commit(results([mine], next_offset=3001))
+    for address in (f"evidence/{offset}", f"evidence/{offset}/stages"):
+        told = bureau.client(name).get(f"{V1}/{address}")
+        assert told.status_code == status, address
+        assert ("0001-T3" in told.text or "Tank" in told.text) == (status == 200)
+    assert bureau.client("zhang").get(f"{V1}/evidence/0").status_code == 200
+    bureau.close()
