@@ -3,7 +3,8 @@
 # No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import IO, Annotated, Final, cast
 
 import structlog
@@ -22,9 +23,9 @@ from gateway.api.context import (
     moment,
     seen_by,
 )
+from gateway.api.guard import Slots
 from gateway.api.lists import Since, Until, Word
 from gateway.api.live import Listener, Live, Told
-from gateway.api.problems import Busy
 from gateway.errors import GatewayError
 from gateway.queries import exports
 from gateway.queries.exports import ExportChoice, Format, What
@@ -167,9 +168,8 @@ def export(
     seen.narrowed(region)
     if device is not None:
         seen.need(device)
-    running: threading.BoundedSemaphore = request.app.state.exports
-    if not running.acquire(blocking=False):
-        raise Busy("too many exports at once: try again when one has ended", 5)
+    running: Slots = request.app.state.exports
+    running.take(caller.name)
     try:
         api.looked(
             caller, f"export.{what}", device or "export", device_id=device, kind=kind, code=code,
@@ -177,10 +177,11 @@ def export(
             pseudonyms=not seen.privacy.exact,
         )  # fmt: skip
         chunks = _Chunks()
-        arguments = (seen, what, choice, file_format, chunks, running)
+        done = partial(running.give_back, caller.name)
+        arguments = (seen, what, choice, file_format, chunks, done)
         threading.Thread(target=_write, args=(api, *arguments), daemon=True).start()
     except BaseException:
-        running.release()
+        running.give_back(caller.name)
         raise
     name = f"{what}.{file_format}"
     return StreamingResponse(
@@ -200,7 +201,7 @@ def _write(  # noqa: PLR0917 - the target of a thread
     choice: ExportChoice,
     file_format: Format,
     chunks: _Chunks,
-    running: threading.BoundedSemaphore,
+    done: Callable[[], None],
 ) -> None:
     fault: BaseException | None = None
     try:
@@ -217,7 +218,7 @@ def _write(  # noqa: PLR0917 - the target of a thread
         fault = error
         log.exception("export failed", what=what)
     finally:
-        running.release()
+        done()
         chunks.end(fault)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.api.guard import Slots
+from gateway.api.problems import Busy
 from gateway.queries import quality
 
 V1 = "/api/v1"
@@ -26,3 +28,21 @@ def test_an_answer_that_is_made_as_a_whole_has_only_so_many_rows(bureau, monkeyp
     for address in (f"{DAYS}&total=true", f"{V1}/quality?since=2023-11-15&by=device"):
         told = bureau.client("looker").get(address)
         assert (told.status_code, len(told.json()["items"]) > 5) == (200, True), address
+
+
+def test_one_account_does_not_take_every_place_of_an_export(bureau):
+    slots: Slots = bureau.app.state.exports
+    for _ in range(2):
+        slots.take("wang")
+    told = bureau.client("wang").get(f"{V1}/export/flags")
+    assert (told.status_code, told.headers["retry-after"]) == (503, "5")
+    for _ in range(3):
+        assert bureau.client("zhang").get(f"{V1}/export/flags").status_code == 200
+    for _ in range(2):
+        slots.take("root")
+    assert bureau.client("zhang").get(f"{V1}/export/flags").status_code == 503
+    for name in ("wang", "wang", "root", "root"):
+        slots.give_back(name)
+    assert bureau.client("wang").get(f"{V1}/export/flags").status_code == 200
+    with pytest.raises(Busy):
+        Slots(1, 0).take("anybody")
