@@ -434,3 +434,15 @@ def test_a_message_that_tells_of_another_districts_device_is_not_shown(own, name
         assert ("0001-T3" in told.text or "Tank" in told.text) == (status == 200)
     assert bureau.client("zhang").get(f"{V1}/evidence/0").status_code == 200
     bureau.close()
+
+
+def test_a_look_at_many_is_told_to_no_district_that_has_a_device_of_that_name(own):
+    bureau = Bureau(own)
+    bureau.add_people()
+    named = [Device(device_id=name, region="330108") for name in ("export", "quarantine")]
+    bureau.casebook.import_devices(named, source="registry.csv", actor="root")
+    for address in ("export/readings", "quarantine", "quarantine?device_id=w-330108-acme"):
+        assert bureau.client("root").get(f"{V1}/{address}").status_code == 200
+    told = bureau.client("auditor").get(f"{V1}/audit?action=look.").json()["items"]
+    assert [each["subject"] for each in told] == ["w-330108-acme"]
+    bureau.close()
