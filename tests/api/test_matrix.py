@@ -33,7 +33,7 @@ from tests.api.world import (
     firmware,
 )
 from tests.compiled import PROFILES
-from tests.store.made import START, reading, results
+from tests.store.made import START, flag, reading, results
 
 pytestmark = pytest.mark.xdist_group("api-matrix")
 V1 = "/api/v1"
@@ -445,4 +445,25 @@ def test_a_look_at_many_is_told_to_no_district_that_has_a_device_of_that_name(ow
         assert bureau.client("root").get(f"{V1}/{address}").status_code == 200
     told = bureau.client("auditor").get(f"{V1}/audit?action=look.").json()["items"]
     assert [each["subject"] for each in told] == ["w-330108-acme"]
+    bureau.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("viewer", set()), ("acme", {"SN-7"}), ("zhang", {"SN-7", "C-7", "somebody"})],
+)
+def test_evidence_names_no_paper_and_no_person_to_who_may_not_see_them(own, name, shown):
+    bureau = Bureau(own)
+    bureau.add_people()
+    names = ("C-7", "SN-7", "somebody")
+    inputs = dict(zip(("certificate", "serial_number", "owner"), names, strict=True))
+    found = flag(
+        1, id="new", device_id="w-330106-acme", kind="water_meter", evidence={"inputs": inputs}
+    )
+    bureau.store.commit(results(flags=[found], next_offset=3001))
+    client = bureau.client(name)
+    for address in ("flags/new", "flags?limit=1000", "export/flags", "flags/new/report"):
+        told = client.get(f"{V1}/{address}")
+        assert told.status_code == 200, address
+        assert {each for each in names if each in told.text} == shown, address
     bureau.close()
