@@ -153,10 +153,14 @@ def log_in(
 def log_in_as(casebook: Casebook, name: str, *, address: str, by: str) -> Session:
     """Begins a session of somebody whom another one vouches for, such as single sign-on.
 
+    His name there is taken as it is, but for capitals: the sign of the kelvin is a small k to
+    `str.lower`, and to a provider another letter, so another person.
+
     Raises:
         LoginRefused: there is no account of that name, or it is disabled.
     """
-    query = sa.select(PERSON).where(PERSON.c.name == name.strip().lower())
+    small = name.lower() if name.isascii() else ""
+    query = sa.select(PERSON).where(PERSON.c.name == small)
     with casebook.transaction(reading=True) as connection:
         row = connection.execute(query).first()
     detail = {"address": address, "by": by}
