@@ -21,6 +21,9 @@ from gateway.profiles.binary_primitives import ALGORITHMS
 What = Literal["value", "structure", "checksum", "unread"]
 MOST: Final = 1024
 """Bytes that are tried; a longer payload is looked at up to here."""
+_WHOLE: Final = 2048
+"""A payload longer than this is looked at less far: each try decodes all of it, and nine a byte of
+sixty kilobytes took a core for most of a minute."""
 
 _CHANGES: Final = (0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF)
 
@@ -63,7 +66,7 @@ class _Byte:
 def spans_of(
     payload: bytes, parse: Callable[[bytes], Any], seals: Iterable[Seal] = ()
 ) -> list[Span]:
-    """The payload in spans, in their order, without a gap.
+    """The payload in spans, in their order, without a gap, as far as it is looked at.
 
     Args:
         payload: bytes that can be decoded.
@@ -73,7 +76,7 @@ def spans_of(
     found = list(seals)
     sealed = {at for seal in found for at in range(seal.at, seal.at + seal.width)}
     base = dict(leaves(parse(payload)))
-    looked = [_Byte() for _ in payload[:MOST]]
+    looked = [_Byte() for _ in payload[: min(MOST, MOST * _WHOLE // max(len(payload), 1))]]
     for at, byte in enumerate(looked):
         if at in sealed:
             continue

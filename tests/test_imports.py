@@ -29,7 +29,7 @@ ALLOWED = {
     "access": VOCABULARY | {"casebook"},
     "queries": VOCABULARY
     | {"times", "store", "registry", "casebook", "audit", "access", "flags", "quality", "profiles"}
-    | {"ledger", "checks", "orders"},
+    | {"ledger", "checks", "orders", "deciding"},
     "orders": VOCABULARY | {"store", "registry", "casebook", "audit", "access"},
     "reports": VOCABULARY
     | {"times", "store", "registry", "casebook", "access", "flags", "quality", "profiles"}

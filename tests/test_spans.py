@@ -131,3 +131,17 @@ def test_of_each_profile_of_bytes_every_quantity_is_traced_to_its_bytes(profiles
 )
 def test_checksums_are_found_where_the_frame_has_them(name, frame, at):
     assert [(seal.at, seal.width) for seal in seals_of(name, bytes.fromhex(frame))] == at
+
+
+@pytest.mark.parametrize("size", [1, 2_048, 4_096, 65_536, 4_000_000])
+def test_what_is_tried_of_a_long_payload_costs_no_more_than_of_a_short_one(size):
+    decoded = []
+
+    def parse(payload):
+        decoded.append(len(payload))
+        return {"first": payload[0]}
+
+    spans = spans_of(bytes(size), parse)
+    assert sum(decoded) <= 10 * 1_024 * 2_048 + size
+    assert [span.start for span in spans] == ([] if size > 2_097_152 else [0, 1][: len(spans)])
+    assert sum(len(span.data) for span in spans) == min(size, 1_024, 1_024 * 2_048 // size)

@@ -1,11 +1,13 @@
 """Passwords: Argon2id (RFC 9106), by argon2-cffi with its defaults.
 
-A verification costs about 50 ms and 64 MB, so callers do one at a time, in a thread.
+One costs about 50 ms and 64 MB, which strangers may ask for: so one is done at a time, and others
+wait.  Callers ask in a thread.
 """
 
 from __future__ import annotations
 
 import secrets
+import threading
 from functools import cache
 from typing import Final
 
@@ -46,6 +48,7 @@ class Hasher:
     """
 
     def __init__(self, cost: tuple[int, int] | None = None) -> None:
+        self._one = threading.Lock()
         self._hasher = (
             argon2.PasswordHasher()
             if cost is None
@@ -54,16 +57,19 @@ class Hasher:
 
     def hash(self, password: str) -> str:
         """The hash to keep, with its salt and parameters."""
-        return self._hasher.hash(password)
+        with self._one:
+            return self._hasher.hash(password)
 
     def verify(self, kept: str | None, password: str) -> bool:
         """Whether a password is the one; without a hash it takes as long, and is not."""
+        known = kept or self._nobody()
         try:
-            self._hasher.verify(kept or self._nobody(), password[: MOST + 1])
+            with self._one:
+                self._hasher.verify(known, password[: MOST + 1])
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
         return kept is not None
 
     @cache  # noqa: B019 - a hasher lives as long as the process
     def _nobody(self) -> str:
-        return self._hasher.hash(secrets.token_urlsafe(16))
+        return self.hash(secrets.token_urlsafe(16))

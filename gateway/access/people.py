@@ -140,7 +140,8 @@ class People:
         """Changes what an account may; what is None stays, and its sessions hold the new.
 
         Raises:
-            ConfigError: there is no such account within the scope, or the change is none.
+            ConfigError: there is no such account within the scope, the change is none, or nobody
+                would be left who administers the whole country.
             AccessDenied: it would go beyond the scope of who changes it.
         """
         with self._casebook.transaction() as connection:
@@ -155,7 +156,8 @@ class People:
                 )
             )
             off = person.disabled if disabled is None else disabled
-            if person.role == "administrator" and (given != "administrator" or off):
+            narrower = scope != person.scope
+            if person.role == "administrator" and (given != "administrator" or off or narrower):
                 self._not_the_last(connection, person)
             values = {
                 "role": given, "region": scope.region, "vendor": scope.vendor, "disabled": off,

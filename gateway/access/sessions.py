@@ -153,10 +153,14 @@ def log_in(
 def log_in_as(casebook: Casebook, name: str, *, address: str, by: str) -> Session:
     """Begins a session of somebody whom another one vouches for, such as single sign-on.
 
+    His name there is taken as it is, but for capitals: the sign of the kelvin is a small k to
+    `str.lower`, and to a provider another letter, so another person.
+
     Raises:
         LoginRefused: there is no account of that name, or it is disabled.
     """
-    query = sa.select(PERSON).where(PERSON.c.name == name.strip().lower())
+    small = name.lower() if name.isascii() else ""
+    query = sa.select(PERSON).where(PERSON.c.name == small)
     with casebook.transaction(reading=True) as connection:
         row = connection.execute(query).first()
     detail = {"address": address, "by": by}
@@ -189,8 +193,13 @@ def _begun(casebook: Casebook, row: sa.Row[Any], address: str, detail: dict[str,
     return Session(key, csrf_of(key), expires, principal)
 
 
-def of_session(casebook: Casebook, key: str) -> Principal:
+def of_session(casebook: Casebook, key: str, *, used: bool = True) -> Principal:
     """Who a session is of.
+
+    Args:
+        casebook: where sessions are kept.
+        key: of the session.
+        used: whether somebody asks for something, which keeps it from ending.
 
     Raises:
         NotKnown: it is none, or has expired.
@@ -210,7 +219,7 @@ def of_session(casebook: Casebook, key: str) -> Principal:
         or now >= row.used_at + IDLE_S * _SECOND
     ):
         raise NotKnown("the session has ended: log in again")
-    if now >= row.used_at + _NOTED_S * _SECOND:
+    if used and now >= row.used_at + _NOTED_S * _SECOND:
         with casebook.transaction() as connection:
             connection.execute(sa.update(SESSION).where(SESSION.c.hash == kept).values(used_at=now))
     person = person_of(row)

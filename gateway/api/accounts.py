@@ -5,7 +5,7 @@ import hmac
 import html
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import HTMLResponse
 
 from gateway.access import sessions, throttle
@@ -198,7 +198,9 @@ def add_token(request: Request, api: Context, caller: Caller, body: models.NewTo
 
 
 @router.delete("/tokens/{number}", status_code=204)
-def revoke_token(api: Context, caller: Caller, number: int) -> Response:
+def revoke_token(
+    api: Context, caller: Caller, number: Annotated[int, Path(ge=0, le=2**62)]
+) -> Response:
     """Ends a token of one's own, or, as an administrator, of an account within one's scope."""
     owner = _by_session(caller).person
     if caller.may("users"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,8 +9,18 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from gateway import __version__
-from gateway.api import accounts, lists, pages, problems, reports, reprocessing, streams, system
-from gateway.api.guard import Guard
+from gateway.api import (
+    accounts,
+    evidence,
+    lists,
+    pages,
+    problems,
+    reports,
+    reprocessing,
+    streams,
+    system,
+)
+from gateway.api.guard import Guard, Slots
 from gateway.api.live import Live
 from gateway.console import site
 
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "/api/v1"
 _THREADS: Final = 24
 _EXPORTS: Final = 4
+_EXPORTS_EACH: Final = 2
 _DESCRIPTION: Final = """
 Supervision of measuring instruments: devices, readings, flags, and the evidence behind them.
 
@@ -70,10 +80,11 @@ def make_app(
     )
     app.state.api = api
     app.state.live = Live(api.world, recent, api.status)
-    app.state.exports = threading.BoundedSemaphore(_EXPORTS)
+    app.state.exports = Slots(_EXPORTS, _EXPORTS_EACH)
     for router in (
         accounts.router,
         lists.router,
+        evidence.router,
         pages.router,
         reports.router,
         reprocessing.router,

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from gateway.api.problems import TooManyRequests, problem
+from gateway.api.problems import Busy, TooManyRequests, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -130,3 +130,37 @@ class Rates:
             self._held[caller] = held - cost, now
             if len(self._held) > _KEPT:
                 self._held.popitem(last=False)
+
+
+class Slots:
+    """How many of one thing go on at once, in all and of one account: nobody has all of them.
+
+    Args:
+        most: in all.
+        each: of one account.
+    """
+
+    def __init__(self, most: int, each: int) -> None:
+        self._most = most
+        self._each = each
+        self._lock = threading.Lock()
+        self._held: dict[str, int] = {}
+
+    def take(self, name: str) -> None:
+        """Takes one.
+
+        Raises:
+            Busy: there is none left, or this account has its part.
+        """
+        with self._lock:
+            own = self._held.get(name, 0)
+            if own >= self._each or sum(self._held.values()) >= self._most:
+                raise Busy("too many at once: try again when one has ended", 5)
+            self._held[name] = own + 1
+
+    def give_back(self, name: str) -> None:
+        """Gives one back that was taken."""
+        with self._lock:
+            self._held[name] -= 1
+            if not self._held[name]:
+                del self._held[name]

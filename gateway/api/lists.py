@@ -1,4 +1,4 @@
-"""Devices, readings, flags, quarantine, evidence, audit, quality, profiles."""
+"""Devices, readings, flags, quarantine, audit, quality, profiles."""
 
 # No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
 import datetime as dt
@@ -16,7 +16,6 @@ from gateway.profiles.doc import instruments_of, models_of, protocol_of, quantit
 from gateway.profiles.load import Profile
 from gateway.quality.assess import By
 from gateway.queries import devices as device_queries
-from gateway.queries import evidence as evidence_queries
 from gateway.queries import flags as flag_queries
 from gateway.queries import quality as quality_queries
 from gateway.queries import quarantine as quarantine_queries
@@ -288,13 +287,25 @@ def list_quarantine(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Response:
-    """Messages that gave no reading, the latest first, with the reason and their bytes."""
+    """Messages that gave no reading, the latest first, with the reason and their bytes.
+
+    A look at bytes that may tell of people is in the audit.
+    """
     seen = seen_by(api, caller, "quarantine")
     choice = QuarantineChoice(
         reason=reason, stage=stage, device_id=device_id, profile=profile,
         since=moment(since, "since"), until=moment(until, "until"),
     )  # fmt: skip
-    return _paged(request, quarantine_queries.page(seen, choice, cursor=cursor, limit=limit))
+    page = quarantine_queries.page(seen, choice, cursor=cursor, limit=limit)
+    if quarantine_queries.tells_of_people(seen, page.items):
+        devices = {each.get("device_id") for each in page.items}
+        (one,) = devices if len(devices) == 1 else (None,)
+        offsets = [each["ledger_offset"] for each in page.items]
+        api.looked(
+            caller, "quarantine", one or "quarantine", device_id=one, messages=len(offsets),
+            first_offset=min(offsets), last_offset=max(offsets),
+        )  # fmt: skip
+    return _paged(request, page)
 
 
 @router.get("/quarantine/counts", tags=["quarantine"], response_model=models.Records)
@@ -305,26 +316,6 @@ def count_quarantine(
     seen = seen_by(api, caller, "quarantine")
     choice = QuarantineChoice(since=moment(since, "since"), until=moment(until, "until"))
     return answer(request, {"items": quarantine_queries.counts(seen, choice)})
-
-
-@router.get("/evidence/{offset}", tags=["evidence"], response_model=models.Anything)
-def get_evidence(
-    request: Request,
-    *,
-    api: Context,
-    caller: Caller,
-    offset: Annotated[int, Path(ge=0, le=2**62)],
-) -> Response:
-    """The message of a ledger offset as it came, verified against the ledger's chain of hashes.
-
-    A look at the message of a device whose readings tell of people is in the audit.
-    """
-    seen = seen_by(api, caller, "evidence")
-    record, devices = evidence_queries.evidence(seen, offset)
-    for device_id in devices:
-        if reading_queries.is_personal(seen, device_id):
-            api.looked(caller, "evidence", device_id, device_id=device_id, ledger_offset=offset)
-    return answer(request, record)
 
 
 # --- audit

@@ -40,19 +40,24 @@ MOST: Final = 200
 MOST_EACH: Final = 8
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What somebody may be told: of the devices he sees, and the gateway's state or not."""
+
+    seen: Seen
+    ingest: bool
+
+
 class Listener:
     """One stream.
 
     Args:
-        seen: what he sees.
-        permitted: whether he still may listen, asked now and then; None when not.
-        ingest: whether he is told the gateway's state.
+        told: what he may be told.
+        permitted: what he still may, asked now and then; None: nothing any more.
     """
 
-    def __init__(self, seen: Seen, permitted: Callable[[], Seen | None], *, ingest: bool) -> None:
-        self.seen = seen
+    def __init__(self, told: Told, permitted: Callable[[], Told | None]) -> None:
+        self.told = told
         self.permitted = permitted
-        self.ingest = ingest
         self.events: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
         self.lost = False
         self.checked = time.monotonic()
@@ -88,7 +93,15 @@ class Live:
         self._at: RecentFlags | None = None
 
     async def stream(self, listener: Listener, name: str) -> AsyncIterator[bytes]:
-        """The events of one listener until he goes away or may not listen any more."""
+        """The events of one listener until he goes away or may not listen any more.
+
+        Who began at the same moment as others, and is one too many, is told to come later.
+        """
+        try:
+            self.admit(name)
+        except Busy:
+            yield b"retry: 30000\n\n"
+            return
         self._listeners[listener] = name
         if self._task is None or self._task.done():
             self._at = None
@@ -122,10 +135,10 @@ class Live:
         now = time.monotonic()
         if now - listener.checked < _RECHECK_S:
             return True
-        seen = await to_thread.run_sync(listener.permitted)
-        if seen is None:
+        told = await to_thread.run_sync(listener.permitted)
+        if told is None:
             return False
-        listener.seen, listener.checked = seen, now
+        listener.told, listener.checked = told, now
         return True
 
     async def _run(self) -> None:
@@ -147,7 +160,7 @@ class Live:
             return
         message = event("status", status)
         for listener in self._listeners:
-            if listener.ingest:
+            if listener.told.ingest:
                 listener.put(message)
 
     async def _flags(self) -> None:
@@ -165,8 +178,8 @@ class Live:
             views = await to_thread.run_sync(self._look, ids[begin : begin + _AT_ONCE])
             for listener in list(self._listeners):
                 for view in views:
-                    if listener.seen.sees(view.flag.device_id):
-                        record = flag_queries.record(listener.seen, view)
+                    if listener.told.seen.sees(view.flag.device_id):
+                        record = flag_queries.record(listener.told.seen, view)
                         listener.put(event("flag", record, f"{new.begun}-{new.number}"))
 
     def _look(self, ids: Sequence[str]) -> list[FlagView]:

@@ -1,7 +1,6 @@
-"""What the console asks beyond the lists: map, sites, a message stage by stage, vocabulary."""
+"""What the console asks beyond the lists: map, sites, vocabulary, a profile tried."""
 
 # No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
-import base64
 import time
 from typing import Annotated, Any, Final
 
@@ -17,10 +16,7 @@ from gateway.flags.states import ACTIONS, STATUSES
 from gateway.profiles.doc import page as documented
 from gateway.quantities import EVENTS, KINDS, export_key
 from gateway.queries import balances, places
-from gateway.queries import evidence as evidence_queries
-from gateway.queries import readings as reading_queries
 from gateway.queries.seen import NotFound
-from gateway.times import nanoseconds
 
 router: Final = APIRouter()
 _CURRENCY: Final = "CNY"
@@ -145,37 +141,6 @@ def get_device_balance(
     )
     api.looked_at_all(caller, "balance", made.personal, days=days, until=until)
     return answer(request, made.told)
-
-
-@router.get("/evidence/{offset}/stages", tags=["evidence"], response_model=models.Anything)
-def get_stages(
-    request: Request,
-    *,
-    api: Context,
-    caller: Caller,
-    offset: Annotated[int, Path(ge=0, le=2**62)],
-) -> Response:
-    """The message of a ledger offset, decoded stage by stage by the profiles of today."""
-    seen = seen_by(api, caller, "evidence")
-    caller.need("exact")
-    record, devices = evidence_queries.evidence(seen, offset)
-    for device_id in devices:
-        if reading_queries.is_personal(seen, device_id):
-            api.looked(caller, "evidence", device_id, device_id=device_id, ledger_offset=offset)
-    payload = (
-        base64.b64decode(record["payload_base64"])
-        if "payload_base64" in record
-        else record["payload"].encode()
-    )
-    told = stages.of_message(
-        api.world.profiles,
-        api.world.directory.registry,
-        record["topic"],
-        payload,
-        nanoseconds(record["received_at"]),
-        seen=seen,
-    )
-    return answer(request, told)
 
 
 Name = Annotated[str, Path(max_length=256)]

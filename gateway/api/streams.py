@@ -3,7 +3,8 @@
 # No "from __future__ import annotations" in modules of routes: FastAPI reads the annotations.
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import IO, Annotated, Final, cast
 
 import structlog
@@ -11,21 +12,24 @@ from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
+from gateway.access.roles import AccessDenied
 from gateway.access.sessions import NotKnown
 from gateway.api.context import (
     Caller,
     Context,
-    authenticated,
+    api_of,
     export_cost,
+    identified,
     moment,
     seen_by,
 )
+from gateway.api.guard import Slots
 from gateway.api.lists import Since, Until, Word
-from gateway.api.live import Listener, Live
-from gateway.api.problems import Busy
+from gateway.api.live import Listener, Live, Told
 from gateway.errors import GatewayError
 from gateway.queries import exports
 from gateway.queries.exports import ExportChoice, Format, What
+from gateway.queries.privacy import privacy_of
 from gateway.queries.seen import Seen
 
 log = structlog.get_logger(__name__)
@@ -164,9 +168,8 @@ def export(
     seen.narrowed(region)
     if device is not None:
         seen.need(device)
-    running: threading.BoundedSemaphore = request.app.state.exports
-    if not running.acquire(blocking=False):
-        raise Busy("too many exports at once: try again when one has ended", 5)
+    running: Slots = request.app.state.exports
+    running.take(caller.name)
     try:
         api.looked(
             caller, f"export.{what}", device or "export", device_id=device, kind=kind, code=code,
@@ -174,10 +177,11 @@ def export(
             pseudonyms=not seen.privacy.exact,
         )  # fmt: skip
         chunks = _Chunks()
-        arguments = (seen, what, choice, file_format, chunks, running)
+        done = partial(running.give_back, caller.name)
+        arguments = (seen, what, choice, file_format, chunks, done)
         threading.Thread(target=_write, args=(api, *arguments), daemon=True).start()
     except BaseException:
-        running.release()
+        running.give_back(caller.name)
         raise
     name = f"{what}.{file_format}"
     return StreamingResponse(
@@ -197,7 +201,7 @@ def _write(  # noqa: PLR0917 - the target of a thread
     choice: ExportChoice,
     file_format: Format,
     chunks: _Chunks,
-    running: threading.BoundedSemaphore,
+    done: Callable[[], None],
 ) -> None:
     fault: BaseException | None = None
     try:
@@ -214,8 +218,22 @@ def _write(  # noqa: PLR0917 - the target of a thread
         fault = error
         log.exception("export failed", what=what)
     finally:
-        running.release()
+        done()
         chunks.end(fault)
+
+
+def permitted(request: Request) -> Told | None:
+    """What a listener may be told now; None: nothing any more.
+
+    It hangs neither on how often he asks nor on the store: neither keeps an old right alive.
+    """
+    try:
+        caller = identified(request)
+        caller.need("flags")
+    except (NotKnown, AccessDenied):
+        return None
+    seen = Seen(api_of(request).world, caller.scope, privacy_of(caller.permissions))
+    return None if caller.must_change else Told(seen, caller.may("ingest"))
 
 
 @router.get(
@@ -235,16 +253,7 @@ async def live(request: Request, api: Context, caller: Caller) -> Response:
     hub: Live = request.app.state.live
     hub.admit(caller.name)
     seen = await to_thread.run_sync(seen_by, api, caller, "flags")
-
-    def permitted() -> Seen | None:
-        try:
-            return seen_by(api, authenticated(request), "flags")
-        except NotKnown:
-            return None
-        except GatewayError:
-            return seen
-
-    listener = Listener(seen, permitted, ingest=caller.may("ingest"))
+    listener = Listener(Told(seen, caller.may("ingest")), lambda: permitted(request))
     return StreamingResponse(
         hub.stream(listener, caller.name),
         media_type="text/event-stream",

@@ -7,23 +7,29 @@ import base64
 import codecs
 from typing import TYPE_CHECKING, Any, Final
 
+from gateway.deciding import Decided, Decider
 from gateway.errors import LedgerError
 from gateway.ledger.batch import GENESIS
 from gateway.ledger.proof import Proof, prove
+from gateway.profiles import ProfileSet
 from gateway.quantities import KINDS
 from gateway.queries.seen import NotFound
+from gateway.records import Batch
 from gateway.store.schema import table
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.queries.seen import Seen
+    from gateway.records import RawMessage
 
 _OF_OFFSET: Final = (
     " UNION ".join(
-        f"SELECT device_id, '{kind}' FROM {table(kind)} WHERE ledger_offset = $1" for kind in KINDS
+        f"SELECT device_id, profile FROM {table(kind)} WHERE ledger_offset = $1" for kind in KINDS
     )
-    + " UNION SELECT device_id, kind FROM flags WHERE ledger_offset = $1"
-    " UNION SELECT device_id, '' FROM quarantine WHERE ledger_offset = $1"
+    + " UNION SELECT device_id, profile FROM flags WHERE ledger_offset = $1"
+    " UNION SELECT device_id, profile FROM quarantine WHERE ledger_offset = $1"
 )
 _LARGEST: Final = 1 << 20
 
@@ -37,9 +43,12 @@ def evidence(seen: Seen, offset: int) -> tuple[dict[str, Any], list[str]]:
     Raises:
         NotFound: there is no such message (any more), or it is not all within the scope.
     """
-    devices = _devices(seen, offset)
+    devices, profiles = _devices(seen, offset)
     proof = _proof(seen, offset)
     message, row, fault = proof.message, proof.row, proof.fault
+    if not seen.scope.everything:
+        devices = sorted({*devices, *_told(seen, message, devices, profiles)})
+        _need_all(seen, offset, devices)
     record: dict[str, Any] = {
         "ledger_offset": offset,
         "received_at": rfc3339(message.received_at),
@@ -64,11 +73,39 @@ def evidence(seen: Seen, offset: int) -> tuple[dict[str, Any], list[str]]:
     return record, devices
 
 
-def _devices(seen: Seen, offset: int) -> list[str]:
-    """The devices of a message, all of them seen."""
-    found = sorted({row[0] for row in seen.world.store.ask(_OF_OFFSET, [offset]) if row[0]})
-    if not seen.scope.everything and not (found and all(map(seen.sees, found))):
+def _devices(seen: Seen, offset: int) -> tuple[list[str], list[str]]:
+    """The devices of which the store has something by a message, all of them seen; and profiles."""
+    rows = seen.world.store.ask(_OF_OFFSET, [offset])
+    found = sorted({row[0] for row in rows if row[0]})
+    _need_all(seen, offset, found)
+    return found, sorted({row[1].partition("@")[0] for row in rows if row[1]})
+
+
+def _need_all(seen: Seen, offset: int, devices: list[str]) -> None:
+    if not seen.scope.everything and not (devices and all(map(seen.sees, devices))):
         raise NotFound(f"no message {offset}")
+
+
+def _told(
+    seen: Seen, message: RawMessage, devices: Sequence[str], names: Sequence[str]
+) -> set[str]:
+    """The devices that a message tells of when it is read alone by the profiles that have read it.
+
+    The store does not know of them all: a reading that had come before, inside another message, is
+    a duplicate, and retention removes one kind before another.
+    """
+    known, registry = seen.world.profiles, seen.world.directory.registry
+    registered = {name: device for name in devices if (device := registry.get(name)) is not None}
+    batch = Batch([message.topic], [message.payload], [message.received_at], message.ledger_offset)
+    found: set[str] = set()
+    for name in names:
+        if name not in known.profiles:
+            continue
+        alone = ProfileSet({name: known.profiles[name]}, known.bases)
+        decided = Decided()
+        decider = Decider(alone, registered, {}, registry_known=False, proven=True)
+        decider.decide(batch, decided)
+        found |= {reading.device_id for reading in decided.readings}
     return found
 
 

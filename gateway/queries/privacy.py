@@ -46,13 +46,16 @@ class Privacy(msgspec.Struct, frozen=True):
     places: bool
     exact: bool
 
+    @property
+    def _hidden(self) -> frozenset[str]:
+        """Names that lead to a person or a paper; a vendor knows the numbers of his instruments."""
+        if self.exact:
+            return frozenset()
+        return _NAMES - (frozenset() if self.places else frozenset(("serial_number",)))
+
     def device(self, record: dict[str, Any]) -> dict[str, Any]:
         """A device's record without what is not for these eyes."""
-        hidden: frozenset[str] = frozenset()
-        if not self.exact:
-            hidden |= _NAMES - (frozenset() if self.places else frozenset(("serial_number",)))
-        if not self.places:
-            hidden |= _PLACES
+        hidden = self._hidden | (frozenset() if self.places else _PLACES)
         return {k: self._coarse(k, v) for k, v in record.items() if k not in hidden}
 
     def reading(self, reading: Reading) -> Reading:
@@ -63,7 +66,7 @@ class Privacy(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(reading, values=values)
 
     def flag(self, record: dict[str, Any]) -> dict[str, Any]:
-        """A flag's record; its evidence may tell where something happened."""
+        """A flag's record; its evidence may tell where something happened, and of what paper."""
         if self.exact:
             return record
         shown = {k: v for k, v in record.items() if self.places or k not in _PLACES | {"decision"}}
@@ -77,11 +80,13 @@ class Privacy(msgspec.Struct, frozen=True):
 
     def _evidence(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
         if isinstance(value, dict):
-            hidden = frozenset() if self.places or "tariff" not in value else _OF_TARIFF
+            hidden = self._hidden
+            if not self.places and "tariff" in value:
+                hidden |= _OF_TARIFF
             return {
                 key: self._evidence(self._coarse(key, each))
                 for key, each in value.items()
-                if self.places or not (_is_position(key) or key in hidden)
+                if key not in hidden and (self.places or not _is_position(key))
             }
         if isinstance(value, list):
             return [self._evidence(each) for each in value]

@@ -46,6 +46,9 @@ LATEST_DAY: Final = dt.date(2200, 1, 1)
 _RECENT_S: Final = 60.0
 _PAST_S: Final = 900.0
 _MOST_ROWS: Final = 400_000
+_MOST_ASSESSED: Final = 200_000
+"""Rows of an answer about several days, which is made as a whole: each device on each day would be
+millions."""
 
 Counted = dict[tuple[str | None, str | None], "DeviceDay"]
 
@@ -152,6 +155,9 @@ def _assessed(seen: Seen, counts: QualityCounts, choice: QualityChoice) -> list[
     by_program = choice.by == "firmware" or choice.firmware is not None
     made: list[Assessment] = []
     sums = Sums(instruments, choice.by)
+    if choice.device_id is not None and choice.device_id not in members:
+        # Nothing of it is shown, so nothing is counted: neither time nor memory is for strangers.
+        return made
     for date, begin, end in days(choice.first, choice.last, choice.zone):
         if not choice.total:
             sums = Sums(instruments, choice.by)
@@ -166,6 +172,10 @@ def _assessed(seen: Seen, counts: QualityCounts, choice: QualityChoice) -> list[
                 sums.add(device_id, kind, row, at, told)
         if not choice.total:
             made += sums.assessed(date)
+        if len(made) > _MOST_ASSESSED and date < choice.last:
+            raise ConfigError(
+                f"until: more than {_MOST_ASSESSED:,} rows by {date}; fewer days, or total"
+            )
     return sums.assessed(None) if choice.total else made
 
 

@@ -11,12 +11,13 @@ import msgspec
 from gateway.quantities import KINDS
 from gateway.queries import paging
 from gateway.queries.paging import Page
+from gateway.queries.privacy import PERSONAL
 from gateway.queries.seen import profiles_of
 from gateway.store import rows
 from gateway.store.export import quarantine_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gateway.access.roles import Scope
     from gateway.orders import Order
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _PART: Final = 50_000
 _OF_PROFILE: Final = "split_part(profile, '@', 1) = ?"
+_SHOWN: Final = frozenset(("payload", "payload_base64"))
+_OF_THINGS: Final = frozenset(KINDS) - PERSONAL
+"""Kinds whose messages tell of no people; of a message of no known kind nobody can say."""
 _RETRIED: Final = " AND stage IN ('decode', 'normalise', 'store')"
 
 
@@ -175,27 +179,32 @@ def still(store: StoreReader, offsets: Sequence[int]) -> list[int]:
     return [offset for (offset,) in found]
 
 
+def tells_of_people(seen: Seen, items: Iterable[dict[str, Any]]) -> bool:
+    """Whether the payload of any of these records may tell of people."""
+    return any(
+        not _SHOWN.isdisjoint(each)
+        and (_kind_of(seen, each.get("profile"), each.get("device_id")) or "") not in _OF_THINGS
+        for each in items
+    )
+
+
 def record(seen: Seen, row: QuarantinedRow) -> dict[str, Any]:
     """A row's record; the payload and what is told of it only where these may be seen."""
     made = quarantine_record(row)
     if not seen.privacy.places:
         made.pop("topic")  # it often has the district's code in it
-    if seen.privacy.payload(_kind(seen, row)):
+    if seen.privacy.payload(_kind_of(seen, row.message.profile, row.message.device_id)):
         return made
-    return {
-        key: value
-        for key, value in made.items()
-        if key not in {"payload", "payload_base64", "detail"}
-    }
+    return {key: value for key, value in made.items() if key not in _SHOWN and key != "detail"}
 
 
-def _kind(seen: Seen, row: QuarantinedRow) -> str | None:
+def _kind_of(seen: Seen, profile_id: str | None, device_id: str | None) -> str | None:
     """The kind of instrument that a message is of, as far as it is known."""
-    if row.message.profile is not None:
-        profile = seen.world.profiles.profiles.get(row.message.profile.partition("@")[0])
+    if profile_id is not None:
+        profile = seen.world.profiles.profiles.get(profile_id.partition("@")[0])
         if profile is not None and profile.kind in KINDS:
             return str(profile.kind)
-    if row.message.device_id is not None:
-        device = seen.device(row.message.device_id)
+    if device_id is not None:
+        device = seen.device(device_id)
         return None if device is None else device.kind
     return None

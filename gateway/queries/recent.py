@@ -21,10 +21,20 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _MOST: Final = 200
+_ROWS: Final = 1_000
 _LATER: Final = 10
 """How many times its time an answer is still given while a new one is made."""
 
 Made = TypeVar("Made")
+
+
+def weight(answer: object) -> int:
+    """What an answer counts for where others have to go for it: one, and one a thousand rows.
+
+    Some are a handful of numbers, others a row of every device and day.
+    """
+    parts = answer.values() if isinstance(answer, dict) else (answer,)
+    return 1 + sum(len(part) for part in parts if isinstance(part, dict | list)) // _ROWS
 
 
 def worker() -> Callable[[Callable[[], None]], None]:
@@ -52,7 +62,7 @@ class Recent:
     Args:
         clock: seconds.
         most: what is kept, in all, by ``size``.
-        size: of an answer.
+        size: of an answer, one at least.
         beside: does something later, in another thread; None: an answer whose time is over is
             made anew by who asks.
     """
@@ -62,7 +72,7 @@ class Recent:
         clock: Callable[[], float] = time.monotonic,
         *,
         most: int = _MOST,
-        size: Callable[[Any], int] = lambda _: 1,
+        size: Callable[[Any], int] = weight,
         beside: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self.beside = beside
@@ -71,6 +81,7 @@ class Recent:
         self._size = size
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._total = 0
         self._gates: dict[Hashable, threading.Lock] = {}
         self._renewing: set[Hashable] = set()
 
@@ -123,17 +134,16 @@ class Recent:
                 made = make()
                 now = self._clock()
                 with self._lock:
-                    self._keep(
-                        key, _Kept(now + seconds, now + seconds * _LATER, made, self._size(made))
-                    )
+                    size = max(self._size(made), 1)
+                    self._keep(key, _Kept(now + seconds, now + seconds * _LATER, made, size))
             finally:
                 with self._lock:
                     self._gates.pop(key, None)
         return made
 
     def _keep(self, key: Hashable, kept: _Kept) -> None:
+        before = self._kept.pop(key, None)
         self._kept[key] = kept
-        self._kept.move_to_end(key)
-        total = sum(each.size for each in self._kept.values())
-        while len(self._kept) > 1 and total > self._most:
-            total -= self._kept.popitem(last=False)[1].size
+        self._total += kept.size - (0 if before is None else before.size)
+        while len(self._kept) > 1 and self._total > self._most:
+            self._total -= self._kept.popitem(last=False)[1].size

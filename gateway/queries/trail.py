@@ -102,9 +102,7 @@ def _seen(seen: Seen, entry: AuditEntry) -> bool:
     kind = entry.action.partition(".")[0]
     if kind == "certificate":
         return _certificate_seen(seen, entry.subject)
-    return (
-        kind in {"device", "look"} and entry.action != "device.import" and seen.sees(entry.subject)
-    )
+    return kind == "device" and entry.action != "device.import" and seen.sees(entry.subject)
 
 
 def _certificate_seen(seen: Seen, subject: str) -> bool:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from gateway.quantities import Type
 
 _CHUNK: Final = 2000
-_FORMULA: Final = tuple("=+-@\t\r")
+_FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
+"""What begins a formula; where Chinese and Japanese are written, also in full width."""
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 

@@ -63,9 +63,10 @@ def test_nobody_can_give_more_than_he_has(casebook, hasher, changes):
 def test_the_last_administrator_stays(casebook, hasher, changes):
     assert first_administrator(casebook, hasher) is not None
     assert first_administrator(casebook, hasher) is None
-    for change in ({"role": "viewer"}, {"disabled": True}):
+    for change in ({"role": "viewer"}, {"disabled": True}, {"region": "33"}):
         with pytest.raises(ConfigError, match="last administrator"):
             changes.change("administrator", **change)
+    changes.change("administrator", role="administrator", region="")
     changes.add("second", "administrator")
     changes.change("administrator", disabled=True)
 

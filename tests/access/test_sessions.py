@@ -16,6 +16,7 @@ from gateway.access.sessions import (
     LoginRefused,
     NotKnown,
     log_in,
+    log_in_as,
     log_out,
     make_token,
     of_session,
@@ -220,3 +221,11 @@ def test_what_is_no_token_is_refused(casebook, zhang, text):
 
 def test_the_same_key_has_the_same_answer_to_csrf_and_another_key_another():
     assert sessions.csrf_of("a") == sessions.csrf_of("a") != sessions.csrf_of("b")
+
+
+@pytest.mark.parametrize("name", ["\u212aim", " kim", "kim\u2003", "kım", "", "kim\n"])
+def test_single_sign_on_takes_no_other_persons_name(casebook, changes, name):
+    changes.add("kim", "administrator", single_sign_on=True)
+    with pytest.raises(LoginRefused):
+        log_in_as(casebook, name, address="::1", by="oidc")
+    assert log_in_as(casebook, "Kim", address="::1", by="oidc").principal.name == "kim"

@@ -196,6 +196,8 @@ def test_a_person_makes_tokens_of_what_he_may_and_ends_them(fresh):
     assert browser.delete(f"{V1}/tokens/{made['id']}").status_code == 204
     assert browser.get(f"{V1}/tokens").json()["items"][0]["state"] == "revoked"
     assert program.get(f"{V1}/flags", headers=header).status_code == 401
+    for number in (made["id"] + 1, 2**63, 10**30, -1):
+        assert browser.delete(f"{V1}/tokens/{number}").status_code in {400, 422}, number
 
 
 @pytest.mark.parametrize("header", ["", "Basic eDp5", "Bearer", "Bearer x", "Bearer mgw_1_x"])

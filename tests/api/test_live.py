@@ -7,12 +7,17 @@ import json
 import time
 
 import pytest
+from starlette.requests import Request
 
 from gateway.access import sessions
+from gateway.access.people import set_own_password
+from gateway.access.roles import Scope
 from gateway.api import live
-from gateway.api.context import seen_by
-from gateway.api.live import Listener, Live
-from gateway.api.problems import Busy
+from gateway.api.context import authenticated, seen_by
+from gateway.api.guard import Rates
+from gateway.api.live import Listener, Live, Told
+from gateway.api.problems import Busy, TooManyRequests
+from gateway.api.streams import permitted
 from tests.api.world import Bureau, status
 from tests.store.made import flag, results
 
@@ -28,7 +33,8 @@ def bureau(own):
 def _listener(bureau, name, permitted=None):
     principal = sessions.of_token(bureau.casebook, bureau.tokens[name])
     seen = seen_by(bureau.api, principal, "flags")
-    return Listener(seen, permitted or (lambda: seen), ingest=principal.may("ingest"))
+    told = Told(seen, principal.may("ingest"))
+    return Listener(told, permitted or (lambda: told))
 
 
 def _commit(bureau, *device_ids, **more):
@@ -86,7 +92,7 @@ def test_the_state_is_told_to_who_may_know_it(bureau):
     heard = _heard(hub, _listener(bureau, "viewer"), "viewer", act=lambda: None, until="status")
     ((kind, data),) = asyncio.run(heard)
     assert (kind, data["received"]) == ("status", 3)
-    assert not _listener(bureau, "acme").ingest
+    assert not _listener(bureau, "acme").told.ingest
 
 
 def test_who_misses_flags_is_told_to_ask_again(bureau):
@@ -137,6 +143,71 @@ def test_only_so_many_listen(bureau):
         await streams[0].aclose()
         hub.admit("zhang")
         for stream in streams[1:]:
+            await stream.aclose()
+        await hub.close()
+
+    asyncio.run(many())
+
+
+def _request(bureau, **headers):
+    """The request that a stream began with."""
+    given = [(name.encode(), text.encode()) for name, text in headers.items()]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": given, "app": bureau.app}
+    return Request(scope | {"client": ("192.0.2.1", 1), "query_string": b""})
+
+
+def test_who_asks_too_often_keeps_no_right_that_he_has_lost(bureau):
+    request = _request(bureau, authorization=f"Bearer {bureau.tokens['zhang']}")
+    assert permitted(request).seen.scope == Scope("330106", None)
+    bureau.api.rates = Rates(0.001, 1)
+    authenticated(request)
+    with pytest.raises(TooManyRequests):
+        authenticated(request)
+    bureau.people.change("zhang", region="31")
+    assert permitted(request).seen.scope == Scope("31", None)
+    bureau.people.change("zhang", disabled=True)
+    bureau.api.rates.take("address 192.0.2.1")
+    with pytest.raises(TooManyRequests):
+        authenticated(request)
+    assert permitted(request) is None
+
+
+def test_the_state_is_told_for_as_long_as_it_may_be_known(bureau):
+    request = _request(bureau, authorization=f"Bearer {bureau.tokens['looker']}")
+    assert permitted(request).ingest
+    bureau.people.change("looker", role="vendor", vendor="ACME")
+    told = permitted(request)
+    assert (told.ingest, told.seen.scope.vendor, told.seen.privacy.places) == (False, "ACME", False)
+
+
+def test_a_page_left_open_does_not_keep_its_session(bureau):
+    password = bureau.people.reset("zhang")
+    begun = sessions.log_in(bureau.casebook, bureau.hasher, "zhang", password, address="::1")
+    person = begun.principal.person
+    sessions_of = f"gateway={begun.key}"
+    assert permitted(_request(bureau, cookie=sessions_of)) is None, "he has to set a password"
+    set_own_password(
+        bureau.casebook, bureau.hasher, person, "a sentence of my own",
+        session=str(begun.principal.key),
+    )  # fmt: skip
+    for _ in range(sessions.IDLE_S // 60 - 1):
+        bureau.clock.advance(60)
+        assert permitted(_request(bureau, cookie=sessions_of)) is not None
+    bureau.clock.advance(61)
+    assert permitted(_request(bureau, cookie=sessions_of)) is None
+
+
+def test_of_many_who_begin_at_once_only_so_many_listen(bureau):
+    hub = _hub(bureau)
+
+    async def many():
+        streams = [hub.stream(_listener(bureau, "zhang"), "zhang") for _ in range(20)]
+        for _ in streams:
+            hub.admit("zhang")  # nobody listens yet
+        for stream in streams:
+            await anext(stream)
+        assert len(hub._listeners) == live.MOST_EACH
+        for stream in streams:
             await stream.aclose()
         await hub.close()
 

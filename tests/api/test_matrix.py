@@ -14,11 +14,30 @@ import pyarrow.parquet as pq
 import pytest
 from pypdf import PdfReader
 
-from gateway.access.roles import ALLOWED
-from tests.api.world import EACH, KIND_OF, PEOPLE, REGIONS, VENDORS, devices, firmware
+from gateway.access.roles import ALLOWED, EVERYTHING
+from gateway.assembly import read_profiles
+from gateway.cases import cases_of, payload_of
+from gateway.ledger.sqlite import SqliteLedger
+from gateway.queries.privacy import EXACT
+from gateway.queries.readings import is_personal
+from gateway.queries.seen import Seen
+from gateway.records import Batch, Device
+from tests.api.world import (
+    EACH,
+    KIND_OF,
+    PEOPLE,
+    REGIONS,
+    VENDORS,
+    Bureau,
+    devices,
+    firmware,
+)
+from tests.compiled import PROFILES
+from tests.store.made import START, flag, reading, results
 
 pytestmark = pytest.mark.xdist_group("api-matrix")
 V1 = "/api/v1"
+CONTROLLER = PROFILES / "fuel_dispenser" / "jsonpts-pump-transaction.yaml"
 DEVICES = {device.device_id: device for device in devices()}
 EVERY_DEVICE = [*DEVICES, "stranger"]
 SAMPLE = (
@@ -358,6 +377,10 @@ def test_every_look_at_what_tells_of_people_is_in_the_audit(bureau):
         ("devices/t-330106-acme/readings", ("look.readings", "t-330106-acme")),
         ("devices/w-330106-acme/series", ("look.readings", "w-330106-acme")),
         ("evidence/0", ("look.evidence", "w-330106-acme")),
+        ("quarantine?device_id=w-330106-acme", ("look.quarantine", "w-330106-acme")),
+        ("quarantine", ("look.quarantine", "quarantine")),
+        ("quarantine?reason=none", None),
+        ("quarantine/counts", None),
         ("export/readings", ("look.export.readings", "export")),
         ("export/flags?device=t-330106-acme", ("look.export.flags", "t-330106-acme")),
         ("devices/f-330106-acme/readings", None),
@@ -374,3 +397,87 @@ def test_every_look_at_what_tells_of_people_is_in_the_audit(bureau):
         ("zhang", "look.balance", "w-330106-acme"),
         ("zhang", "look.balance", "w-330106-borg"),
     }
+
+
+def test_a_look_at_a_message_of_nobody_known_is_in_the_audit(bureau):
+    client = bureau.client("root")
+    ledger = SqliteLedger(bureau.folder / "ledger")
+    ledger.append(Batch(["meters/x"], [b"of somebody"], [START]))
+    ledger.close()
+    offset = len(EVERY_DEVICE) * EACH
+    for address in (f"evidence/{offset}", f"evidence/{offset}/stages"):
+        before = bureau.casebook.audit(limit=1)[0].id
+        assert client.get(f"{V1}/{address}").status_code == 200
+        entry = bureau.casebook.audit(limit=1)[0]
+        assert (entry.id, entry.action) == (before + 1, "look.evidence"), address
+        assert entry.subject == f"message {offset}"
+
+
+def test_what_comes_of_a_device_of_no_known_kind_may_tell_of_people(bureau):
+    seen = Seen(bureau.api.world, EVERYTHING, EXACT)
+    assert is_personal(seen, "nobody")
+    assert is_personal(seen, "w-330106-acme")
+    assert not is_personal(seen, "f-330106-acme")
+
+
+@pytest.mark.parametrize(("name", "status"), [("zhang", 404), ("chief", 404), ("root", 200)])
+def test_a_message_that_tells_of_another_districts_device_is_not_shown(own, name, status):
+    """What it says of the other one had come before, so that the store has it by another offset."""
+    bureau = Bureau(own)
+    bureau.add_people()
+    bureau.api.world.profiles = read_profiles([CONTROLLER])
+    (case, *_) = cases_of(bureau.api.world.profiles.profiles["jsonpts-pump-transaction"])
+    both = payload_of(bureau.api.world.profiles.profiles["jsonpts-pump-transaction"], case[1])
+    registered = [
+        Device(device_id="0001-1-2", kind="fuel_dispenser", region="330106"),
+        Device(device_id="0001-T3", kind="fuel_dispenser", region="310101"),
+    ]
+    bureau.casebook.import_devices(registered, source="registry.csv", actor="root")
+    ledger = SqliteLedger(bureau.folder / "ledger")
+    ledger.append(Batch(["pts/0001/upload"], [both], [START]))
+    ledger.close()
+    offset = len(EVERY_DEVICE) * EACH
+    mine = reading(
+        offset, device_id="0001-1-2", kind="fuel_dispenser", quantities={"volume": 20.5},
+        profile="jsonpts-pump-transaction@1.0.0",
+    )  # fmt: skip
+    bureau.store.commit(results([mine], next_offset=3001))
+    for address in (f"evidence/{offset}", f"evidence/{offset}/stages"):
+        told = bureau.client(name).get(f"{V1}/{address}")
+        assert told.status_code == status, address
+        assert ("0001-T3" in told.text or "Tank" in told.text) == (status == 200)
+    assert bureau.client("zhang").get(f"{V1}/evidence/0").status_code == 200
+    bureau.close()
+
+
+def test_a_look_at_many_is_told_to_no_district_that_has_a_device_of_that_name(own):
+    bureau = Bureau(own)
+    bureau.add_people()
+    named = [Device(device_id=name, region="330108") for name in ("export", "quarantine")]
+    bureau.casebook.import_devices(named, source="registry.csv", actor="root")
+    for address in ("export/readings", "quarantine", "quarantine?device_id=w-330108-acme"):
+        assert bureau.client("root").get(f"{V1}/{address}").status_code == 200
+    told = bureau.client("auditor").get(f"{V1}/audit?action=look.").json()["items"]
+    assert [each["subject"] for each in told] == ["w-330108-acme"]
+    bureau.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("viewer", set()), ("acme", {"SN-7"}), ("zhang", {"SN-7", "C-7", "somebody"})],
+)
+def test_evidence_names_no_paper_and_no_person_to_who_may_not_see_them(own, name, shown):
+    bureau = Bureau(own)
+    bureau.add_people()
+    names = ("C-7", "SN-7", "somebody")
+    inputs = dict(zip(("certificate", "serial_number", "owner"), names, strict=True))
+    found = flag(
+        1, id="new", device_id="w-330106-acme", kind="water_meter", evidence={"inputs": inputs}
+    )
+    bureau.store.commit(results(flags=[found], next_offset=3001))
+    client = bureau.client(name)
+    for address in ("flags/new", "flags?limit=1000", "export/flags", "flags/new/report"):
+        told = client.get(f"{V1}/{address}")
+        assert told.status_code == 200, address
+        assert {each for each in names if each in told.text} == shown, address
+    bureau.close()

@@ -114,3 +114,21 @@ def test_large_answers_are_kept_up_to_their_sum():
     assert list(recent._kept) == ["b", "c"]
     recent.get("d", 10, lambda: "more than ten")
     assert list(recent._kept) == ["d"]
+
+
+def test_empty_answers_are_not_kept_without_end():
+    recent = Recent(lambda: 0.0, most=10, size=len)
+    for number in range(100):
+        recent.get(number, 10, dict)
+    assert len(recent._kept) == 10
+
+
+def test_an_answer_of_many_rows_counts_for_several():
+    recent = Recent(lambda: 0.0)
+    rows = [0] * 99_000
+    for number in range(10):
+        recent.get(number, 10, lambda: rows)
+        recent.get(("map", number), 10, lambda: {"clusters": rows, "cell_deg": 0.01})
+    assert len(recent._kept) == 2
+    recent.get(("map", 9), 0, dict)
+    assert recent._total == sum(each.size for each in recent._kept.values())

@@ -181,6 +181,11 @@ def test_devices_are_listed_with_their_counts(store: DuckDBStore):
     ("given", "shown"),
     [
         ('=HYPERLINK("http://x")', '\'=HYPERLINK("http://x")'),
+        ("＝1+1", "'＝1+1"),
+        ("＋1", "'＋1"),
+        ("－1+cmd", "'－1+cmd"),
+        ("＠SUM(A1)", "'＠SUM(A1)"),
+        ("\n=1+1", "'\n=1+1"),
         ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
         ("-2+3", "'-2+3"),
         ("@SUM(A1)", "'@SUM(A1)"),
