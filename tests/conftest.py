@@ -10,8 +10,11 @@ from tests.corpora import corpora
 
 pytest_plugins = ["tests.brokers", "tests.databases"]
 
-# How fast examples come is a matter of what else the machine does, and proves nothing.
-settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How fast examples come is a matter of what else the machine does, and proves nothing.  Many more
+# of them are the business of `make fuzz`.
+settings.register_profile(
+    "ours", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("ours")
 
 collect_ignore = [] if corpora() else ["test_corpora.py"]

@@ -43,6 +43,11 @@ def explain(
     by_key: dict[Key, list[Any]] = {}
     for key, error in errors:
         if error["type"] == "union_tag_invalid":  # the format is what chooses
+            if not isinstance(error["input"], Mapping):  # a text has a method of that name
+                got = error["input"]
+                shown = got if got in _FORMATS else "json"
+                yield key, f"expected a mapping like {{format: {shown}}}, got {_shown(got)}"
+                continue
             got = error["input"].get("format")
             yield (*key, "format"), f"{_shown(got)} is no 'format'{hint(str(got), _FORMATS)}"
             continue

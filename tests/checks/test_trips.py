@@ -88,7 +88,7 @@ def test_the_constant_of_the_registry_comes_before_that_of_the_instrument():
     assert flag.evidence["expected"] == pytest.approx(7.2)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.integers(60, 5000), st.sampled_from([600, 950, 1000, 2000]), st.floats(0, 1))
 def test_an_honest_distance_by_whole_pulses_is_no_finding(steps, constant, phase):
     """The meter shows whole steps of 10 m and counts whole pulses."""
@@ -172,7 +172,7 @@ def test_a_trip_that_ends_before_it_begins_is_not_judged():
     assert flags_of(trip(minutes=-5)) == []
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(
     st.lists(st.tuples(st.integers(0, 55), st.integers(10, 60)), min_size=3, max_size=60),
     st.floats(0, 0.999),

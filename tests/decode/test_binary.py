@@ -414,7 +414,7 @@ REASONS = {"unparseable", "bad_checksum", "absurd_number", "unknown_word"}
 
 
 @given(st.binary(max_size=64))
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_any_bytes_give_a_document_or_a_refusal(payload):
     document = read_or_refused(KITCHEN_PARSE, payload)
     if document is not None:
@@ -423,7 +423,7 @@ def test_any_bytes_give_a_document_or_a_refusal(payload):
 
 
 @given(st.binary(max_size=80))
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_any_bytes_give_a_document_or_a_refusal_of_tagged_values_too(payload):
     parse = parser(TLV)
     mutated = bytes.fromhex("017564036701ff20ce0100000002001234")[: len(payload)] + payload

@@ -175,7 +175,7 @@ SHAPES = st.recursive(
     st.dictionaries(NAMES, SHAPES, min_size=1, max_size=4),
     st.lists(st.binary(max_size=40), max_size=6),
 )
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_both_ways_give_the_same_for_any_layout_and_shape(seq, tree, payloads):
     layout = {
         "format": "binary", "trailing": "ignore", "seq": [*seq],

@@ -265,7 +265,7 @@ def written(document, insert, counter, escape):
     return "{" + ",".join(f"{key}:{value}" for key, value in pairs) + "}"
 
 
-@settings(max_examples=600)
+@settings(max_examples=200)
 @given(
     known=st.booleans(),
     document=st.dictionaries(names, documents, min_size=1, max_size=5),
@@ -315,7 +315,7 @@ def test_the_proof_by_quotation_marks_lets_none_of_these_through(payload):
     assert reason(payload.encode()) == "duplicate_key"
 
 
-@settings(max_examples=600)
+@settings(max_examples=200)
 @given(
     payload=st.binary(max_size=200)
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=100).map(str.encode)
@@ -332,7 +332,7 @@ def test_any_bytes_give_readings_or_a_decode_error(payload):
             assert error.detail  # noqa: PT017 - both outcomes are allowed
 
 
-@settings(max_examples=600)
+@settings(max_examples=200)
 @given(start=st.integers(0, len(PLAIN)), length=st.integers(0, 12), patch=st.binary(max_size=12))
 def test_any_damage_to_a_good_message_gives_readings_or_a_decode_error(start, length, patch):
     payload = PLAIN[:start] + patch + PLAIN[start + length :]

@@ -151,7 +151,7 @@ OURS = {f"K{n}" for n in range(200)} | {"min", "max", "abs", "round", "int", "le
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)))
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_any_text_is_a_tree_or_a_fault_and_what_is_emitted_has_only_our_names(text):
     names = Names(a=10, b=3, w="on", f=2.5)
     try:
