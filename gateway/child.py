@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import signal
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 RESTART_MIN_S: Final = 0.5
 RESTART_MAX_S: Final = 30.0
 _STABLE_S: Final = 60.0
+_OURS: Final = (signal.SIGINT,)
 
 Order = TypeVar("Order")
 Word = TypeVar("Word")
@@ -114,7 +116,12 @@ class Child(ABC, Generic[Order, Word]):
         self._process = context.Process(
             target=self._main, args=(theirs, self._spec), name=f"gateway-{self.name}", daemon=True
         )
-        self._process.start()
+        # A Ctrl-C is for the parent: until its own code runs, a child would die of it, loudly.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
         theirs.close()
         asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, ours)
 

@@ -123,6 +123,7 @@ def main(pipe: Connection, spec: WorkerSpec) -> None:
     """The process: works until told to stop, and says why when it cannot."""
     # The parent decides when to end; a Ctrl-C or a service manager signals the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # blocked since the start
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logs.configure(spec.log_level, spec.log_format, secrets=spec.secrets)

@@ -73,6 +73,7 @@ class _Server(uvicorn.Server):
 def main(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
     """The process: serves until it is told to end, or its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a Ctrl-C the parent decides
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # blocked since the start
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logs.configure(spec.log_level, spec.log_format, secrets=spec.secrets)
     try:

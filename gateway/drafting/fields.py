@@ -184,8 +184,10 @@ def number_of(value: Any) -> float | None:  # noqa: ANN401 - any JSON value
     """A value as a number; None where it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()) is None:
-        return None
+    if isinstance(value, str):
+        value = value.strip()  # which takes off more than `float` does
+        if _NUMBER.fullmatch(value) is None:
+            return None
     return float(value)
 
 

@@ -111,9 +111,10 @@ def hex_text(raw: object, name: str) -> float:
     """A number that came as hexadecimal digits, with or without ``0x``."""
     if not isinstance(raw, str):
         return require("number", raw, name)  # type: ignore[no-any-return]
-    if _HEX.fullmatch(raw.strip()) is None:
+    digits = raw.strip()  # which takes off more than `int` does
+    if _HEX.fullmatch(digits) is None:
         raise DecodeError("wrong_type", f"{name}: {raw[:80]!r} is no hexadecimal number")
-    value = float(int(raw, 16))
+    value = float(int(digits, 16))
     if value >= MAX_NUMBER:
         raise DecodeError("absurd_number", f"{name}: {raw[:80]!r} is beyond ±{MAX_NUMBER:g}")
     return value
@@ -121,18 +122,20 @@ def hex_text(raw: object, name: str) -> float:
 
 def whole_text(raw: str, base: int) -> int:
     """A whole number of a status or sequence that came as text, decimal or hexadecimal."""
-    if _WHOLE[base].fullmatch(raw.strip()) is None or int(raw, base) >= 2**63:
+    digits = raw.strip()
+    if _WHOLE[base].fullmatch(digits) is None or int(digits, base) >= 2**63:
         what = "hexadecimal" if base == 16 else "whole"
         raise DecodeError("wrong_type", f"{raw[:80]!r} is no {what} number")
-    return int(raw, base)
+    return int(digits, base)
 
 
 def epoch_text(raw: str) -> int | float:
     """A time since 1970 that came as text, for the number that it is."""
-    match = _EPOCH.fullmatch(raw.strip())
+    digits = raw.strip()
+    match = _EPOCH.fullmatch(digits)
     if match is None:
         raise DecodeError("bad_time", f"{raw[:80]!r} is no number of seconds since 1970")
-    return float(raw) if match[2] else int(raw)
+    return float(digits) if match[2] else int(digits)
 
 
 def require(kind: str, raw: object, name: str) -> Any:  # noqa: ANN401 - what the kind says
