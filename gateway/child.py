@@ -11,6 +11,7 @@ import multiprocessing
 import signal
 import time
 from abc import ABC, abstractmethod
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 import structlog
@@ -117,6 +118,8 @@ class Child(ABC, Generic[Order, Word]):
             target=self._main, args=(theirs, self._spec), name=f"gateway-{self.name}", daemon=True
         )
         # A Ctrl-C is for the parent: until its own code runs, a child would die of it, loudly.
+        # The first child brings the tracker along, whose start lets signals through again.
+        resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
         try:
             self._process.start()
