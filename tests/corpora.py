@@ -5,7 +5,15 @@ from pathlib import Path
 
 
 def corpora() -> Path | None:
-    """The folder of the corpora; None when it is not here."""
+    """The folder of the corpora; None when it is not here, and nobody said that it is.
+
+    Raises:
+        FileNotFoundError: CORPORA names a folder without them; to skip then would hide it.
+    """
     said = os.environ.get("CORPORA")
     folder = Path(said) if said else Path(__file__).parents[2] / "shared" / "corpora"
-    return folder if (folder / "json-mqtt" / "cases.jsonl").is_file() else None
+    if (folder / "json-mqtt" / "cases.jsonl").is_file():
+        return folder
+    if said:
+        raise FileNotFoundError(f"CORPORA={said}: no json-mqtt/cases.jsonl in it")
+    return None

@@ -23,7 +23,8 @@ ALLOWED = {
     "checks": VOCABULARY | {"profiles", "times"},
     "sources": {"records", "errors"},
     "ledger": {"records", "errors"},
-    "store": VOCABULARY,
+    "retry_after": set(),
+    "store": VOCABULARY | {"retry_after"},
     "messages": set(),
     "audit": set(),
     "access": VOCABULARY | {"casebook"},
@@ -36,7 +37,7 @@ ALLOWED = {
     | {"ledger", "checks", "decode", "queries", "messages", "assembly", "spans", "trace", "config"},
     "flags": VOCABULARY | {"times", "store", "registry", "casebook"},
     "alerts": VOCABULARY
-    | {"times", "store", "registry", "casebook", "flags", "sources", "messages"},
+    | {"times", "store", "registry", "casebook", "flags", "sources", "messages", "retry_after"},
     "dashboards": {"quantities", "messages"},
     "quality": VOCABULARY | {"times", "store", "registry", "casebook", "flags"},
     "console": {"messages"},

@@ -6,11 +6,9 @@ the attempt; ``webhook-signature`` is made anew with it.
 
 from __future__ import annotations
 
-import math
 import ssl
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -19,6 +17,7 @@ import msgspec
 from gateway.alerts import Later, Refused
 from gateway.alerts.signing import signatures
 from gateway.alerts.spec import WebhookSpec
+from gateway.retry_after import asked_wait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +105,7 @@ class WebhookTarget:
                 if not answer.ok:
                     said = await answer.content.read(_SHOWN)
                 answer.close()  # what may come after it is nobody's concern
-                wait = self._asked(answer.headers.get("Retry-After", ""))
+                wait = asked_wait(answer.headers.get("Retry-After"), self._clock())
                 return answer.status, " ".join(said.decode(errors="replace").split()), wait
         except TimeoutError as fault:
             raise Later(f"{place}: no answer within {self._spec.timeout:g} s") from fault
@@ -115,19 +114,6 @@ class WebhookTarget:
             words = getattr(fault, "strerror", None) or getattr(fault, "message", "")
             told = " ".join(str(words).split())[:_SHOWN]
             raise Later(f"{place}: {type(fault).__name__} {told}".rstrip()) from fault
-
-    def _asked(self, header: str) -> float:
-        """Seconds of a Retry-After: a number, or a date (RFC 9110, 10.2.3)."""
-        if not header:
-            return 0.0
-        try:
-            wait = float(header)
-        except ValueError:
-            try:
-                wait = parsedate_to_datetime(header).timestamp() - self._clock()
-            except ValueError:
-                return 0.0
-        return max(wait, 0.0) if math.isfinite(wait) else 0.0
 
     async def probe(self) -> str:
         """Asks the server for its options: any answer shows that it is there.

@@ -29,7 +29,7 @@ from gateway.errors import ConfigError, GatewayError, StoreError
 from gateway.queries import devices
 from gateway.queries.directory import Directory
 from gateway.queries.privacy import EXACT
-from gateway.queries.recent import Recent, worker
+from gateway.queries.recent import Recent, beside
 from gateway.queries.seen import Seen, World
 from gateway.reports.periods import ZONE
 from gateway.store.asked import AskedStore
@@ -88,7 +88,7 @@ def main(pipe: Connection[Word, Status], spec: ApiSpec) -> None:
         store = AskedStore(spec.data / SOCKET, seconds=_SECONDS, rows=_ROWS)
         told = Told()
         directory = Directory(store, casebook)
-        recent = Recent(beside=worker())
+        recent = Recent(beside=beside)
         world = World(
             store, casebook, directory, profiles, spec.data / "ledger", recent=recent,
             regions=regions,

@@ -59,9 +59,17 @@ class QualityCounts:
     Args:
         world: to be asked.
         clock: seconds.
+        most_assessed: rows that an answer over several days may have.
     """
 
-    def __init__(self, world: World, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        most_assessed: int = _MOST_ASSESSED,
+    ) -> None:
+        self.most_assessed = most_assessed
         self._world = world
         self._recent = Recent(clock, most=_MOST_ROWS, size=len, beside=world.recent.beside)
 
@@ -172,9 +180,9 @@ def _assessed(seen: Seen, counts: QualityCounts, choice: QualityChoice) -> list[
                 sums.add(device_id, kind, row, at, told)
         if not choice.total:
             made += sums.assessed(date)
-        if len(made) > _MOST_ASSESSED and date < choice.last:
+        if len(made) > counts.most_assessed and date < choice.last:
             raise ConfigError(
-                f"until: more than {_MOST_ASSESSED:,} rows by {date}; fewer days, or total"
+                f"until: more than {counts.most_assessed:,} rows by {date}; fewer days, or total"
             )
     return sums.assessed(None) if choice.total else made
 

@@ -7,13 +7,14 @@ looks now and then does not wait for it, and who looks again sees the new one.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import structlog
+
+from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -37,16 +38,9 @@ def weight(answer: object) -> int:
     return 1 + sum(len(part) for part in parts if isinstance(part, dict | list)) // _ROWS
 
 
-def worker() -> Callable[[Callable[[], None]], None]:
-    """What does one thing after the other in a thread that holds up no end of the process."""
-    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        while True:
-            waiting.get()()
-
-    threading.Thread(target=run, name="renewing", daemon=True).start()
-    return waiting.put
+def beside(work: Callable[[], None]) -> None:
+    """Does something in a thread of its own, which holds up no end of the process."""
+    threading.Thread(target=work, name="renewing", daemon=True).start()
 
 
 class _Kept(NamedTuple):
@@ -80,6 +74,7 @@ class Recent:
         self._most = most
         self._size = size
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._total = 0
         self._gates: dict[Hashable, threading.Lock] = {}
@@ -114,13 +109,19 @@ class Recent:
         return self._make(key, seconds, make)
 
     def _renew(self, key: Hashable, seconds: float, make: Callable[[], Made]) -> None:
+        """Makes an answer anew, one after the other; where it fails, who asks next is told why."""
+        made = False
         try:
-            self._make(key, seconds, make)
-        except Exception:
-            log.exception("an answer could not be made anew", key=repr(key))
+            with self._turn:
+                self._make(key, seconds, make)
+            made = True
+        except GatewayError as error:
+            log.info("an answer could not be made anew", key=repr(key), error=str(error))
         finally:
             with self._lock:
                 self._renewing.discard(key)
+                if not made:
+                    self._kept.pop(key, None)
 
     def _make(self, key: Hashable, seconds: float, make: Callable[[], Made]) -> Made:
         with self._lock:

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import math
 import time
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
@@ -24,6 +22,7 @@ from influxdb_client.rest import ApiException
 
 from gateway.errors import ConfigError, StoreRefused, StoreUnavailable
 from gateway.records import Quarantined
+from gateway.retry_after import asked_wait
 from gateway.store.lines import ReadingLines, flag_line
 
 if TYPE_CHECKING:
@@ -234,24 +233,13 @@ class InfluxSink:
             said = f"{self.url} answered {fault.status}: {_message(fault)}"
             if fault.status in _ROW_FAULTS:
                 raise StoreRefused(said) from fault
-            raise _LaterError(said, self._retry_after(fault.retry_after)) from fault
+            raise _LaterError(
+                said, min(asked_wait(fault.retry_after, self._clock()), _LONGEST_ASKED)
+            ) from fault
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
             raise _LaterError(f"{self.url}: {type(fault).__name__}: {fault}") from fault
         if not accepted:
             raise _LaterError(f"{self.url} answered neither 201 nor 204: is this the database?")
-
-    def _retry_after(self, header: str | None) -> float:
-        """Seconds that the database asks for: a number, or a date (RFC 9110, 10.2.3)."""
-        if not header:
-            return 0.0
-        try:
-            wait = float(header)
-        except ValueError:
-            try:
-                wait = parsedate_to_datetime(header).timestamp() - self._clock()
-            except ValueError:
-                return 0.0
-        return min(max(wait, 0.0), _LONGEST_ASKED) if math.isfinite(wait) else 0.0
 
     async def _until_done(self, action: Callable[[], Awaitable[T]]) -> T:
         """Tries again with jittered back-off for as long as the store or database is away."""

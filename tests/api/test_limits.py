@@ -6,7 +6,8 @@ import pytest
 
 from gateway.api.guard import Slots
 from gateway.api.problems import Busy
-from gateway.queries import quality
+from gateway.queries.quality import QualityCounts
+from tests.api.world import Bureau
 
 V1 = "/api/v1"
 DAYS = f"{V1}/quality?since=2023-11-15&until=2023-11-17&by=device"
@@ -20,14 +21,17 @@ def test_of_a_device_that_is_not_seen_nothing_is_counted(bureau, device_id):
     assert len(bureau.api.quality._recent._kept) == before
 
 
-def test_an_answer_that_is_made_as_a_whole_has_only_so_many_rows(bureau, monkeypatch):
-    monkeypatch.setattr(quality, "_MOST_ASSESSED", 5)
+def test_an_answer_that_is_made_as_a_whole_has_only_so_many_rows(tmp_path):
+    bureau = Bureau(tmp_path)
+    bureau.add_people()
+    bureau.api.quality = QualityCounts(bureau.api.world, most_assessed=5)
     told = bureau.client("looker").get(DAYS)
     assert told.status_code == 400
     assert "fewer days, or total" in told.json()["detail"]
     for address in (f"{DAYS}&total=true", f"{V1}/quality?since=2023-11-15&by=device"):
         told = bureau.client("looker").get(address)
         assert (told.status_code, len(told.json()["items"]) > 5) == (200, True), address
+    bureau.close()
 
 
 def test_one_account_does_not_take_every_place_of_an_export(bureau):

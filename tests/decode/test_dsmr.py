@@ -170,14 +170,18 @@ def test_the_meters_behind_a_published_port(case):
     )
 
 
+def checked(case):
+    """Whether a telegram ends with a CRC, which those before version 4 do not."""
+    _, _, end = case["payload_text"].partition("\n!")
+    return end[:4].isalnum()
+
+
 @pytest.mark.corpora
 @pytest.mark.skipif(not CASES, reason="corpora not here")
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", list(filter(checked, CASES)), ids=lambda case: case["id"])
 def test_a_published_telegram_damaged_anywhere_is_refused(case):
     payload = case["payload_text"].encode()
     mark = payload.index(b"\n!") + 1
-    if not payload[mark + 1 : mark + 5].isalnum():
-        pytest.skip("this telegram has no CRC")
     for place in range(0, mark + 5, 3):
         changed = bytearray(payload)
         changed[place] ^= 0x01

@@ -31,9 +31,7 @@ const pages = () => ORDER.filter(([, ...needs]) => needs.every(may)).map(([name]
 const path = (name) => (name === "overview" ? "/" : `/${name}`);
 
 function setTheme() {
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const now = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
-  const next = now === "dark" ? "light" : "dark";
+  const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
   document.documentElement.dataset.theme = next;
   localStorage.setItem("theme", next);
   dispatchEvent(new Event("theme"));

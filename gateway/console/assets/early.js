@@ -8,8 +8,18 @@
       return null;
     }
   };
-  const theme = read("theme");
-  if (theme === "dark" || theme === "light") root.dataset.theme = theme;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const dress = () => {
+    const theme = read("theme");
+    root.dataset.theme =
+      theme === "dark" || theme === "light" ? theme : dark.matches ? "dark" : "light";
+  };
+  dress();
+  // A device that turns dark in the evening takes the page along, unless somebody chose.
+  dark.addEventListener("change", () => {
+    dress();
+    dispatchEvent(new Event("theme"));
+  });
   const asked = new URLSearchParams(location.search).get("lang");
   const known = asked ?? read("language") ?? navigator.language;
   if (asked === "zh" || asked === "en") {

@@ -25,7 +25,11 @@ function seriesOf(lines) {
       width: line.dash ? 1 : 1.6,
       dash: line.dash,
       value: told,
-      points: { show: line.dash ? false : line.at.length < 120 || undefined, size: 5, fill: stroke },
+      points: {
+        show: line.dash ? false : line.at.length < 120 || undefined,
+        size: 5,
+        fill: stroke,
+      },
     };
     const edge = { stroke: "transparent", points: { show: false }, label: "" };
     return many ? [mean, { ...edge }, { ...edge }] : [mean, { ...edge }, { ...edge }];

@@ -155,6 +155,19 @@ export function search(label, value, onchange) {
   return field(label, input);
 }
 
+// What narrows a list; nothing is sent.
+export const filterForm = (...fields) =>
+  h(
+    "form",
+    {
+      class: "filters",
+      role: "search",
+      "aria-label": t("filter.label"),
+      onsubmit: (event) => event.preventDefault(),
+    },
+    fields,
+  );
+
 export function dialog(title, build) {
   const box = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" });
   const close = () => {
@@ -254,12 +267,7 @@ export const flagFeed = (items, { ofOne = false } = {}) =>
           "div",
           null,
           h("a", { href: `/flags/${encodeURIComponent(each.id)}` }, title(each.title, each.code)),
-          h(
-            "div",
-            { class: "sub" },
-            !ofOne && `${each.device_id} · `,
-            clock(each.from, false),
-          ),
+          h("div", { class: "sub" }, !ofOne && `${each.device_id} · `, clock(each.from, false)),
         ),
         ofOne && status(each.status),
       ),

@@ -5,9 +5,29 @@ import { h, replace } from "../dom.js";
 import { count, time } from "../format.js";
 import { note } from "../router.js";
 import { t, word } from "../texts.js";
-import { button, empty, heading, listing, search, select, table, toast } from "../ui.js";
+import {
+  button,
+  empty,
+  filterForm,
+  heading,
+  listing,
+  search,
+  select,
+  table,
+  toast,
+} from "../ui.js";
 
-const FAMILIES = ["flag.", "look.", "user.", "token.", "login", "device.", "certificate.", "quarantine.", "retention."];
+const FAMILIES = [
+  "flag.",
+  "look.",
+  "user.",
+  "token.",
+  "login",
+  "device.",
+  "certificate.",
+  "quarantine.",
+  "retention.",
+];
 
 export async function show(host, at) {
   const chosen = {
@@ -62,14 +82,7 @@ export async function show(host, at) {
     host,
     heading(t("nav.audit"), check),
     verdict,
-    h(
-      "form",
-      {
-        class: "filters",
-        role: "search",
-        "aria-label": t("filter.label"),
-        onsubmit: (event) => event.preventDefault(),
-      },
+    filterForm(
       select(
         t("audit.action"),
         chosen.action,

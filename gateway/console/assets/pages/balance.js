@@ -310,7 +310,8 @@ function nozzles(told) {
   );
 }
 
-const details = (name, body) => h("details", { class: "balance-more" }, h("summary", null, name), body);
+const details = (name, body) =>
+  h("details", { class: "balance-more" }, h("summary", null, name), body);
 
 // Of electricity a loss is a line loss; of water and gas it has other names.
 const namedFor = (name) => (key) =>
@@ -345,10 +346,7 @@ function feederCard(told, later) {
     unit(told.unit),
     legend([named("supplied"), named("used")]),
   );
-  const losses = cell(
-    named("loss-percent"),
-    told.judged ? `% · ${t("balance.band")}` : "%",
-  );
+  const losses = cell(named("loss-percent"), told.judged ? `% · ${t("balance.band")}` : "%");
   const extent = [Date.parse(told.days[0].from), Date.parse(told.days.at(-1).from) + 86400e3];
   later(() =>
     plot(
@@ -434,8 +432,16 @@ function suspects(told) {
               "li",
               null,
               device(each.device_id),
-              h("strong", null, t("balance.confidence", { percent: number(100 * each.confidence, 0) })),
-              h("span", { class: "sub" }, t("balance.share", { percent: number(100 * each.share, 0) })),
+              h(
+                "strong",
+                null,
+                t("balance.confidence", { percent: number(100 * each.confidence, 0) }),
+              ),
+              h(
+                "span",
+                { class: "sub" },
+                t("balance.share", { percent: number(100 * each.share, 0) }),
+              ),
             ),
           ),
         )

@@ -5,7 +5,7 @@ import { h, replace } from "../dom.js";
 import { count, kind, time } from "../format.js";
 import { go, note } from "../router.js";
 import { t, word } from "../texts.js";
-import { empty, heading, listing, search, select, state, table } from "../ui.js";
+import { empty, filterForm, heading, listing, search, select, state, table } from "../ui.js";
 import { show as showDevice } from "./device.js";
 
 const FILTERS = ["text", "kind", "state", "region", "vendor", "model", "site"];
@@ -28,14 +28,7 @@ export async function show(host, at) {
   replace(
     host,
     heading(t("nav.devices")),
-    h(
-      "form",
-      {
-        class: "filters",
-        role: "search",
-        "aria-label": t("filter.label"),
-        onsubmit: (event) => event.preventDefault(),
-      },
+    filterForm(
       search(t("filter.text"), chosen.text, change("text")),
       select(
         t("filter.kind"),

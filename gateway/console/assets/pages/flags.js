@@ -12,6 +12,7 @@ import {
   dialog,
   empty,
   field,
+  filterForm,
   heading,
   listing,
   search,
@@ -234,14 +235,7 @@ function filterBar(known, chosen, change) {
         onchange: (event) => change(name)(event.target.value),
       }),
     );
-  return h(
-    "form",
-    {
-      class: "filters",
-      role: "search",
-      "aria-label": t("filter.label"),
-      onsubmit: (event) => event.preventDefault(),
-    },
+  return filterForm(
     select(t("filter.status"), chosen.status, statuses, change("status")),
     select(
       t("filter.severity"),

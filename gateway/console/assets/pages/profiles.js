@@ -14,6 +14,7 @@ import {
   failure,
   field,
   filled,
+  filterForm,
   heading,
   search,
   select,
@@ -48,14 +49,7 @@ export async function show(host, at) {
   replace(
     host,
     heading(t("nav.profiles")),
-    h(
-      "form",
-      {
-        class: "filters",
-        role: "search",
-        "aria-label": t("filter.label"),
-        onsubmit: (event) => event.preventDefault(),
-      },
+    filterForm(
       search(t("filter.text"), chosen.text, change("text")),
       select(
         t("filter.kind"),

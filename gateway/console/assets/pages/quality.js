@@ -5,7 +5,7 @@ import { h, replace } from "../dom.js";
 import { count, day, kind, number } from "../format.js";
 import { note } from "../router.js";
 import { t, word } from "../texts.js";
-import { button, empty, field, filled, heading, select, table } from "../ui.js";
+import { button, empty, field, filled, filterForm, heading, select, table } from "../ui.js";
 import { bar, scoreOf } from "./device.js";
 
 const DIMENSIONS = [
@@ -86,13 +86,7 @@ export async function show(host, at) {
     host,
     heading(t("nav.quality")),
     h("p", { class: "lead" }, t("quality.lead")),
-    h(
-      "form",
-      {
-        class: "filters",
-        "aria-label": t("filter.label"),
-        onsubmit: (event) => event.preventDefault(),
-      },
+    filterForm(
       select(
         t("quality.by"),
         chosen.by,

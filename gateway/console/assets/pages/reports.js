@@ -5,7 +5,7 @@ import { h, replace } from "../dom.js";
 import { day } from "../format.js";
 import { note } from "../router.js";
 import { language, t } from "../texts.js";
-import { card, field, filled, heading, table } from "../ui.js";
+import { card, field, filled, filterForm, heading, table } from "../ui.js";
 import { lastDay } from "./quality.js";
 
 const MONTHS = 6;
@@ -42,12 +42,13 @@ export async function show(host, at) {
     host,
     heading(t("nav.reports")),
     h("p", { class: "lead" }, t("reports.lead")),
+    filterForm(field(t("column.region"), region, t("reports.region"))),
     h(
-      "form",
-      { class: "filters", onsubmit: (event) => event.preventDefault() },
-      field(t("column.region"), region, t("reports.region")),
+      "div",
+      { class: "columns" },
+      card(t("reports.months"), months),
+      card(t("reports.weeks"), weeks),
     ),
-    h("div", { class: "columns" }, card(t("reports.months"), months), card(t("reports.weeks"), weeks)),
   );
   await filled(months, async () => {
     latest = await lastDay(at);
@@ -71,7 +72,12 @@ export function opening(path, query) {
       label,
     );
   };
-  return h("span", { class: "buttons" }, link("pdf", t("reports.pdf")), link("html", t("reports.html")));
+  return h(
+    "span",
+    { class: "buttons" },
+    link("pdf", t("reports.pdf")),
+    link("html", t("reports.html")),
+  );
 }
 
 function periods(kind, title, names, region) {

@@ -40,12 +40,19 @@ export function confirm(chosen, messages, ordered) {
         const known = fault.kind === "refused";
         replace(
           problem,
-          known ? h("p", { role: "alert", class: "bad-text" }, t("reprocess.refused")) : failure(fault),
+          known
+            ? h("p", { role: "alert", class: "bad-text" }, t("reprocess.refused"))
+            : failure(fault),
         );
       }
     }
     return [
-      h("p", { class: "strong" }, `${ofChoice(chosen)} · `, t("reprocess.many", { count: count(messages) })),
+      h(
+        "p",
+        { class: "strong" },
+        `${ofChoice(chosen)} · `,
+        t("reprocess.many", { count: count(messages) }),
+      ),
       h(
         "ul",
         { class: "points" },
@@ -140,15 +147,35 @@ function result(order) {
     order.state === "running"
       ? t("reprocess.progress", { decided: count(order.decided), count: count(order.messages) })
       : t("reprocess.decided", { count: count(order.decided) }),
-    h("span", { class: "mark part-mark-stored" }, t("reprocess.part-stored"), " ", count(order.stored)),
-    h("span", { class: "mark part-mark-refused" }, t("reprocess.part-refused"), " ", count(order.refused)),
+    h(
+      "span",
+      { class: "mark part-mark-stored" },
+      t("reprocess.part-stored"),
+      " ",
+      count(order.stored),
+    ),
+    h(
+      "span",
+      { class: "mark part-mark-refused" },
+      t("reprocess.part-refused"),
+      " ",
+      count(order.refused),
+    ),
   ];
   const nothing = order.duplicates + order.ignored;
   if (nothing)
     parts.push(
-      h("span", { class: "mark part-mark-nothing" }, t("reprocess.part-nothing"), " ", count(nothing)),
+      h(
+        "span",
+        { class: "mark part-mark-nothing" },
+        t("reprocess.part-nothing"),
+        " ",
+        count(nothing),
+      ),
     );
   if (order.state === "failed")
-    parts.push(h("div", { class: "bad-text" }, t("reprocess.gave-up", { offset: order.next_offset })));
+    parts.push(
+      h("div", { class: "bad-text" }, t("reprocess.gave-up", { offset: order.next_offset })),
+    );
   return parts;
 }

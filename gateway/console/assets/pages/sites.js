@@ -6,7 +6,17 @@ import { count, kind, quantity, unit } from "../format.js";
 import { plot } from "../plot.js";
 import { go } from "../router.js";
 import { t } from "../texts.js";
-import { card, crumbs, empty, filled, flagFeed, heading, search, table } from "../ui.js";
+import {
+  card,
+  crumbs,
+  empty,
+  filled,
+  filterForm,
+  flagFeed,
+  heading,
+  search,
+  table,
+} from "../ui.js";
 import { balances } from "./balance.js";
 import { rowsOf } from "./devices.js";
 
@@ -33,14 +43,7 @@ export async function show(host, at) {
           ),
         );
       draw("");
-      return [
-        h(
-          "form",
-          { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
-          search(t("filter.text"), "", draw),
-        ),
-        rows,
-      ];
+      return [filterForm(search(t("filter.text"), "", draw)), rows];
     },
     { lines: 8 },
   );
@@ -65,10 +68,7 @@ function list(items) {
             return h(
               "span",
               { class: `chip balance-${off ? "unbalanced" : judged ? "quiet" : "unknown"}` },
-              [
-                t(`sites.head-${name}`),
-                judged && t(off ? "sites.unbalanced" : "sites.no-finding"),
-              ]
+              [t(`sites.head-${name}`), judged && t(off ? "sites.unbalanced" : "sites.no-finding")]
                 .filter(Boolean)
                 .join(" · "),
             );
@@ -101,13 +101,7 @@ async function showSite(host, at, site) {
     h("div", { class: "story-main" }, card(t("nav.devices"), devices)),
     h("div", { class: "story-side" }, may("flags") && card(t("nav.flags"), flags)),
   );
-  replace(
-    host,
-    crumbs("/sites", t("nav.sites")),
-    heading(site),
-    may("readings") && balance,
-    below,
-  );
+  replace(host, crumbs("/sites", t("nav.sites")), heading(site), may("readings") && balance, below);
   await Promise.all([
     may("readings") &&
       balances(balance, `sites/${encodeURIComponent(site)}`, at, (told, later) =>
