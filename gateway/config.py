@@ -24,7 +24,19 @@ from gateway.alerts.spec import AlertSpec
 from gateway.config_alerts import AlertSettings
 from gateway.config_api import ApiSettings, MetricsSettings, ReportSettings
 from gateway.config_retention import RetentionSettings
-from gateway.config_tables import Name, Port, Table, secret_of, table_in
+from gateway.config_tables import (
+    Authorities,
+    Name,
+    Password,
+    PasswordFile,
+    PasswordVariable,
+    Port,
+    Table,
+    TokenFile,
+    TokenVariable,
+    secret_of,
+    table_in,
+)
 from gateway.sources import BrokerSettings, Will, filter_fault
 
 PREFIX: Final = "GATEWAY_"
@@ -51,17 +63,11 @@ class SourceSettings(Table):
         default=None, min_length=1, description="default: made once and kept in the data directory"
     )
     username: str | None = Field(default=None, description="user name")
-    password: SecretStr | None = Field(
-        default=None, description="password; rather use the next two"
-    )
-    password_file: Path | None = Field(default=None, description="file that holds the password")
-    password_env: str | None = Field(
-        default=None, description="environment variable with the password"
-    )
+    password: Password = None
+    password_file: PasswordFile = None
+    password_env: PasswordVariable = None
     tls: bool = Field(default=False, description="encrypt; implied by ca_file and cert_file")
-    ca_file: Path | None = Field(
-        default=None, description="certificates to trust, not the system's"
-    )
+    ca_file: Authorities = None
     cert_file: Path | None = Field(
         default=None, description="certificate of this client (mutual TLS)"
     )
@@ -200,8 +206,8 @@ class SinkSettings(Table):
     org: str = Field(default="", description="organisation (InfluxDB)")
     bucket: str = Field(default="metering", min_length=1, description="bucket or database")
     token: SecretStr | None = Field(default=None, description="token; rather use the next two")
-    token_file: Path | None = Field(default=None, description="file that holds the token")
-    token_env: str | None = Field(default=None, description="environment variable with the token")
+    token_file: TokenFile = None
+    token_env: TokenVariable = None
 
     _token: str | None = PrivateAttr(None)
 

@@ -21,7 +21,17 @@ from gateway.alerts.spec import (
     Severity,
     WebhookSpec,
 )
-from gateway.config_tables import LOOPBACK, Name, Port, Table, secret_of
+from gateway.config_tables import (
+    LOOPBACK,
+    Authorities,
+    Name,
+    Password,
+    PasswordFile,
+    PasswordVariable,
+    Port,
+    Table,
+    secret_of,
+)
 from gateway.quantities import KINDS
 from gateway.sources import BrokerSettings
 
@@ -61,17 +71,11 @@ class MqttAlertSettings(Table):
     )
     port: Port | None = Field(default=None, description="its TCP port; default 1883, with TLS 8883")
     username: str | None = Field(default=None, description="user name there")
-    password: SecretStr | None = Field(
-        default=None, description="password; rather use the next two"
-    )
-    password_file: Path | None = Field(default=None, description="file that holds the password")
-    password_env: str | None = Field(
-        default=None, description="environment variable with the password"
-    )
+    password: Password = None
+    password_file: PasswordFile = None
+    password_env: PasswordVariable = None
     tls: bool = Field(default=False, description="encrypt; implied by ca_file")
-    ca_file: Path | None = Field(
-        default=None, description="certificates to trust, not the system's"
-    )
+    ca_file: Authorities = None
 
     _password: str | None = PrivateAttr(None)
 
@@ -128,9 +132,7 @@ class WebhookAlertSettings(Table):
     secret_env: str | None = Field(
         default=None, description="environment variable with the signing key"
     )
-    ca_file: Path | None = Field(
-        default=None, description="certificates to trust, not the system's"
-    )
+    ca_file: Authorities = None
     plain_http: bool = Field(
         default=False, description="allow http:// to another machine: flags travel readable"
     )
@@ -196,16 +198,10 @@ class EmailAlertSettings(Table):
         default="starttls", description="encryption: from the first byte (tls), or asked for"
     )
     username: str | None = Field(default=None, description="user name")
-    password: SecretStr | None = Field(
-        default=None, description="password; rather use the next two"
-    )
-    password_file: Path | None = Field(default=None, description="file that holds the password")
-    password_env: str | None = Field(
-        default=None, description="environment variable with the password"
-    )
-    ca_file: Path | None = Field(
-        default=None, description="certificates to trust, not the system's"
-    )
+    password: Password = None
+    password_file: PasswordFile = None
+    password_env: PasswordVariable = None
+    ca_file: Authorities = None
     sender: str = Field(description="who writes: an address, or Name <address>")
     recipients: tuple[str, ...] = Field(min_length=1, description="who gets it: addresses")
     language: Literal["zh", "en"] = Field(default="zh", description="of the mail")

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
-from gateway.config_tables import LOOPBACK, Table, secret_of
+from gateway.config_tables import LOOPBACK, Table, TokenFile, TokenVariable, secret_of
 
 
 class MetricsSettings(Table):
@@ -16,8 +16,8 @@ class MetricsSettings(Table):
     host: str = Field(default="127.0.0.1", description="address to listen on; others need a token")
     port: int = Field(default=9464, ge=0, le=65535, description="TCP port; 0 takes a free one")
     token: SecretStr | None = Field(default=None, description="bearer token that callers must show")
-    token_file: Path | None = Field(default=None, description="file that holds the token")
-    token_env: str | None = Field(default=None, description="environment variable with the token")
+    token_file: TokenFile = None
+    token_env: TokenVariable = None
 
     _token: str | None = PrivateAttr(None)
 

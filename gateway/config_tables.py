@@ -12,6 +12,16 @@ LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+# A secret is given in one of three ways, and what they are called is the same in every table.
+Password = Annotated[SecretStr | None, Field(description="password; rather use the next two")]
+PasswordFile = Annotated[Path | None, Field(description="file that holds the password")]
+PasswordVariable = Annotated[
+    str | None, Field(description="environment variable with the password")
+]
+TokenFile = Annotated[Path | None, Field(description="file that holds the token")]
+TokenVariable = Annotated[str | None, Field(description="environment variable with the token")]
+Authorities = Annotated[Path | None, Field(description="certificates to trust, not the system's")]
+
 
 class Table(BaseModel):
     """A table of the file; unknown keys are faults."""
