@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
 from rich.panel import Panel
@@ -12,44 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.checks import CATALOGUE
+from gateway.messages import Texts
 from gateway.times import rfc3339
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from gateway.demo import Outcome
+    from gateway.messages import Language
     from gateway.status import Status
     from gateway.worker_messages import Report
 
-Language = Literal["en", "zh"]
-
-_TEXTS: Final[dict[str, dict[Language, str]]] = {
-    "title": {"en": "Metering gateway, demo", "zh": "计量网关演示"},
-    "rate": {"en": "messages/s", "zh": "消息/秒"},
-    "received": {"en": "received", "zh": "已接收"},
-    "readings": {"en": "readings", "zh": "读数"},
-    "devices": {"en": "devices", "zh": "器具"},
-    "pending": {"en": "pending", "zh": "待处理"},
-    "lag": {"en": "lag", "zh": "延迟"},
-    "duplicates": {"en": "duplicates", "zh": "重复"},
-    "quarantine": {"en": "quarantine", "zh": "隔离"},
-    "balance": {"en": "balance", "zh": "收支平衡"},
-    "ledger": {"en": "ledger", "zh": "账本"},
-    "processing": {"en": "processing", "zh": "处理"},
-    "flags": {"en": "Flags by code", "zh": "按代码统计的标记"},
-    "latest": {"en": "Latest flags", "zh": "最新标记"},
-    "none": {"en": "none yet", "zh": "暂无"},
-    "hint": {"en": "Ctrl-C ends it cleanly", "zh": "按 Ctrl-C 正常结束"},
-    "code": {"en": "code", "zh": "代码"},
-    "count": {"en": "flags", "zh": "标记"},
-    "cheats": {"en": "cheats done", "zh": "实际作弊"},
-    "right": {"en": "everything is as it should be", "zh": "一切正常"},
-    "wrong": {"en": "something is wrong", "zh": "存在问题"},
-    "messages": {"en": "messages", "zh": "消息"},
-    "sent": {"en": "sent", "zh": "已发送"},
-    "lost": {"en": "lost", "zh": "丢失"},
-    "quarantined": {"en": "quarantined", "zh": "已隔离"},
-}
 _SEVERITY: Final = {"critical": "bold red", "major": "red", "minor": "yellow", "info": "dim"}
 _WINDOW_S: Final = 3.0
 
@@ -62,12 +35,12 @@ class View:
     """
 
     def __init__(self, language: Language) -> None:
-        self._language: Language = language
+        self._texts = Texts(language)
         self._samples: deque[tuple[float, int]] = deque()
 
     def say(self, key: str) -> str:
         """A text in the language of the view."""
-        return _TEXTS[key][self._language]
+        return self._texts(f"demo.{key}")
 
     def rate(self, status: Status) -> float:
         """Messages a second over the last few seconds."""
@@ -140,7 +113,7 @@ class View:
     def title(self, code: str) -> str:
         """What a flag code means."""
         info = CATALOGUE.get(code)
-        return info.title[self._language] if info else ""
+        return info.title[self._texts.language] if info else ""
 
     def summary(self, outcome: Outcome) -> RenderableType:
         """What it came to."""
@@ -167,7 +140,9 @@ class View:
         verdict.stylize("red" if outcome.faults else "green")
         for fault in outcome.faults:
             verdict.append(f"\n  {fault}", style="red")
-        return Group(line, table, verdict)
+        if outcome.faults:
+            return Group(line, table, verdict)
+        return Group(line, table, verdict, Text(self.say("next")))
 
 
 def _short(value: object) -> str:

@@ -60,7 +60,7 @@ def test_every_text_is_used():
     )
     families = (
         "status", "severity", "action", "column", "dimension", "role", "event", "kind", "span",
-        "holds", "result", "registered",
+        "holds", "result", "registered", "demo",
     )  # fmt: skip
     for key in Texts("en").keys():  # noqa: SIM118 - no mapping
         family, _, word = key.partition(".")
