@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from gateway.committing import Committing
 from gateway.deciding import Decided, Decider
 from gateway.errors import StoreRefused
 from gateway.ledger import Ledger, UnreadableBatch
@@ -40,12 +41,13 @@ RETRIED: Final = frozenset({"decode", "normalise", "store"})
 
 
 class Ahead(msgspec.Struct):
-    """What was decided and waits for its commit: messages up to ``reached``.
+    """What was decided and waits for its commit: messages from ``begun`` up to ``reached``.
 
     Of the readings the store has taken over all but the last few.  ``obstacle`` is where messages
     begin that can be read again, and why those before it cannot.
     """
 
+    begun: int
     reached: int
     decided: Decided
     prepared: list[Prepared] = []
@@ -57,6 +59,11 @@ class Processor:
 
     Readings, flags, quarantine, the offset reached and (now and then) a snapshot of the checks'
     state go to the store in one transaction, so a kill at any moment neither loses nor repeats.
+
+    Attributes:
+        offset: up to where the store has what was decided.
+        counters: of the messages below it.
+        snapshot_offset: of the latest snapshot in the store.
     """
 
     def __init__(
@@ -75,6 +82,7 @@ class Processor:
         self.snapshot_messages = snapshot_messages
         checkpoint = store.checkpoint()
         self.offset = checkpoint.next_offset
+        self._committing = Committing(store)
         self._ahead: Ahead | None = None
         self.snapshot_offset = checkpoint.snapshot_offset
         self.counters = checkpoint.counters
@@ -147,16 +155,21 @@ class Processor:
     def step(self) -> int:
         """Decides the next messages, at most ``commit_messages``, and commits them.
 
+        Where there were as many as that, more wait: their commit is still under way at the return.
+
         Returns:
             The number of messages decided; 0 at the end of the ledger.
         """
         ahead = self._gathered()
-        decided = ahead.reached - self.offset
+        decided = ahead.reached - ahead.begun
         if decided:
-            due = ahead.reached - self.snapshot_offset + self._late >= self.snapshot_messages
-            self._commit(ahead, snapshot=due)
-        elif ahead.obstacle is not None:
-            decided = self._pass_over(*ahead.obstacle)
+            self._begin(ahead)
+            if decided < self.commit_messages:
+                self.land()
+        else:
+            self.land()
+            if ahead.obstacle is not None:
+                decided = self._pass_over(*ahead.obstacle)
         self._ahead = None
         return decided
 
@@ -168,14 +181,19 @@ class Processor:
         Returns:
             The number of messages that wait for the commit, at most ``commit_messages``.
         """
-        return self._gathered().reached - self.offset
+        ahead = self._gathered()
+        return ahead.reached - ahead.begun
 
     def _gathered(self) -> Ahead:
-        if self._ahead is None:
-            counters = msgspec.structs.replace(self.counters)
-            self._ahead = Ahead(self.offset, Decided(counters=counters))
         ahead = self._ahead
-        end = self.offset + self.commit_messages
+        if ahead is None:
+            last = self._committing.under_way
+            begun, counters = (
+                (self.offset, self.counters) if last is None else (last.next_offset, last.counters)
+            )
+            decided = Decided(counters=msgspec.structs.replace(counters))
+            ahead = self._ahead = Ahead(begun, begun, decided)
+        end = ahead.begun + self.commit_messages
         while ahead.reached < end:
             try:
                 batch = self.ledger.read(ahead.reached, min(_AT_ONCE, end - ahead.reached))
@@ -209,12 +227,13 @@ class Processor:
             detail=f"offsets {self.offset} to {reached - 1}: {why}; see `gateway ledger verify`",
         )
         decided = Decided(quarantined=[row], counters=counters)
-        self._commit(Ahead(reached, decided), snapshot=False)
+        self._commit(Ahead(self.offset, reached, decided), snapshot=False)
         return missing
 
     def finish(self) -> None:
         """Commits what was gathered, and a snapshot: the next start has nothing to rebuild."""
-        ahead = self._ahead or Ahead(self.offset, Decided(counters=self.counters))
+        self.land()
+        ahead = self._ahead or self._nothing(self.counters)
         if self.snapshot_offset < ahead.reached or self._late:
             self._commit(ahead, snapshot=True)
         self._ahead = None
@@ -226,13 +245,14 @@ class Processor:
 
     def settle(self) -> None:
         """Commits what would be found if nothing more came, at the end of a capture."""
+        self.land()
         flags: list[Flag] = []
         self.decider.judge.foresee(flags)
         if flags:
             counters = msgspec.structs.replace(self.counters)
             counters.flags += len(flags)
             decided = Decided(flags=flags, counters=counters)
-            self._commit(Ahead(self.offset, decided), snapshot=False)
+            self._commit(Ahead(self.offset, self.offset, decided), snapshot=False)
 
     def switch(self, decider: Decider) -> int:
         """Goes on with another decider: profiles or registry were changed.
@@ -271,7 +291,7 @@ class Processor:
             if progress is not None:
                 progress(min(at + _AT_ONCE, len(offsets)), len(offsets))
         # The checks have seen more now: the snapshot goes along.
-        self._commit(Ahead(self.offset, Decided(counters=self.counters)), snapshot=True)
+        self._commit(self._nothing(self.counters), snapshot=True)
         return len(offsets)
 
     def retry(
@@ -295,6 +315,7 @@ class Processor:
         Returns:
             The progress after these: ``reached`` is the last message that is done.
         """
+        self.land()
         decided = Decided(counters=msgspec.structs.replace(self.counters))
         done: list[int] = []
         taken = 0
@@ -307,7 +328,7 @@ class Processor:
                 done.append(offset)
             if enough():
                 break
-        ahead = Ahead(self.offset, decided)
+        ahead = Ahead(self.offset, self.offset, decided)
         self._prepare(ahead)
         after = self._progress(progress or Reprocessing(0), offsets[:taken], decided.counters)
         kept = None if progress is None else after
@@ -345,13 +366,36 @@ class Processor:
             prepared=ahead.prepared,
         )
 
+    def _nothing(self, counters: Counters) -> Ahead:
+        return Ahead(self.offset, self.offset, Decided(counters=counters))
+
     def _commit(self, ahead: Ahead, *, snapshot: bool) -> None:
+        self._begin(ahead, snapshot=snapshot)
+        self.land()
+
+    def _begin(self, ahead: Ahead, *, snapshot: bool | None = None) -> None:
+        """Begins the commit of what was decided, when the one before has landed.
+
+        Args:
+            ahead: what was decided.
+            snapshot: whether the checks' state goes along; by default when it is due.
+        """
         self._prepare(ahead)
-        self.store.commit(self._results(ahead, snapshot=snapshot))
-        self.offset = ahead.reached
-        self.counters = ahead.decided.counters
-        if snapshot:
-            self.snapshot_offset = ahead.reached
+        self.land()
+        if snapshot is None:
+            since = ahead.reached - self.snapshot_offset + self._late
+            snapshot = since >= self.snapshot_messages
+        self._committing.begin(self._results(ahead, snapshot=snapshot))
+
+    def land(self) -> None:
+        """Waits for the commit that `step` left under way."""
+        stored = self._committing.land()
+        if stored is None:
+            return
+        self.offset = stored.next_offset
+        self.counters = stored.counters
+        if stored.snapshot is not None:
+            self.snapshot_offset = stored.next_offset
             self._late = 0
 
     def _prepare(self, ahead: Ahead) -> None:

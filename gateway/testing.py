@@ -207,8 +207,7 @@ class ListStore:
 
     def prepare(self, readings: list[Reading], before: Sequence[Prepared]) -> Prepared:
         """Keep them for the commit."""
-        position = self.position + 1 + sum(part.count for part in before)
-        return Prepared(position, len(readings), readings)
+        return Prepared(sum(part.count for part in before), len(readings), readings)
 
     def commit(self, results: Results) -> None:
         """Take all of it, or raise `failure` and take nothing."""

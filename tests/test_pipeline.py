@@ -156,6 +156,7 @@ def test_a_restart_at_any_commit_neither_forgets_nor_repeats(
         )
         if not processor.step():
             break
+        processor.land()
     assert everything(store) == expected
     store.close()
 

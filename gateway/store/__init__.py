@@ -90,9 +90,9 @@ class FlagStates(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """Readings in a store's own form, for one commit of that store: ``position`` is the first's."""
+    """Readings in a store's own form, for one commit: ``first`` counts those before them in it."""
 
-    position: int
+    first: int
     count: int
     held: Any
 
@@ -210,8 +210,9 @@ class Store(Readable, Protocol):
     def prepare(self, readings: list[Reading], before: Sequence[Prepared]) -> Prepared:
         """Takes over readings of the next commit, behind those prepared ``before`` for it.
 
-        Nothing is stored by this.  It lets a large commit be made of small parts, each still in the
-        processor's cache, without keeping the records.
+        Nothing is stored by this, and the commit before may still be under way in another thread.
+        It lets a large commit be made of small parts, each still in the processor's cache, without
+        keeping the records.
 
         Raises:
             StoreRefused: a record cannot be stored for what it is.

@@ -45,9 +45,9 @@ _ARROW: Final[dict[Type, pa.DataType]] = {
 
 
 def reading_tables(
-    readings: Sequence[Reading], first_position: int
+    readings: Sequence[Reading], first: int
 ) -> Iterator[tuple[str, pa.Table]]:
-    """Readings as one table a kind, in the given order, numbered from ``first_position``.
+    """Readings as one table a kind, in the given order, ``position`` counting from ``first``.
 
     A column that no reading of the kind has is left out: ``INSERT ... BY NAME`` fills it.
 
@@ -57,14 +57,14 @@ def reading_tables(
     count = len(readings)
     kinds = [reading.kind for reading in readings]
     if kinds.count(kinds[0]) == count:
-        positions: Sequence[int] = range(first_position, first_position + count)
+        positions: Sequence[int] = range(first, first + count)
         yield kinds[0], _table(kinds[0], readings, positions)
         return
     groups: dict[str, list[int]] = {}
     for index, kind in enumerate(kinds):
         groups.setdefault(kind, []).append(index)
     for kind, indexes in groups.items():
-        positions = [first_position + index for index in indexes]
+        positions = [first + index for index in indexes]
         yield kind, _table(kind, [readings[index] for index in indexes], positions)
 
 

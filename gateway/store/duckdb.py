@@ -144,7 +144,7 @@ class DuckDBStore(StoreReader):
         Raises:
             StoreRefused: a record cannot be stored for what it is.
         """
-        first = self._position + 1 + sum(part.count for part in before)
+        first = sum(part.count for part in before)
         return Prepared(first, len(readings), list(columns.reading_tables(readings, first)))
 
     def commit(self, results: Results) -> None:
@@ -196,19 +196,21 @@ class DuckDBStore(StoreReader):
         parts: list[Prepared] = list(results.prepared)
         if results.readings:
             parts.append(self.prepare(results.readings, parts))
-        position = self._position
+        count = 0
         for part in parts:
-            if part.position != position + 1:
+            if part.first != count:
                 raise StoreError(
-                    f"store: readings prepared for position {part.position} come at "
-                    f"{position + 1}: prepare them again"
+                    f"store: readings prepared as number {part.first} of a commit come as number "
+                    f"{count}: prepare them again"
                 )
-            position += part.count
+            count += part.count
+        behind = self._position + 1
         for kind, table in columns.joined(pair for part in parts for pair in part.held):
             self._take(
                 writer,
                 table,
-                f"INSERT INTO {schema.table(kind)} BY NAME SELECT * FROM incoming",
+                f"INSERT INTO {schema.table(kind)} BY NAME "
+                f"SELECT * REPLACE (position + {behind} AS position) FROM incoming",
             )
         change = self._change
         if results.flags:
@@ -216,7 +218,7 @@ class DuckDBStore(StoreReader):
             change += incoming.num_rows
             self._take(writer, incoming, _UPSERT)
         self._quarantine(writer, results.quarantined)
-        return position, change
+        return self._position + count, change
 
     def _quarantine(
         self, writer: duckdb.DuckDBPyConnection, quarantined: Sequence[Quarantined]

@@ -144,6 +144,7 @@ def test_a_restart_at_any_commit_reads_on_by_the_same_births(tmp_path, profiles,
             ledger, store, decider(profiles), commit_messages=commit, snapshot_messages=snapshot
         )
         steps = processor.step()
+        processor.land()
     with closing(whole), closing(store):
         assert everything(store) == everything(whole)
 

@@ -81,13 +81,21 @@ def test_a_commit_of_prepared_parts_is_as_one_of_its_readings(store: DuckDBStore
     plain.close()
 
 
-def test_parts_prepared_before_another_commit_are_refused(store: DuckDBStore):
-    part = store.prepare([reading(0)], [])
+def test_parts_prepared_while_another_commit_is_made_come_behind_it(store: DuckDBStore):
+    part = store.prepare([reading(1)], [])
     store.commit(results([reading(0)]))
-    late = msgspec.structs.replace(results([], next_offset=2), prepared=[part])
+    store.commit(msgspec.structs.replace(results([], next_offset=2), prepared=[part]))
+    assert [r.ledger_offset for r in store.tail(0).readings] == [0, 1]
+    assert store.position == 2
+
+
+def test_parts_of_a_commit_out_of_their_order_are_refused(store: DuckDBStore):
+    first = store.prepare([reading(0)], [])
+    second = store.prepare([reading(1)], [first])
+    late = msgspec.structs.replace(results([], next_offset=2), prepared=[second, first])
     with pytest.raises(StoreError, match="prepare them again"):
         store.commit(late)
-    assert store.position == 1
+    assert store.position == 0
 
 
 @given(
