@@ -36,6 +36,8 @@ SNAPSHOT_MESSAGES: Final = 200_000
 # to stay in the processor's cache.
 _AT_ONCE: Final = 2_000
 _PREPARED: Final = 2_000
+_SET_ASIDE: Final = 32 * 1024 * 1024
+"""Bytes of quarantined payloads after which a commit takes no more messages."""
 RETRIED: Final = frozenset({"decode", "normalise", "store"})
 """Stages of quarantine whose messages can be decided again; the others name no message."""
 
@@ -209,6 +211,8 @@ class Processor:
             ahead.reached += len(batch)
             if len(ahead.decided.readings) >= _PREPARED:
                 self._prepare(ahead)
+            if sum(len(row.payload) for row in ahead.decided.quarantined) > _SET_ASIDE:
+                break
         return ahead
 
     def _pass_over(self, reached: int, why: str) -> int:

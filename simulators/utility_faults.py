@@ -195,6 +195,8 @@ class Reversed(Altered):
         self._until = self._next = 0
         self._since: int | None = None
         self._last = 0
+        self._tariffs = [dials.number("energy", f"T{number}") for number in range(1, 5)]
+        self._ahead = 0
 
     def alter(self, body: Body, step: Step) -> Sequence[int] | None:
         """Hours of it, again and again; import and its tariff stand, export grows."""
@@ -205,12 +207,23 @@ class Reversed(Altered):
             self._since = step.at
         if step.at >= self._until:
             self.finish(step.at)
-            return None
+            return self._made_up(step)
         self._last = step.at
         body["power"]["active"] = -body["power"]["active"]
         export = self.dials.number("energy", "export")
         more = [-units * PARTS for units in step.units]
+        self._ahead += more[0] - sum(more[number] for number in self._tariffs)
         more[export] = step.units[0] * PARTS
+        return more
+
+    def _made_up(self, step: Step) -> Sequence[int] | None:
+        """What a display's rounding left between total and tariffs, which would add up."""
+        if not self._ahead:
+            return None
+        more = [0] * len(step.units)
+        behind = max(self._tariffs, key=lambda number: step.units[number])
+        more[behind if self._ahead > 0 else 0] = abs(self._ahead)
+        self._ahead = 0
         return more
 
     def finish(self, until: int) -> None:

@@ -7,11 +7,11 @@ from zlib import crc32
 
 import msgspec
 
-from gateway.checks import numbering, ranges, registers
+from gateway.checks import numbering, ranges
 from gateway.checks.all_series import series_checks
 from gateway.checks.amounts import amount_checks
 from gateway.checks.fares import NEEDED, fare_check
-from gateway.checks.order import NEVER
+from gateway.checks.order import LATENESS, NEVER
 from gateway.checks.rhythm import pace_of
 from gateway.checks.series import recalled
 from gateway.checks.tariff_sums import QUANTITIES, tariff_sum_check
@@ -190,14 +190,14 @@ def compile_run(  # noqa: C901, PLR0915 - see run
 ) -> Callable[[Reading, list[Flag]], bool]:
     """The judgement of one reading as one function over value indexes.
 
-    A reading in order costs one look-up, one fingerprint, four appends, and a comparison for each
-    register and limit; everything else is behind a condition that honest data seldom meet.
+    A reading in order costs one look-up, one fingerprint, one entry of the window, and a comparison
+    for each limit; everything else is behind a condition that honest data seldom meet.
     """
     layout = bound.layout
     clock, modulus, behind = layout.measured, bound.modulus, -bound.clock_minor
     limits, extras = bound.ranges, bound.extras
     place, recall, judge_series = numbering.place, _recall, order.judge
-    unexpected, out_of_range = registers.unexpected, ranges.out_of_range
+    out_of_range = ranges.out_of_range
 
     # One function, not five: each call would cost a tenth of the whole judgement.
     def run(reading: Reading, flags: list[Flag]) -> bool:  # noqa: C901, PLR0912, PLR0915
@@ -231,21 +231,23 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                 counter.last = number
                 counter.following = number + 1 if number + 1 < modulus else 0
                 # A number in order tells the order where a clock was set back.
-                if at < counter.at:
-                    at = counter.at
-                else:
+                if at >= counter.at:
                     counter.at = at
+                elif _tells(track.line, received) or at < counter.at - LATENESS:
+                    at = counter.at
             else:
                 # The same number again is another channel of the message, or a redelivery.
                 key = counter.extended
                 if number == counter.last:
-                    follows = True
+                    follows = tells = True
                 else:
                     # Before the first number of a device there is nothing that could come late.
                     follows = key < 0 and number == 0
+                    tells = False
                     key = place(track, reading, at, fingerprint, flags)
                 if key == counter.extended and at < counter.at:
-                    at = counter.at
+                    if at < counter.at - LATENESS or (tells and _tells(track.line, received)):
+                        at = counter.at
                 elif future and key < counter.extended:
                     at = counter.at - track.window.ahead(key, measured)
             window = track.window
@@ -262,15 +264,6 @@ def compile_run(  # noqa: C901, PLR0915 - see run
             hear(track, reading, flags)
         elif gap > 0:
             rhythm.heard = received
-        for index, register in track.registers:
-            value = values[index]
-            if value is not None:
-                if value >= register.value and at >= register.at and register.flag is None:
-                    register.value = value
-                    register.at = at
-                    register.offset = offset
-                else:
-                    unexpected(track, track.dial(index), reading, at, flags)
         if track.conditions:
             ranges.back_in_range(track, reading, flags)
         for index, low, high in limits:
@@ -284,15 +277,21 @@ def compile_run(  # noqa: C901, PLR0915 - see run
         for check in extras:
             check(track, reading, flags)
         line = track.line
-        if line is not None:
-            if follows and received >= line.uncertain and not line.held:
-                line.judged = max(line.judged, at)
-                judge_series(track, reading, at, False, flags)
-            else:
-                order.take(line, track, reading, at, flags, number=key, follows=follows)
+        if line is None:
+            judge_series(track, reading, at, False, flags)
+        elif follows and received >= line.uncertain and not line.held:
+            line.judged = max(line.judged, at)
+            judge_series(track, reading, at, False, flags)
+        else:
+            order.take(line, track, reading, at, flags, number=key, follows=follows)
         return True
 
     return run
+
+
+def _tells(line: Line | None, received: int) -> bool:
+    """Whether a number in order tells the order: not where two may count under one name."""
+    return line is None or received >= line.uncertain
 
 
 def _recall(track: Track, reading: Reading, key: int, fingerprint: int, flags: list[Flag]) -> bool:

@@ -11,7 +11,7 @@ from gateway.checks.clock_drift import model_of
 from gateway.checks.findings import finding
 from gateway.checks.order import HOLD, Held, Line, Order
 from gateway.checks.overrides import Overrides
-from gateway.checks.registers import Dial
+from gateway.checks.registers import Dial, unexpected
 from gateway.checks.replacements import replacements, resetting
 from gateway.checks.rhythm import adopt
 from gateway.checks.series import known_of, memory_of
@@ -340,6 +340,17 @@ class Judge:
 
 
 def _judge_series(track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]) -> None:
+    """Judges a reading against those before it: its registers first, the checks rely on them."""
+    values: tuple[Any, ...] = reading.values
+    for index, register in track.registers:
+        value = values[index]
+        if value is not None:
+            if value >= register.value and at >= register.at and register.flag is None:
+                register.value = value
+                register.at = at
+                register.offset = reading.ledger_offset
+            else:
+                unexpected(track, track.dial(index), reading, at, flags)
     for run, state in track.series:
         try:
             run(state, track, reading, at, late, flags)

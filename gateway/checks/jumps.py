@@ -17,6 +17,7 @@ from gateway.checks.lasting import begin, end, go_on
 from gateway.checks.metered import BURST_RATINGS
 from gateway.checks.parameters import Positive, Settings
 from gateway.checks.registered import number_of
+from gateway.checks.registers import RETURNED, TOGETHER
 from gateway.checks.use import Now, Suspect, hours
 from gateway.times import rfc3339
 
@@ -28,7 +29,6 @@ SPIKE: Final = "register_spike"
 BURST: Final = "burst_suspected"
 _CLOCK: Final = 1 / 60
 """Hours by which the time between two readings may be wrong: a device's clock is set right."""
-RETURNED: Final = "returned to the former level"
 GOES_ON: Final = "goes on from the new level"
 
 
@@ -117,7 +117,15 @@ class Jumps:
     def suspect(self, now: Now, flag: Flag) -> None:
         """Tells of a spike; its value is no good one, neither here nor for `register_decrease`."""
         use, offset = now.use, now.reading.ledger_offset
-        begin(use.begin(SPIKE), flag, now.flags)
+        lasting = use.begin(SPIKE)
+        before = lasting.flag
+        if before is not None and before.until <= now.at <= before.until + TOGETHER:
+            # As of falls: another instrument that answers to the same name.
+            told = {"count": before.evidence["count"] + 1}
+            lasting.flag = renewed(before, told, until=now.at, status="open")
+            now.flags.append(lasting.flag)
+        else:
+            begin(lasting, flag, now.flags)
         use.suspect = Suspect(now.value, now.at, offset, True)
         dial = self._meter.dial(now.track)
         if dial is not None:
@@ -136,9 +144,10 @@ class Jumps:
         lasting = use.lasting(SPIKE)
         if lasting is not None and lasting.flag is not None:
             outcome = RETURNED if returned else GOES_ON
-            lasting.flag = renewed(lasting.flag, {"outcome": outcome})
-            end(lasting, flags)
-            use.forget(SPIKE)
+            lasting.flag = renewed(lasting.flag, {"outcome": outcome}, status="ended")
+            flags.append(lasting.flag)
+            if not returned:
+                use.forget(SPIKE)
         dial = self._meter.dial(now.track)
         if suspect is None or dial is None or not returned:
             return

@@ -26,6 +26,10 @@ WIDEST = 2**44
 _CYCLES = 4
 _RESTART = 16
 _MERGED_NS = 86_400 * 10**9
+_SET = 1_000
+_LEAST_NS = 10**8
+"""A number ahead by more than `_SET`, and by more than a message each tenth of a second since the
+last, was set: no instrument has sent so many messages in between."""
 
 
 def place(track: Track, reading: Reading, at: int, fingerprint: int, flags: list[Flag]) -> int:
@@ -53,7 +57,9 @@ def place(track: Track, reading: Reading, at: int, fingerprint: int, flags: list
     elif bound.layout.measured and at < numbering.restarted_at:
         key -= modulus
         _fill(track, reading, key, flags)
-    elif number <= 1 and ahead > _RESTART:
+    elif (number <= 1 and ahead > _RESTART) or (
+        bound.layout.measured and ahead > _SET and ahead * _LEAST_NS > at - numbering.at
+    ):
         key = _restart(track, reading, at, flags)
     else:
         _ahead(track, reading, at, key, flags)
@@ -151,7 +157,7 @@ def _restart(track: Track, reading: Reading, at: int, flags: list[Flag]) -> int:
     for suspect in numbering.suspect_flags:
         bound.emit(renewed(suspect, {"outcome": "counter restarted"}, status="withdrawn"), flags)
     flag = numbering.restart
-    if flag is not None and reading.measured_at - flag.since <= _MERGED_NS:
+    if flag is not None and reading.measured_at - flag.until <= _MERGED_NS:
         count = flag.evidence["count"] + 1
         until = max(flag.until, reading.measured_at)
         numbering.restart = renewed(flag, {"count": count}, until=until)
@@ -175,6 +181,9 @@ def _restart(track: Track, reading: Reading, at: int, flags: list[Flag]) -> int:
     numbering.suspect_number, numbering.suspect_at, numbering.suspect_flags = -1, NEVER, []
     key = numbering.extended + (number - numbering.last) % modulus
     numbering.restarted_at = at
+    if track.line is not None:
+        # Two instruments may answer to this name: that a number follows says little for a day.
+        track.line.uncertain = max(track.line.uncertain, reading.received_at + _MERGED_NS)
     _advance(numbering, modulus, key, number, at)
     return key
 

@@ -30,14 +30,17 @@ LATENESS: Final = 600 * 10**9
 """Nanoseconds by which receipt may be displaced without changing what is found."""
 HOLD: Final = 2 * LATENESS
 """One of two swapped messages may be early and the other late."""
-MOST_HELD: Final = 64
+MOST_HELD: Final = 256
 MOST_WAITING: Final = 100_000
 """Of some 650 bytes each."""
 NEVER: Final = -(2**63)
 
 
 class Held(NamedTuple):
-    """A reading that waits, in its order: measured time, number, channel; no two are alike."""
+    """A reading that waits, in its order: measured time, number, channel; no two are alike.
+
+    Readings of one numbered message stay in the message's own order, as where none waits.
+    """
 
     at: int
     number: int
@@ -111,12 +114,13 @@ class Order:
             self.judge(track, reading, at, False, flags)
             return
         if not follows:
-            line.uncertain = clock + HOLD
+            line.uncertain = max(line.uncertain, clock + HOLD)
         if at < line.judged:
             self.judge(track, reading, at, True, flags)
             return
         self._arrivals += 1
-        held = Held(at, number, reading.channel or "", self._arrivals, clock, reading, track)
+        channel = reading.channel or "" if reading.sequence is None else ""
+        held = Held(at, number, channel, self._arrivals, clock, reading, track)
         self._count += 1
         waiting = line.held
         if waiting and held < waiting[-1]:

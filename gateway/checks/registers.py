@@ -32,6 +32,12 @@ _ROUNDING: Final = 1e-12
 """272.357 less 0.001 is 272.35600000000005 in binary: more than 272.356."""
 
 
+TOGETHER: Final = 86_400 * 10**9
+"""A fall within this (ns) after another from which the register returned is one more of the same
+flag: two instruments that answer to one name give a fall with every other message."""
+RETURNED: Final = "returned to the former level"
+
+
 class _Shown(NamedTuple):
     value: float
     measured_at: int
@@ -84,7 +90,7 @@ def unexpected(track: Track, dial: Dial, reading: Reading, at: int, flags: list[
     if dial.earlier:
         dial = dial.at(reading.measured_at)
     state, value = dial.state, dial.shown(reading)
-    if at < state.at:
+    if at < state.at or _misplaced(track, state, reading, at):
         _late(track, dial, reading, at, flags)
     elif state.flag is not None:
         _after_fall(track, dial, reading, at, flags)
@@ -107,16 +113,35 @@ def unexpected(track: Track, dial: Dial, reading: Reading, at: int, flags: list[
         _accept(state, reading, value, at)
         state.level_since = at
     else:
-        state.low, state.low_at = value, at
-        state.flag = state.fall = finding(
+        _fall(track, dial, reading, at, flags)
+
+
+def _fall(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
+    """A register has fallen: a flag of its own, or one more of a flag whose last was a day ago."""
+    state, value, measured = dial.state, dial.shown(reading), reading.measured_at
+    state.low, state.low_at, state.up = value, at, False
+    before = state.fall
+    if (
+        before is not None
+        and before.evidence.get("outcome") == RETURNED
+        and before.until <= measured <= before.until + TOGETHER
+    ):
+        told = {
+            "count": before.evidence["count"] + 1,
+            "returned": before.evidence.get("returned", 0) + 1,
+        }
+        state.flag = renewed(before, told, until=measured, status="open")
+    else:
+        state.flag = finding(
             reading,
             "register_decrease",
             _evidence(dial, reading, value, _Shown(state.value, state.at, state.offset)),
-            occasion=f"@{reading.measured_at}",
+            occasion=f"@{measured}",
             quantity=dial.quantity,
             channel=reading.channel,
         )
-        track.bound.emit(state.flag, flags)
+    state.fall = state.flag
+    track.bound.emit(state.flag, flags)
 
 
 def _after_fall(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
@@ -124,8 +149,16 @@ def _after_fall(track: Track, dial: Dial, reading: Reading, at: int, flags: list
     flag = state.flag
     if flag is None or at < state.low_at:
         return
+    if state.up:
+        _after_falls(track, dial, reading, at, flags)
+        return
     if dial.reaches(value, state.value):
-        outcome = "returned to the former level"
+        outcome = RETURNED
+        if "returned" in flag.evidence:
+            state.up = True
+            if value >= state.value:
+                _accept(state, reading, value, at)
+            return
     elif _explained(track, dial, reading, at):
         outcome = "begins anew, as the registry or the meter says"
         state.level_since = at
@@ -146,6 +179,24 @@ def _after_fall(track: Track, dial: Dial, reading: Reading, at: int, flags: list
     state.flag = None
     state.fall = renewed(flag, {"outcome": outcome}, status="ended")
     track.bound.emit(state.fall, flags)
+
+
+def _after_falls(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
+    """Judges a value of a register that has fallen and returned again and again."""
+    state, flag, value = dial.state, dial.state.flag, dial.shown(reading)
+    if flag is not None and reading.measured_at <= flag.until + TOGETHER:
+        if dial.reaches(value, state.value):
+            if value >= state.value:
+                _accept(state, reading, value, at)
+            return
+        if not (_explained(track, dial, reading, at) or _rolled_over(dial, state.value, value)):
+            _fall(track, dial, reading, at, flags)
+            return
+    if flag is not None:
+        state.flag, state.up = None, False
+        state.fall = renewed(flag, {}, status="ended")
+        track.bound.emit(state.fall, flags)
+    unexpected(track, dial, reading, at, flags)
 
 
 def _late(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
@@ -175,6 +226,19 @@ def _late(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]
     state.level_since = state.at
     if not over:
         state.fall = flag
+
+
+def _misplaced(track: Track, state: RegisterState, reading: Reading, at: int) -> bool:
+    """Whether a reading came before the one that it is judged after, and its clock may be why.
+
+    Without numbers a clock that was set back a little looks like this, and so does one that is
+    ahead, whose readings are put in order by their receipt.
+    """
+    if reading.ledger_offset >= state.offset:
+        return False
+    minor = track.bound.clock_minor
+    near = not track.bound.modulus and at - state.at <= minor
+    return near or reading.measured_at - reading.received_at > minor
 
 
 def _explained(track: Track, dial: Dial, reading: Reading, at: int) -> bool:

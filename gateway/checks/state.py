@@ -74,10 +74,11 @@ class RegisterState:
 
     ``level_since``: readings older than this belong to an earlier level and are not compared.
     ``fall`` is the last fall that was told, also when it has ended: `register_spike` takes it back
-    where the value before was the wrong one.
+    where the value before was the wrong one.  ``up``: it has returned, and its flag waits for a day
+    without a fall.
     """
 
-    __slots__ = ("at", "fall", "flag", "level_since", "low", "low_at", "offset", "value")
+    __slots__ = ("at", "fall", "flag", "level_since", "low", "low_at", "offset", "up", "value")
 
     def __init__(self) -> None:
         self.value = float("-inf")
@@ -88,6 +89,7 @@ class RegisterState:
         self.low_at = NEVER
         self.flag: Flag | None = None
         self.fall: Flag | None = None
+        self.up = False
 
 
 class Residual(msgspec.Struct, array_like=True):
@@ -240,6 +242,7 @@ class _PackedRegister(msgspec.Struct, array_like=True):
     low_at: int
     flag: Flag | None
     fall: Flag | None = None
+    up: bool = False
 
 
 class _PackedChannel(msgspec.Struct, array_like=True):

@@ -40,8 +40,8 @@ __all__ = [
 class QuarantinedRow(msgspec.Struct, frozen=True):
     """One row of quarantine as the store keeps it.
 
-    ``message.payload`` holds at most the first 64 KiB; ``payload_size`` is the size in bytes of
-    the whole, which the ledger still has.
+    ``message.payload`` holds at most the first 64 KiB, and less of each where thousands came at
+    once; ``payload_size`` is the size in bytes of the whole, which the ledger still has.
     """
 
     message: Quarantined

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PAYLOAD_KEPT: Final = 65536
 """Bytes of a quarantined payload that the store keeps; the ledger has the whole."""
+_PAYLOADS_KEPT: Final = 8 * 1024 * 1024
+_PAYLOAD_LEAST: Final = 256
+"""Bytes of all payloads of a commit, and of each: of a flood the store keeps the heads only."""
 
 # Small arrays, often: the C library's allocator is as fast as Arrow's own here and keeps 6 MB less.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -44,9 +47,7 @@ _ARROW: Final[dict[Type, pa.DataType]] = {
 }
 
 
-def reading_tables(
-    readings: Sequence[Reading], first: int
-) -> Iterator[tuple[str, pa.Table]]:
+def reading_tables(readings: Sequence[Reading], first: int) -> Iterator[tuple[str, pa.Table]]:
     """Readings as one table a kind, in the given order, ``position`` counting from ``first``.
 
     A column that no reading of the kind has is left out: ``INSERT ... BY NAME`` fills it.
@@ -214,12 +215,20 @@ def _why_not(kind: str, reading: Reading) -> str | None:
     return None
 
 
-def flag_table(flags: Sequence[Flag], number: int) -> pa.Table:
-    """Flags as a table; of several versions of one id only the last.
+def flag_tables(flags: Sequence[Flag], number: int, most: int) -> Iterator[pa.Table]:
+    """Flags as tables of at most so many; of several versions of one id only the last.
 
     Their changes are numbered from ``number`` on.
+
+    Raises:
+        StoreRefused: a value that its column cannot hold.
     """
     latest = list({flag.id: flag for flag in flags}.values())
+    for first in range(0, len(latest), most):
+        yield _flag_table(latest[first : first + most], number + first)
+
+
+def _flag_table(latest: Sequence[Flag], number: int) -> pa.Table:
     times = ("measured_at", "since", "until")
     texts = ("id", "device_id", "kind", "channel", "code", "severity", "basis", "profile", "status")
     try:
@@ -252,7 +261,9 @@ def quarantine_table(rows: Sequence[Quarantined]) -> pa.Table:
     }
     columns["ledger_offset"] = pa.array([row.ledger_offset for row in rows], _INT)
     columns["received_at"] = pa.array([row.received_at for row in rows], _INT).view(_NS)
-    columns["payload"] = pa.array([row.payload[:PAYLOAD_KEPT] for row in rows], pa.binary())
+    share = max(_PAYLOAD_LEAST, _PAYLOADS_KEPT // max(1, len(rows)))
+    kept = min(PAYLOAD_KEPT, share)
+    columns["payload"] = pa.array([row.payload[:kept] for row in rows], pa.binary())
     columns["payload_size"] = pa.array([len(row.payload) for row in rows], _INT)
     return pa.table(columns)
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from gateway.store import Removed
 
 _PART: Final = 256 * 1024
+_FLAGS: Final = 1_000
+"""Flags of one statement: DuckDB has no memory for a storm of them in one piece."""
 _UPSERT: Final = (
     "MERGE INTO flags USING incoming USING (id) "
     "WHEN MATCHED THEN UPDATE BY NAME WHEN NOT MATCHED THEN INSERT BY NAME"
@@ -213,10 +215,9 @@ class DuckDBStore(StoreReader):
                 f"SELECT * REPLACE (position + {behind} AS position) FROM incoming",
             )
         change = self._change
-        if results.flags:
-            incoming = columns.flag_table(results.flags, change + 1)
-            change += incoming.num_rows
-            self._take(writer, incoming, _UPSERT)
+        for table in columns.flag_tables(results.flags, change + 1, _FLAGS):
+            change += table.num_rows
+            self._take(writer, table, _UPSERT)
         self._quarantine(writer, results.quarantined)
         return self._position + count, change
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import heapq
 from abc import ABC, abstractmethod
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.store import DeviceSummary, QuarantinedRow
 
 _PAGE: Final = 2048
+_FLAGS: Final = 16_384
 
 
 class StoreReader(ABC):
@@ -147,8 +149,15 @@ class StoreReader(ABC):
             }
         )
         order = "flags.since DESC, id" if newest_first else "ledger_offset, id"
-        sql = f"SELECT {rows.FLAG_COLUMNS} FROM flags{clause} ORDER BY {order}"
-        return map(rows.flag, self._rows(sql, parameters))
+        # Only what it takes to sort is sorted: DuckDB has no memory for tens of thousands whole.
+        found = self._rows(f"SELECT id FROM flags{clause} ORDER BY {order}", parameters)
+        return self._flags_of(key for (key,) in found)
+
+    def _flags_of(self, ids: Iterator[str]) -> Iterator[Flag]:
+        sql = f"SELECT {rows.FLAG_COLUMNS} FROM flags WHERE id IN (SELECT unnest(?::VARCHAR[]))"
+        while some := list(islice(ids, _FLAGS)):
+            by_id = {flag.id: flag for flag in map(rows.flag, self._all(sql, [some]))}
+            yield from (by_id[key] for key in some if key in by_id)
 
     def ask(
         self, sql: str, parameters: Sequence[Any] = (), chosen: Sequence[str] | None = None

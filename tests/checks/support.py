@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.checks import Judge
+from gateway.checks.order import HOLD
 from gateway.profiles.layout import Layout, Register
 from gateway.quantities import BY_NAME
 from gateway.records import Flag, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from gateway.checks import BoundChecks
 
@@ -83,6 +84,13 @@ def judged(
     flags: list[Flag] = []
     new = [judge.judge(bound, one, flags) for one in readings]
     return new, flags
+
+
+def in_the_end(judge: Judge, bound: BoundChecks, readings: Sequence[Reading]) -> list[Flag]:
+    """All flags, when so much time has passed that no reading waits for others any more."""
+    _, flags = judged(judge, bound, readings)
+    judge.order.advance(max(one.received_at for one in readings) + HOLD, flags)
+    return flags
 
 
 def flags_of(

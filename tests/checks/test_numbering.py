@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.checks import Judge
 from gateway.checks.numbering import OPEN_GAPS
-from tests.checks.support import final, flags_of, judged, reading, water_layout
+from tests.checks.support import final, flags_of, in_the_end, judged, reading, water_layout
 
 LAYOUT = water_layout()
 
@@ -89,6 +89,23 @@ def test_restarts_within_a_day_share_one_flag():
     flags = flags_of(numbered(*range(50), *range(40), *range(30)), LAYOUT)
     assert [f.evidence["count"] for f in flags] == [1, 2]
     assert len({f.id for f in flags}) == 1
+
+
+def test_a_counter_that_was_set_is_told_once_and_not_as_billions_that_are_missing():
+    turns = [
+        reading(LAYOUT, first + hour, hour * 60 + minute, offset=2 * hour + minute // 20, late=1)
+        for hour in range(30)
+        for minute, first in ((0, 500), (20, 1_700_000_000))
+    ]
+    (flag,) = final(flags_of(turns, LAYOUT)).values()
+    assert (flag.code, flag.severity) == ("sequence_gap", "info")
+    assert flag.evidence["restarted"]
+    assert flag.evidence["count"] > 20
+
+
+def test_numbers_that_a_busy_instrument_may_have_used_are_missing():
+    (flag,) = final(flags_of(numbered(0, 20_000, minutes=(0, 60)), LAYOUT)).values()
+    assert flag.evidence["missing"] == 19_999
 
 
 def test_a_restart_whose_first_messages_were_lost_is_seen_at_the_second_number():
@@ -218,6 +235,7 @@ def test_a_clock_that_is_ahead_and_a_way_that_mixes_up_are_no_gap_and_no_fall():
         for o, n in enumerate((7, 10, 6, 11, 8, 9))
     ]  # fmt: skip
     readings.append(reading(LAYOUT, 12, 12 * hour, offset=12, late=-ahead + 1, volume=12.0))
-    flags = flags_of(readings, LAYOUT)
+    judge = Judge({}, {})
+    flags = in_the_end(judge, judge.bind(LAYOUT, {}, "t"), readings)
     assert {f.code for f in final(flags).values()} == {"future_timestamp"}
     assert any(f.code == "sequence_gap" for f in flags)

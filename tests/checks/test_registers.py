@@ -1,15 +1,17 @@
 """Registers that only grow: falls, rollovers, glitches and new levels."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.checks import Judge
+from gateway.checks.order import HOLD, LATENESS
 from gateway.devices import Registry
 from gateway.errors import ProfileError
 from gateway.records import Device
 from gateway.times import rfc3339
-from tests.checks.support import MINUTE, T0, final, flags_of, judged, reading, water_layout
+from tests.checks.support import MINUTE, T0, final, in_the_end, reading, water_layout
 
 LAYOUT = water_layout()
 
@@ -20,6 +22,11 @@ def series(*values, layout=LAYOUT, minutes=None):
         reading(layout, t, t, offset=o, late=600, volume=v)
         for o, (v, t) in enumerate(zip(values, times, strict=True))
     ]
+
+
+def flags_of(readings, layout, settings=None):
+    judge = Judge({}, {})
+    return in_the_end(judge, judge.bind(layout, settings or {}, "test.yaml"), readings)
 
 
 def found(readings, layout=LAYOUT, settings=None):
@@ -100,7 +107,7 @@ def test_the_registry_knows_the_digits_of_one_device():
     device = Device(device_id="d1", parameters={"register_digits": 4})
     judge = Judge({"d1": device}, {})
     bound = judge.bind(layout, {}, "t")
-    _, flags = judged(judge, bound, series(9_999.0, 3.0, layout=layout))
+    flags = in_the_end(judge, bound, series(9_999.0, 3.0, layout=layout))
     assert [f.code for f in flags] == ["register_rollover"]
 
 
@@ -124,7 +131,7 @@ def test_a_late_reading_above_the_latest_gives_the_flag_that_order_would_have_gi
 
 
 def test_late_readings_of_the_level_before_a_replacement_are_not_compared():
-    readings = series(500.0, 0.0, 1.0, 499.0, 499.5, minutes=(0, 10, 11, 5, 6))
+    readings = series(500.0, 0.0, 1.0, 500.2, 500.5, minutes=(0, 10, 11, 5, 6))
     assert len(found(readings)) == 1
 
 
@@ -158,6 +165,7 @@ def test_a_register_is_one_whatever_event_it_comes_in():
     flags = []
     judge.judge(bounds["periodic"], reading(periodic, 1, 1, offset=1, volume=9.0), flags)
     judge.judge(bounds["alarm"], reading(alarm, 2, 2, offset=2, volume=4.0), flags)
+    judge.order.advance(T0 + 2 * MINUTE + HOLD, flags)
     assert [f.code for f in flags] == ["register_decrease"]
 
 
@@ -209,7 +217,7 @@ def replaced_meter(*, serials=("1", "2"), at_minute=5):
 
 def told_of(registry, readings, layout=LAYOUT, settings=None):
     judge = Judge(registry, {})
-    _, flags = judged(judge, judge.bind(layout, settings or {}, "t"), readings)
+    flags = in_the_end(judge, judge.bind(layout, settings or {}, "t"), readings)
     return [f.code for f in final(flags).values() if f.code.startswith(("register", "backflow"))]
 
 
@@ -270,7 +278,7 @@ def test_midnight_explains_the_end_of_a_glitch():
     device = Device(device_id="d1", parameters={"resets": "daily"})
     judge = Judge({"d1": device}, {})
     readings = series(9.0, 5.0, 0.1, 0.2, minutes=[MIDNIGHT + m for m in (-90, -60, 20, 30)])
-    _, flags = judged(judge, judge.bind(LAYOUT, {}, "t"), readings)
+    flags = in_the_end(judge, judge.bind(LAYOUT, {}, "t"), readings)
     (flag,) = (f for f in final(flags).values() if f.code == "register_decrease")
     assert flag.status == "ended"
     assert flag.evidence["outcome"] == "begins anew, as the registry or the meter says"
@@ -290,3 +298,66 @@ def test_flow_that_the_meter_itself_calls_reverse_is_no_fall():
 def test_one_step_of_the_last_digit_is_jitter_whatever_binary_makes_of_it(units):
     readings = series(units / 1000, (units - 1) / 1000, units / 1000)
     assert all(f.code != "register_decrease" for f in flags_of(readings, LAYOUT))
+
+
+def two_of_one_name(*, hours=40, layout=LAYOUT):
+    """Two meters that answer to one name, each with a number and a register of its own."""
+    readings = []
+    for hour in range(hours):
+        for first, number, low in ((0, 500, 100.0), (20, 9_000_000, 70.0)):
+            minute = hour * 60 + first
+            readings.append(
+                reading(layout, number + hour, minute, offset=len(readings), late=1,
+                        volume=low + hour / 10)
+            )  # fmt: skip
+    return readings
+
+
+def test_two_meters_that_answer_to_one_name_give_one_fall_that_counts():
+    fall, = (f for f in final(flags_of(two_of_one_name(), LAYOUT)).values()
+             if f.code == "register_decrease")  # fmt: skip
+    assert (fall.status, fall.evidence["count"], fall.evidence["returned"]) == ("open", 40, 39)
+    assert (fall.evidence["observed"], fall.evidence["expected"]) == (70.0, 100.0)
+    assert (fall.since, fall.until) == (T0 + 20 * MINUTE, T0 + (39 * 60 + 20) * MINUTE)
+
+
+def test_falls_that_stop_end_after_a_quiet_day():
+    quiet = [
+        reading(LAYOUT, 540 + hour, (40 + hour) * 60, offset=80 + hour, late=1, volume=200.0 + hour)
+        for hour in range(30)
+    ]
+    fall, = (f for f in final(flags_of([*two_of_one_name(), *quiet], LAYOUT)).values()
+             if f.code == "register_decrease")  # fmt: skip
+    assert (fall.status, fall.evidence["outcome"]) == ("ended", "returned to the former level")
+    assert fall.until == T0 + (39 * 60 + 20) * MINUTE
+
+
+def test_two_glitches_a_week_apart_are_two_flags():
+    week = 7 * 24 * 60
+    glitches = series(5.0, 3.0, 6.0, 7.0, 4.0, 8.0, minutes=(0, 1, 2, week, week + 1, week + 2))
+    assert found(glitches) == [
+        ("register_decrease", "ended", 3.0, 5.0),
+        ("register_decrease", "ended", 4.0, 7.0),
+    ]
+
+
+@given(st.randoms(use_true_random=False))
+def test_two_meters_of_one_name_give_the_same_falls_however_their_messages_arrive(rng):
+    readings = two_of_one_name(hours=12)
+    arrived = []
+    for one in readings:
+        received = one.received_at + rng.randrange(LATENESS)
+        arrived.append(msgspec.structs.replace(one, received_at=received))
+    arrived.sort(key=lambda one: one.received_at)
+
+    def falls(given_):
+        return {
+            f.id: (f.status, f.until, f.evidence["count"])
+            for f in final(flags_of(given_, LAYOUT)).values()
+            if f.code == "register_decrease"
+        }
+
+    placed = [
+        msgspec.structs.replace(one, ledger_offset=offset) for offset, one in enumerate(arrived)
+    ]
+    assert falls(placed) == falls(readings)

@@ -89,6 +89,24 @@ def test_parts_prepared_while_another_commit_is_made_come_behind_it(store: DuckD
     assert store.position == 2
 
 
+def test_a_storm_of_flags_is_stored_and_read_with_the_memory_of_every_day(store: DuckDBStore):
+    evidence = {"inputs": {f"register {number}": number / 7 for number in range(20)}}
+    storm = [flag(number, id=f"{number:020x}", evidence=evidence) for number in range(30_000)]
+    for until in (30_000, 60_000):  # the second time as later versions
+        made = msgspec.structs.replace(results([], next_offset=until), flags=storm)
+        store.commit(made)
+    assert [found.ledger_offset for found in store.flags()] == list(range(30_000))
+
+
+def test_a_flood_of_large_messages_is_set_aside_and_only_their_heads_are_kept(store: DuckDBStore):
+    flood = [quarantined(number, payload=bytes([number % 256]) * 40_000) for number in range(4_000)]
+    store.commit(msgspec.structs.replace(results([], next_offset=4_000), quarantined=flood))
+    kept = list(store.quarantine())
+    assert [row.message.ledger_offset for row in kept] == list(range(4_000))
+    assert {row.payload_size for row in kept} == {40_000}
+    assert {len(row.message.payload) for row in kept} == {2_097}
+
+
 def test_parts_of_a_commit_out_of_their_order_are_refused(store: DuckDBStore):
     first = store.prepare([reading(0)], [])
     second = store.prepare([reading(1)], [first])
