@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pyarrow as pa
+from msgspec.structs import astuple
 
 from gateway.errors import StoreRefused
 from gateway.quantities import BY_NAME, KINDS, Type
+from gateway.records import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from gateway.records import Flag, Quarantined, Reading
+    from gateway.records import Flag, Quarantined
 
 PAYLOAD_KEPT: Final = 65536
 """Bytes of a quarantined payload that the store keeps; the ledger has the whole."""
@@ -90,36 +92,43 @@ def _table(kind: str, readings: Sequence[Reading], positions: Sequence[int]) -> 
     if kind not in KINDS:
         raise StoreRefused(f"store: kind {kind!r} is none of {', '.join(KINDS)}")
     try:
-        columns = _fixed(readings, positions)
-        names = [reading.names for reading in readings]
+        fields = _fields(readings)
+        columns = _fixed(fields, positions)
+        names, values = fields["names"], fields["values"]
         if names.count(names[0]) == len(names):
-            columns |= _one_layout(kind, readings)
+            columns |= _one_layout(kind, names[0], values)
         else:
-            columns |= _layouts(kind, readings)
+            columns |= _layouts(kind, names, values)
         return pa.table(columns)
     except _FAULTS as fault:
         raise _blame(kind, readings, fault) from fault
 
 
-def _fixed(readings: Sequence[Reading], positions: Sequence[int]) -> dict[str, pa.Array]:
-    status = [reading.status for reading in readings]
+def _fields(readings: Sequence[Reading]) -> dict[str, tuple[Any, ...]]:
+    """The fields of readings by name: one look at each reading, while it is in the cache."""
+    columns = zip(*map(astuple, readings), strict=True)
+    return dict(zip(Reading.__struct_fields__, columns, strict=True))
+
+
+def _fixed(fields: dict[str, tuple[Any, ...]], positions: Sequence[int]) -> dict[str, pa.Array]:
+    status = fields["status"]
     return {
         "position": pa.array(positions, _INT),
-        "device_id": pa.array([reading.device_id for reading in readings], _TEXT),
-        "event": _text([reading.event for reading in readings]),
-        "channel": _text([reading.channel for reading in readings]),
-        "measured_at": pa.array([r.measured_at for r in readings], _INT).view(_NS),
-        "received_at": pa.array([r.received_at for r in readings], _INT).view(_NS),
-        "sequence": pa.array([reading.sequence for reading in readings], _INT),
-        "quality": _text([reading.quality for reading in readings]),
+        "device_id": pa.array(fields["device_id"], _TEXT),
+        "event": _text(fields["event"]),
+        "channel": _text(fields["channel"]),
+        "measured_at": pa.array(fields["measured_at"], _INT).view(_NS),
+        "received_at": pa.array(fields["received_at"], _INT).view(_NS),
+        "sequence": pa.array(fields["sequence"], _INT),
+        "quality": _text(fields["quality"]),
         "status": _text([",".join(words) if words else None for words in status]),
-        "currency": _text([reading.currency for reading in readings]),
-        "profile": _text([reading.profile for reading in readings]),
-        "ledger_offset": pa.array([reading.ledger_offset for reading in readings], _INT),
+        "currency": _text(fields["currency"]),
+        "profile": _text(fields["profile"]),
+        "ledger_offset": pa.array(fields["ledger_offset"], _INT),
     }
 
 
-def _text(values: list[Any]) -> pa.Array:
+def _text(values: Sequence[Any]) -> pa.Array:
     """Text that is mostly the same word: comparing identities is cheaper than converting."""
     first = values[0]
     if values.count(first) == len(values):
@@ -127,24 +136,30 @@ def _text(values: list[Any]) -> pa.Array:
     return pa.array(values, _TEXT)
 
 
-def _one_layout(kind: str, readings: Sequence[Reading]) -> dict[str, pa.Array]:
+def _one_layout(
+    kind: str, names: Sequence[str], values: Sequence[tuple[Any, ...]]
+) -> dict[str, pa.Array]:
     types = BY_NAME[kind]
     # strict: a reading with fewer values than names must not be cut silently.
-    values = zip(*[reading.values for reading in readings], strict=True)
     return {
         name: _column(types[name].type, column)
-        for name, column in zip(readings[0].names, values, strict=True)
+        for name, column in zip(names, zip(*values, strict=True), strict=True)
     }
 
 
-def _layouts(kind: str, readings: Sequence[Reading]) -> dict[str, pa.Array]:
+def _layouts(
+    kind: str, names: Sequence[tuple[str, ...]], values: Sequence[tuple[Any, ...]]
+) -> dict[str, pa.Array]:
     """Quantities of readings that have different ones: blocks padded, then put back in order."""
     groups: dict[tuple[str, ...], list[int]] = {}
-    for index, reading in enumerate(readings):
-        groups.setdefault(reading.names, []).append(index)
+    for index, of_one in enumerate(names):
+        groups.setdefault(of_one, []).append(index)
     blocks = [
-        (len(indexes), _one_layout(kind, [readings[index] for index in indexes]) if names else {})
-        for names, indexes in groups.items()
+        (
+            len(indexes),
+            _one_layout(kind, of_one, [values[index] for index in indexes]) if of_one else {},
+        )
+        for of_one, indexes in groups.items()
     ]
     order = [index for indexes in groups.values() for index in indexes]
     place = [0] * len(order)
@@ -209,7 +224,7 @@ def _why_not(kind: str, reading: Reading) -> str | None:
         except _FAULTS:
             return f"{name} should be a {type_}, got {value!r}"
     try:
-        _fixed([reading], [0])
+        _fixed(_fields([reading]), [0])
     except _FAULTS as fault:
         return str(fault)
     return None
