@@ -76,7 +76,7 @@ class DriftSettings(Settings):
         return self
 
 
-class Watch(msgspec.Struct, array_like=True):
+class Watch(msgspec.Struct, array_like=True, gc=False):
     """A device is back after a silence: what of the silence comes now.
 
     ``since`` and ``returned`` are times of receipt, ``first`` and ``last`` measured times.
@@ -92,7 +92,7 @@ class Watch(msgspec.Struct, array_like=True):
     latest: int = NEVER
 
 
-class Drift(msgspec.Struct, array_like=True):
+class Drift(msgspec.Struct, array_like=True, gc=False):
     """Delays of messages that came as they were measured, while a clock is suspected."""
 
     delays: list[int] = []
@@ -119,7 +119,7 @@ class Pace(msgspec.Struct, array_like=True, frozen=True):
     limit: int = _ALWAYS
 
 
-class Rhythm(msgspec.Struct, array_like=True):
+class Rhythm(msgspec.Struct, array_like=True, gc=False):
     """When one device is heard.
 
     ``pause`` and ``late`` are the pause and the delay (ns) above which a reading is remarkable.
