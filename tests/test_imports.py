@@ -44,7 +44,8 @@ ALLOWED = {
     "intake": {"records", "errors", "sources", "ledger"},
     "plans": VOCABULARY | {"profiles", "decode", "normalise", "checks"},
     "deciding": VOCABULARY | {"profiles", "decode", "normalise", "moments", "checks", "plans"},
-    "pipeline": VOCABULARY | {"deciding", "ledger", "store"},
+    "committing": {"records", "store"},
+    "pipeline": VOCABULARY | {"committing", "deciding", "ledger", "store"},
 }
 
 

@@ -81,9 +81,7 @@ def test_every_message_is_decided_and_the_counters_balance(tmp_path, profiles, t
     ledger = MemoryLedger()
     fill(ledger, mixed())
     store = DuckDBStore(tmp_path / "store.duckdb")
-    processor = run(ledger, store, profiles, tariffs)
-    counters = processor.counters
-    processor.settle()
+    counters = run(ledger, store, profiles, tariffs).counters
     assert counters.decided == ledger.next_offset
     assert counters.quarantined == 3
     assert counters.duplicates == 2  # numbers 10 of device 1 and 17 of device 0 came twice

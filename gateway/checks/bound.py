@@ -7,7 +7,7 @@ from zlib import crc32
 
 import msgspec
 
-from gateway.checks import numbering, ranges
+from gateway.checks import numbering, ranges, registers
 from gateway.checks.all_series import series_checks
 from gateway.checks.amounts import amount_checks
 from gateway.checks.fares import NEEDED, fare_check
@@ -197,7 +197,7 @@ def compile_run(  # noqa: C901, PLR0915 - see run
     clock, modulus, behind = layout.measured, bound.modulus, -bound.clock_minor
     limits, extras = bound.ranges, bound.extras
     place, recall, judge_series = numbering.place, _recall, order.judge
-    out_of_range = ranges.out_of_range
+    judge_registers, out_of_range = registers.judge, ranges.out_of_range
 
     # One function, not five: each call would cost a tenth of the whole judgement.
     def run(reading: Reading, flags: list[Flag]) -> bool:  # noqa: C901, PLR0912, PLR0915
@@ -233,21 +233,19 @@ def compile_run(  # noqa: C901, PLR0915 - see run
                 # A number in order tells the order where a clock was set back.
                 if at >= counter.at:
                     counter.at = at
-                elif _tells(track.line, received) or at < counter.at - LATENESS:
-                    at = counter.at
+                else:
+                    at = _set_back(track, at, received)
             else:
                 # The same number again is another channel of the message, or a redelivery.
                 key = counter.extended
                 if number == counter.last:
-                    follows = tells = True
+                    follows = True
                 else:
                     # Before the first number of a device there is nothing that could come late.
                     follows = key < 0 and number == 0
-                    tells = False
                     key = place(track, reading, at, fingerprint, flags)
                 if key == counter.extended and at < counter.at:
-                    if at < counter.at - LATENESS or (tells and _tells(track.line, received)):
-                        at = counter.at
+                    at = _set_back(track, at, received)
                 elif future and key < counter.extended:
                     at = counter.at - track.window.ahead(key, measured)
             window = track.window
@@ -264,6 +262,9 @@ def compile_run(  # noqa: C901, PLR0915 - see run
             hear(track, reading, flags)
         elif gap > 0:
             rhythm.heard = received
+        line = track.line
+        if line is None or not line.doubt <= received < line.doubt_ends:
+            judge_registers(track, reading, at, flags)
         if track.conditions:
             ranges.back_in_range(track, reading, flags)
         for index, low, high in limits:
@@ -276,10 +277,9 @@ def compile_run(  # noqa: C901, PLR0915 - see run
             ranges.clock_back(track, flags)
         for check in extras:
             check(track, reading, flags)
-        line = track.line
         if line is None:
-            judge_series(track, reading, at, False, flags)
-        elif follows and received >= line.uncertain and not line.held:
+            return True
+        if follows and received >= line.uncertain and not line.held:
             line.judged = max(line.judged, at)
             judge_series(track, reading, at, False, flags)
         else:
@@ -289,9 +289,14 @@ def compile_run(  # noqa: C901, PLR0915 - see run
     return run
 
 
-def _tells(line: Line | None, received: int) -> bool:
-    """Whether a number in order tells the order: not where two may count under one name."""
-    return line is None or received >= line.uncertain
+def _set_back(track: Track, at: int, received: int) -> int:
+    """The time of a reading that is before the number before it: its clock was set back.
+
+    Where two may count under one name, it may be the other's, and a little late.
+    """
+    line, before = track.line, track.numbering.at
+    other = line is not None and line.doubted(received) and at >= before - LATENESS
+    return at if other else before
 
 
 def _recall(track: Track, reading: Reading, key: int, fingerprint: int, flags: list[Flag]) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from gateway.checks import registers
 from gateway.checks import state as memory
 from gateway.checks.bound import Bound, Track, compile_run
 from gateway.checks.clock_drift import model_of
 from gateway.checks.findings import finding
 from gateway.checks.order import HOLD, Held, Line, Order
 from gateway.checks.overrides import Overrides
-from gateway.checks.registers import Dial, unexpected
+from gateway.checks.registers import Dial
 from gateway.checks.replacements import replacements, resetting
 from gateway.checks.rhythm import adopt
 from gateway.checks.series import known_of, memory_of
@@ -340,17 +341,8 @@ class Judge:
 
 
 def _judge_series(track: Track, reading: Reading, at: int, late: bool, flags: list[Flag]) -> None:
-    """Judges a reading against those before it: its registers first, the checks rely on them."""
-    values: tuple[Any, ...] = reading.values
-    for index, register in track.registers:
-        value = values[index]
-        if value is not None:
-            if value >= register.value and at >= register.at and register.flag is None:
-                register.value = value
-                register.at = at
-                register.offset = reading.ledger_offset
-            else:
-                unexpected(track, track.dial(index), reading, at, flags)
+    if track.line is not None and track.line.doubted(reading.received_at):
+        registers.judge(track, reading, at, flags)
     for run, state in track.series:
         try:
             run(state, track, reading, at, late, flags)

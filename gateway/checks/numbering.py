@@ -183,7 +183,7 @@ def _restart(track: Track, reading: Reading, at: int, flags: list[Flag]) -> int:
     numbering.restarted_at = at
     if track.line is not None:
         # Two instruments may answer to this name: that a number follows says little for a day.
-        track.line.uncertain = max(track.line.uncertain, reading.received_at + _MERGED_NS)
+        track.line.doubts(reading.received_at, _MERGED_NS)
     _advance(numbering, modulus, key, number, at)
     return key
 

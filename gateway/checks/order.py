@@ -59,15 +59,29 @@ class Line:
 
     ``judged`` is the measured time up to which readings have been judged; ``uncertain`` is the time
     of the ledger's clock until which a message that is missing may still come; ``held`` are the
-    readings that wait, in their order.
+    readings that wait, in their order.  From ``doubt`` to ``doubt_ends``, times of receipt, two
+    instruments may answer to one name: their numbers tell no order.
     """
 
-    __slots__ = ("held", "judged", "uncertain")
+    __slots__ = ("doubt", "doubt_ends", "held", "judged", "uncertain")
 
     def __init__(self) -> None:
         self.judged = NEVER
         self.uncertain = NEVER
+        self.doubt = NEVER
+        self.doubt_ends = NEVER
         self.held: list[Held] = []
+
+    def doubted(self, received: int) -> bool:
+        """Whether a reading of this time of receipt may be another instrument's."""
+        return self.doubt <= received < self.doubt_ends
+
+    def doubts(self, received: int, span: int) -> None:
+        """From now on for so long, ns, two may answer to this name; what waits has its turn yet."""
+        if received >= self.doubt_ends:
+            self.doubt = received
+        self.uncertain = max(self.uncertain, received + span)
+        self.doubt_ends = max(self.doubt_ends, received + span + HOLD)
 
 
 class Order:

@@ -85,12 +85,26 @@ class Dial(msgspec.Struct, frozen=True):
         return float(value)
 
 
+def judge(track: Track, reading: Reading, at: int, flags: list[Flag]) -> None:
+    """Judges the registers of a reading: as it comes, or in its turn where two may be one name."""
+    values: tuple[Any, ...] = reading.values
+    for index, register in track.registers:
+        value = values[index]
+        if value is not None:
+            if value >= register.value and at >= register.at and register.flag is None:
+                register.value = value
+                register.at = at
+                register.offset = reading.ledger_offset
+            else:
+                unexpected(track, track.dial(index), reading, at, flags)
+
+
 def unexpected(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
     """Judges a value that is not simply the next, higher one."""
     if dial.earlier:
         dial = dial.at(reading.measured_at)
     state, value = dial.state, dial.shown(reading)
-    if at < state.at or _misplaced(track, state, reading, at):
+    if at < state.at:
         _late(track, dial, reading, at, flags)
     elif state.flag is not None:
         _after_fall(track, dial, reading, at, flags)
@@ -203,6 +217,8 @@ def _late(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]
     state, value = dial.state, dial.shown(reading)
     if at < state.level_since or state.flag is not None:
         return
+    if track.line is not None and track.line.doubted(reading.received_at):
+        return  # the clock of who began anew may be behind, or it is another's reading
     bound = track.bound
     if not bound.modulus and state.at - at <= bound.clock_minor:
         # Without numbers a clock that was set back a little cannot be told from a late reading.
@@ -226,19 +242,6 @@ def _late(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]
     state.level_since = state.at
     if not over:
         state.fall = flag
-
-
-def _misplaced(track: Track, state: RegisterState, reading: Reading, at: int) -> bool:
-    """Whether a reading came before the one that it is judged after, and its clock may be why.
-
-    Without numbers a clock that was set back a little looks like this, and so does one that is
-    ahead, whose readings are put in order by their receipt.
-    """
-    if reading.ledger_offset >= state.offset:
-        return False
-    minor = track.bound.clock_minor
-    near = not track.bound.modulus and at - state.at <= minor
-    return near or reading.measured_at - reading.received_at > minor
 
 
 def _explained(track: Track, dial: Dial, reading: Reading, at: int) -> bool:

@@ -264,6 +264,8 @@ class _PackedLine(msgspec.Struct, array_like=True):
     judged: int
     uncertain: int
     held: list[_PackedHeld]
+    doubt: int = NEVER
+    doubt_ends: int = NEVER
 
 
 class _PackedDevice(msgspec.Struct, array_like=True):
@@ -304,12 +306,13 @@ def _packed_line(line: Line) -> _PackedLine:
     held = [
         _PackedHeld(h.at, h.number, h.channel, h.arrival, h.arrived, h.reading) for h in line.held
     ]
-    return _PackedLine(line.judged, line.uncertain, held)
+    return _PackedLine(line.judged, line.uncertain, held, line.doubt, line.doubt_ends)
 
 
 def _unpacked_line(kept: _PackedLine) -> Line:
     line = Line()
     line.judged, line.uncertain = kept.judged, kept.uncertain
+    line.doubt, line.doubt_ends = kept.doubt, kept.doubt_ends
     line.held = [
         Held(h.at, h.number, h.channel, h.arrival, h.arrived, h.reading, None) for h in kept.held
     ]

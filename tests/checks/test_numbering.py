@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.checks import Judge
 from gateway.checks.numbering import OPEN_GAPS
-from tests.checks.support import final, flags_of, in_the_end, judged, reading, water_layout
+from tests.checks.support import final, flags_of, judged, reading, water_layout
 
 LAYOUT = water_layout()
 
@@ -235,7 +235,6 @@ def test_a_clock_that_is_ahead_and_a_way_that_mixes_up_are_no_gap_and_no_fall():
         for o, n in enumerate((7, 10, 6, 11, 8, 9))
     ]  # fmt: skip
     readings.append(reading(LAYOUT, 12, 12 * hour, offset=12, late=-ahead + 1, volume=12.0))
-    judge = Judge({}, {})
-    flags = in_the_end(judge, judge.bind(LAYOUT, {}, "t"), readings)
+    flags = flags_of(readings, LAYOUT)
     assert {f.code for f in final(flags).values()} == {"future_timestamp"}
     assert any(f.code == "sequence_gap" for f in flags)
