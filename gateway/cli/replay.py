@@ -48,7 +48,7 @@ def replay_(
 
     The time of receipt is the capture's. A capture replayed again is appended again, as anything
     that comes is kept. Its readings are recognised as duplicates only as far as the checks
-    remember (the last 131,072 messages, and the last 16 of each device): replay a longer capture
+    remember (the last 524,288 messages, and the last 16 of each device): replay a longer capture
     into a data directory of its own, or use `gateway reprocess`.
     """
     logs.configure("warning")
