@@ -237,7 +237,7 @@ class Processor:
     def finish(self) -> None:
         """Commits what was gathered, and a snapshot: the next start has nothing to rebuild."""
         self.land()
-        ahead = self._ahead or self._nothing(self.counters)
+        ahead = self._ahead or self._here(Decided(counters=self.counters))
         if self.snapshot_offset < ahead.reached or self._late:
             self._commit(ahead, snapshot=True)
         self._ahead = None
@@ -256,7 +256,7 @@ class Processor:
             counters = msgspec.structs.replace(self.counters)
             counters.flags += len(flags)
             decided = Decided(flags=flags, counters=counters)
-            self._commit(Ahead(self.offset, self.offset, decided), snapshot=False)
+            self._commit(self._here(decided), snapshot=False)
 
     def switch(self, decider: Decider) -> int:
         """Goes on with another decider: profiles or registry were changed.
@@ -295,7 +295,7 @@ class Processor:
             if progress is not None:
                 progress(min(at + _AT_ONCE, len(offsets)), len(offsets))
         # The checks have seen more now: the snapshot goes along.
-        self._commit(self._nothing(self.counters), snapshot=True)
+        self._commit(self._here(Decided(counters=self.counters)), snapshot=True)
         return len(offsets)
 
     def retry(
@@ -332,7 +332,7 @@ class Processor:
                 done.append(offset)
             if enough():
                 break
-        ahead = Ahead(self.offset, self.offset, decided)
+        ahead = self._here(decided)
         self._prepare(ahead)
         after = self._progress(progress or Reprocessing(0), offsets[:taken], decided.counters)
         kept = None if progress is None else after
@@ -370,8 +370,9 @@ class Processor:
             prepared=ahead.prepared,
         )
 
-    def _nothing(self, counters: Counters) -> Ahead:
-        return Ahead(self.offset, self.offset, Decided(counters=counters))
+    def _here(self, decided: Decided) -> Ahead:
+        """What moves the checkpoint no further."""
+        return Ahead(self.offset, self.offset, decided)
 
     def _commit(self, ahead: Ahead, *, snapshot: bool) -> None:
         self._begin(ahead, snapshot=snapshot)
@@ -390,6 +391,9 @@ class Processor:
             since = ahead.reached - self.snapshot_offset + self._late
             snapshot = since >= self.snapshot_messages
         self._committing.begin(self._results(ahead, snapshot=snapshot))
+        if ahead is self._ahead:
+            # Now `Committing` has it, also where its commit fails: it must not be given twice.
+            self._ahead = None
 
     def land(self) -> None:
         """Waits for the commit that `step` left under way."""

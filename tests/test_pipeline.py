@@ -8,12 +8,12 @@ import pytest
 
 from gateway.checks import read_tariffs
 from gateway.deciding import Decided, Decider
-from gateway.errors import StoreRefused
+from gateway.errors import StoreRefused, StoreUnavailable
 from gateway.pipeline import Processor
 from gateway.profiles import ProfileSet, load_profiles
 from gateway.records import CLOCK_TOPIC, Batch, Counters, Device, Results
 from gateway.store.duckdb import DuckDBStore
-from gateway.testing import MemoryLedger
+from gateway.testing import ListStore, MemoryLedger
 
 PROFILES = Path(__file__).parents[1] / "device_profiles"
 START = 1_767_225_600_000
@@ -268,6 +268,24 @@ def test_a_row_that_the_store_refuses_costs_its_message_and_no_other(tmp_path, p
     assert row.message.detail == "value out of range for column"
     assert len(list(store.readings())) == 9
     store.close()
+
+
+@pytest.mark.parametrize("commit", [4, 5000])
+def test_what_a_store_could_not_take_is_stored_once_when_it_can(profiles, tariffs, commit):
+    ledger, store = MemoryLedger(), ListStore()
+    fill(ledger, [water(0, number) for number in range(10)])
+    processor = Processor(ledger, store, Decider(profiles, {}, tariffs), commit_messages=commit)
+    store.failure = StoreUnavailable("the disk is full")
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            while processor.step():
+                pass
+    store.failure = None
+    while processor.step():
+        pass
+    assert [reading.ledger_offset for reading in store.readings()] == list(range(10))
+    assert processor.counters == store.counters()
+    assert processor.counters.stored == processor.offset == 10
 
 
 def test_profiles_are_switched_at_an_offset_and_nothing_is_lost(tmp_path, profiles, tariffs):

@@ -190,8 +190,8 @@ def compile_run(  # noqa: C901, PLR0915 - see run
 ) -> Callable[[Reading, list[Flag]], bool]:
     """The judgement of one reading as one function over value indexes.
 
-    A reading in order costs one look-up, one fingerprint, one entry of the window, and a comparison
-    for each limit; everything else is behind a condition that honest data seldom meet.
+    A reading in order costs one look-up, one fingerprint, four appends, and a comparison for each
+    register and limit; everything else is behind a condition that honest data seldom meet.
     """
     layout = bound.layout
     clock, modulus, behind = layout.measured, bound.modulus, -bound.clock_minor
