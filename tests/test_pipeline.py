@@ -69,11 +69,15 @@ def everything(store: DuckDBStore) -> tuple[list[object], list[object], list[obj
     return readings, flags, quarantine, store.checkpoint().counters
 
 
+def to_the_end(processor: Processor) -> None:
+    while processor.step():
+        pass
+
+
 def run(ledger, store, profiles, tariffs, **settings):
     devices = {f"W-{i}": Device(device_id=f"W-{i}") for i in range(3)}
     processor = Processor(ledger, store, Decider(profiles, devices, tariffs), **settings)
-    while processor.step():
-        pass
+    to_the_end(processor)
     return processor
 
 
@@ -278,11 +282,9 @@ def test_what_a_store_could_not_take_is_stored_once_when_it_can(profiles, tariff
     store.failure = StoreUnavailable("the disk is full")
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
-            while processor.step():
-                pass
+            to_the_end(processor)
     store.failure = None
-    while processor.step():
-        pass
+    to_the_end(processor)
     assert [reading.ledger_offset for reading in store.readings()] == list(range(10))
     assert processor.counters == store.counters()
     assert processor.counters.stored == processor.offset == 10
@@ -302,8 +304,7 @@ def test_profiles_are_switched_at_an_offset_and_nothing_is_lost(tmp_path, profil
     # The switch is where the next snapshot begins: no restart judges older messages anew.
     assert store.checkpoint().snapshot_offset == store.checkpoint().next_offset == 10
     fill(ledger, [water(0, 9), water(0, 10), water(0, 12)])
-    while processor.step():
-        pass
+    to_the_end(processor)
     readings, flags, quarantine, counters = everything(store)
     made_by = [reading.profile.split("@")[1][0] for reading in readings]
     assert made_by == ["1"] * 10 + ["9"] * 2

@@ -23,6 +23,8 @@ Evidence = dict[str, Any]
 """JSON-able facts; always ``observed``, ``expected``, ``tolerance`` and ``unit``."""
 
 _DAY = 86_400 * 10**9
+TOGETHER = _DAY
+"""Nanoseconds within which what comes and goes is one flag that counts: see `one_more`."""
 SEVERITIES = ("info", "minor", "major", "critical")
 
 
@@ -85,6 +87,23 @@ def finding(
 def renewed(flag: Flag, changes: Mapping[str, Any], **fields: Any) -> Flag:  # noqa: ANN401 - fields of Flag
     """A later version of the same flag, its evidence updated with ``changes``."""
     return msgspec.structs.replace(flag, evidence={**flag.evidence, **changes}, **fields)
+
+
+def one_more(before: Flag | None, at: int, changes: Mapping[str, Any] | None = None) -> Flag | None:
+    """The flag before, open again and counting this too, where its last was at most a day ago.
+
+    For what comes and goes: two instruments that answer to one name give it with every other
+    message.
+
+    Args:
+        before: None where there was none.
+        at: measured time of this one, ns.
+        changes: of the evidence, beside ``count``.
+    """
+    if before is None or at - before.until > TOGETHER:
+        return None
+    told = {"count": before.evidence["count"] + 1, **(changes or {})}
+    return renewed(before, told, until=max(before.until, at), status="open")
 
 
 def prolong(

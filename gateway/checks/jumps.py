@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
-from gateway.checks.findings import finding, renewed, unit_of
+from gateway.checks.findings import finding, one_more, renewed, unit_of
 from gateway.checks.lasting import begin, end, go_on
 from gateway.checks.metered import BURST_RATINGS
 from gateway.checks.parameters import Positive, Settings
 from gateway.checks.registered import number_of
-from gateway.checks.registers import RETURNED, TOGETHER
+from gateway.checks.registers import RETURNED
 from gateway.checks.use import Now, Suspect, hours
 from gateway.times import rfc3339
 
@@ -118,14 +118,12 @@ class Jumps:
         """Tells of a spike; its value is no good one, neither here nor for `register_decrease`."""
         use, offset = now.use, now.reading.ledger_offset
         lasting = use.begin(SPIKE)
-        before = lasting.flag
-        if before is not None and before.until <= now.at <= before.until + TOGETHER:
-            # As of falls: another instrument that answers to the same name.
-            told = {"count": before.evidence["count"] + 1}
-            lasting.flag = renewed(before, told, until=now.at, status="open")
-            now.flags.append(lasting.flag)
-        else:
+        again = one_more(lasting.flag, now.at)
+        if again is None:
             begin(lasting, flag, now.flags)
+        else:
+            lasting.flag = again
+            now.flags.append(again)
         use.suspect = Suspect(now.value, now.at, offset, True)
         dial = self._meter.dial(now.track)
         if dial is not None:

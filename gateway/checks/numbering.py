@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.checks.findings import finding, occasion_of, renewed
+from gateway.checks.findings import TOGETHER, finding, occasion_of, one_more, renewed
 from gateway.checks.order import NEVER
 from gateway.checks.state import Gap, Numbering
 from gateway.times import rfc3339
@@ -25,7 +25,6 @@ WIDEST = 2**44
 """Numbers are taken modulo at most this, so that unwrapped ones fit 64 bits for ever."""
 _CYCLES = 4
 _RESTART = 16
-_MERGED_NS = 86_400 * 10**9
 _SET = 1_000
 _LEAST_NS = 10**8
 """A number ahead by more than `_SET`, and by more than a message each tenth of a second since the
@@ -156,34 +155,28 @@ def _restart(track: Track, reading: Reading, at: int, flags: list[Flag]) -> int:
     number = (reading.sequence or 0) % modulus
     for suspect in numbering.suspect_flags:
         bound.emit(renewed(suspect, {"outcome": "counter restarted"}, status="withdrawn"), flags)
-    flag = numbering.restart
-    if flag is not None and reading.measured_at - flag.until <= _MERGED_NS:
-        count = flag.evidence["count"] + 1
-        until = max(flag.until, reading.measured_at)
-        numbering.restart = renewed(flag, {"count": count}, until=until)
-    else:
-        numbering.restart = finding(
-            reading,
-            "sequence_gap",
-            {
-                "observed": reading.sequence,
-                "expected": numbering.following,
-                "tolerance": 0,
-                "unit": "1",
-                "restarted": True,
-                "count": 1,
-            },
-            occasion=f"restart {occasion_of(reading)}",
-            channel=bound.numbered_channel(reading),
-            severity="info",
-        )
+    numbering.restart = one_more(numbering.restart, reading.measured_at) or finding(
+        reading,
+        "sequence_gap",
+        {
+            "observed": reading.sequence,
+            "expected": numbering.following,
+            "tolerance": 0,
+            "unit": "1",
+            "restarted": True,
+            "count": 1,
+        },
+        occasion=f"restart {occasion_of(reading)}",
+        channel=bound.numbered_channel(reading),
+        severity="info",
+    )
     bound.emit(numbering.restart, flags)
     numbering.suspect_number, numbering.suspect_at, numbering.suspect_flags = -1, NEVER, []
     key = numbering.extended + (number - numbering.last) % modulus
     numbering.restarted_at = at
     if track.line is not None:
         # Two instruments may answer to this name: that a number follows says little for a day.
-        track.line.doubts(reading.received_at, _MERGED_NS)
+        track.line.doubts(reading.received_at, TOGETHER)
     _advance(numbering, modulus, key, number, at)
     return key
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from gateway.checks.catalogue.info import FLOW
-from gateway.checks.findings import finding, renewed, unit_of
+from gateway.checks.findings import TOGETHER, finding, one_more, renewed, unit_of
 from gateway.checks.replacements import replaced, reset
 from gateway.times import rfc3339
 
@@ -32,9 +32,6 @@ _ROUNDING: Final = 1e-12
 """272.357 less 0.001 is 272.35600000000005 in binary: more than 272.356."""
 
 
-TOGETHER: Final = 86_400 * 10**9
-"""A fall within this (ns) after another from which the register returned is one more of the same
-flag: two instruments that answer to one name give a fall with every other message."""
 RETURNED: Final = "returned to the former level"
 
 
@@ -131,30 +128,21 @@ def unexpected(track: Track, dial: Dial, reading: Reading, at: int, flags: list[
 
 
 def _fall(track: Track, dial: Dial, reading: Reading, at: int, flags: list[Flag]) -> None:
-    """A register has fallen: a flag of its own, or one more of a flag whose last was a day ago."""
+    """A register has fallen: a flag of its own, or one more of one from which it returned."""
     state, value, measured = dial.state, dial.shown(reading), reading.measured_at
     state.low, state.low_at, state.up = value, at, False
-    before = state.fall
-    if (
-        before is not None
-        and before.evidence.get("outcome") == RETURNED
-        and before.until <= measured <= before.until + TOGETHER
-    ):
-        told = {
-            "count": before.evidence["count"] + 1,
-            "returned": before.evidence.get("returned", 0) + 1,
-        }
-        state.flag = renewed(before, told, until=measured, status="open")
-    else:
-        state.flag = finding(
-            reading,
-            "register_decrease",
-            _evidence(dial, reading, value, _Shown(state.value, state.at, state.offset)),
-            occasion=f"@{measured}",
-            quantity=dial.quantity,
-            channel=reading.channel,
-        )
-    state.fall = state.flag
+    again = None
+    if state.fall is not None and state.fall.evidence.get("outcome") == RETURNED:
+        returned = state.fall.evidence.get("returned", 0) + 1
+        again = one_more(state.fall, measured, {"returned": returned})
+    state.flag = state.fall = again or finding(
+        reading,
+        "register_decrease",
+        _evidence(dial, reading, value, _Shown(state.value, state.at, state.offset)),
+        occasion=f"@{measured}",
+        quantity=dial.quantity,
+        channel=reading.channel,
+    )
     track.bound.emit(state.flag, flags)
 
 
